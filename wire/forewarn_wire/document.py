@@ -1,0 +1,166 @@
+"""YAML that a person wrote, read with the place of every value, all its problems at once.
+
+A `Section` hands out the values of a mapping one by one, each checked; what is wrong is added to
+one list of problems, and what nobody asked for is an unknown field. Used by the agent's and the
+collector's configuration and by rule files.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import yaml
+
+from forewarn_wire.errors import Problem
+
+T = TypeVar("T")
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Section:
+    """One mapping of a document: typed reading of its fields, with their places."""
+
+    def __init__(self, node: yaml.MappingNode, file: str, problems: list[Problem]) -> None:
+        self.file = file
+        self.problems = problems
+        self._node = node
+        self._fields: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        self._asked: list[str] = []
+        for key, value in node.value:
+            name = str(key.value)
+            if name in self._fields:
+                self._problem(key, f"{name} is given twice", "keep one of them")
+            self._fields[name] = (key, value)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._fields
+
+    def names(self) -> list[str]:
+        """The names of all fields, in the order of the file."""
+        return list(self._fields)
+
+    def place(self, name: str = "") -> tuple[int, int]:
+        """Line and column, from 1, of a field's value, or of the section itself."""
+        node = self._fields[name][1] if name in self._fields else self._node
+        return node.start_mark.line + 1, node.start_mark.column + 1
+
+    def text_place(self, name: str) -> tuple[int, int]:
+        """Line and column of the first character of a string's text, within quotes or a block."""
+        node = self._fields[name][1]
+        line, column = self.place(name)
+        style = getattr(node, "style", None)
+        if style in {"|", ">"}:
+            return line + 1, 1
+        return line, column + (1 if style in {"'", '"'} else 0)
+
+    def problem(self, name: str, message: str, hint: str = "") -> None:
+        """Report something wrong with the value of a field (or, for "", with the section)."""
+        node = self._fields[name][1] if name in self._fields else self._node
+        self._problem(node, message, hint)
+
+    def _problem(self, node: yaml.Node, message: str, hint: str) -> None:
+        mark = node.start_mark
+        self.problems.append(Problem(self.file, mark.line + 1, mark.column + 1, message, hint))
+
+    def take(self, name: str, read: Callable[[Any], T], default: T) -> T:
+        """The field's value through `read`, which raises ValueError with what it expects."""
+        self._asked.append(name)
+        if name not in self._fields:
+            return default
+        value = _construct(self._fields[name][1])
+        if value is None:
+            return default
+        try:
+            return read(value)
+        except ValueError as error:
+            self.problem(name, f"{name}: {error}")
+            return default
+
+    def require(self, name: str, read: Callable[[Any], T], default: T) -> T:
+        """As `take`, but a missing or empty field is a problem; `default` then stands in."""
+        if name not in self._fields or _construct(self._fields[name][1]) is None:
+            self._asked.append(name)
+            self.problem("", f"{name} is missing")
+            return default
+        return self.take(name, read, default)
+
+    def section(self, name: str) -> Section | None:
+        """The field as a section of its own; None where it is absent or empty."""
+        self._asked.append(name)
+        if name not in self._fields:
+            return None
+        return self._as_section(self._fields[name][1], name)
+
+    def sections(self, name: str) -> list[Section]:
+        """The field as a list of sections."""
+        self._asked.append(name)
+        if name not in self._fields:
+            return []
+        node = self._fields[name][1]
+        if isinstance(node, yaml.SequenceNode):
+            found = [self._as_section(item, f"each item of {name}") for item in node.value]
+            return [section for section in found if section is not None]
+        if _construct(node) is not None:
+            self.problem(name, f"{name} must be a list", "start each item with '- '")
+        return []
+
+    def _as_section(self, node: yaml.Node, what: str) -> Section | None:
+        if isinstance(node, yaml.MappingNode):
+            return Section(node, self.file, self.problems)
+        if _construct(node) is not None:
+            self._problem(node, f"{what} must be a mapping", "write it as 'name: value' lines")
+        return None
+
+    def refuse_unknown(self) -> None:
+        """Report every field that was never asked for, with the nearest known name."""
+        for name, (key, _) in self._fields.items():
+            if name not in self._asked:
+                near = difflib.get_close_matches(name, self._asked, 1)
+                known = ", ".join(dict.fromkeys(self._asked))
+                hint = f"did you mean {near[0]}?" if near else f"known fields: {known}"
+                self._problem(key, f"unknown field {name}", hint)
+
+
+def read_document(text: str, file: str, problems: list[Problem]) -> Section | None:
+    """Read a YAML document that is one mapping. None where it is empty or not readable.
+
+    What is wrong is added to `problems`; nothing is raised.
+    """
+    try:
+        node = yaml.compose(text, Loader=_LOADER)
+        if node is not None:
+            _construct(node)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        # ValueError: PyYAML lets a date such as 2026-13-45 escape as one.
+        problems.append(_yaml_problem(error, file))
+        return None
+    if node is None or (isinstance(node, yaml.ScalarNode) and node.value == ""):
+        return None
+    if not isinstance(node, yaml.MappingNode):
+        mark = node.start_mark
+        problems.append(
+            Problem(
+                file,
+                mark.line + 1,
+                mark.column + 1,
+                "the file must be a mapping",
+                "write it as 'name: value' lines",
+            )
+        )
+        return None
+    return Section(node, file, problems)
+
+
+def _yaml_problem(error: Exception, file: str) -> Problem:
+    mark = getattr(error, "problem_mark", None)
+    what = getattr(error, "problem", None) or str(error) or type(error).__name__
+    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+    return Problem(file, line, column, f"not YAML: {what}", "check indentation and quotes here")
+
+
+def _construct(node: yaml.Node) -> Any:
+    constructor = yaml.constructor.SafeConstructor()
+    return constructor.construct_document(node)
