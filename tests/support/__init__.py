@@ -1,0 +1,1 @@
+"""What tests share: real programs started and stopped, and waiting for a condition."""
