@@ -1,0 +1,1 @@
+"""Rules: files, templates, the life of alerts, and when they are evaluated."""

@@ -1,0 +1,242 @@
+"""The life of an alert: one pure step from the past state and a fresh result to the next state.
+
+Source: prometheus/prometheus `rules/alerting.go` (`for`, `keep_firing_for`, labels), to which we
+add the state `unknown` for an alert whose input stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Protocol
+
+from forewarn_collector.rules.model import AlertingRule, OnMissing
+from forewarn_collector.rules.templates import TemplateContext, TemplateData
+from forewarn_wire import Labels, labels_from, without
+from forewarn_wire.labels import METRIC_NAME
+
+ALERT_NAME = "alertname"
+
+OUTAGE_TOLERANCE = 3_600_000
+"""How long (ms) a pending alert is kept while its input is missing: Prometheus' default of
+`--rules.alert.for-outage-tolerance`. After that its `for` starts anew."""
+
+Element = tuple[Labels, float]
+"""One element of an instant vector."""
+
+
+class AlertState(StrEnum):
+    """Where an alert stands."""
+
+    INACTIVE = "inactive"
+    PENDING = "pending"
+    FIRING = "firing"
+    UNKNOWN = "unknown"
+
+
+class ChangeReason(StrEnum):
+    """Why an alert changed."""
+
+    CONDITION_MET = "condition met"
+    FOR_ELAPSED = "condition met for long enough"
+    CONDITION_CLEARED = "condition no longer met"
+    KEPT_FIRING = "condition no longer met, kept firing for a while"
+    KEEP_FIRING_ELAPSED = "condition not met for long enough"
+    CONDITION_RECURRED = "condition met again while kept firing"
+    INPUT_MISSING = "input stopped"
+    INPUT_RETURNED = "input returned, condition still met"
+    RULE_REMOVED = "rule removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One label set for which a rule holds. Times are ms since epoch, None where it never was so.
+
+    `labels` are final: the element's labels less the metric's name, the rule's labels, and
+    `alertname`. `series` are the element's own labels, by which its inputs are found. `onset` is
+    the own time of the newest input sample that made it true. `evaluated_at` is when the
+    condition was last seen to hold.
+    """
+
+    labels: Labels
+    series: Labels
+    annotations: Labels
+    value: float
+    state: AlertState
+    onset: int
+    active_at: int
+    evaluated_at: int
+    fired_at: int | None = None
+    keep_firing_since: int | None = None
+    unknown_since: int | None = None
+    resolved_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertChange:
+    """One change of one alert, with its reason: a row in the ledger.
+
+    `before` and `after` are both firing where only `keep_firing_since` changed.
+    """
+
+    rule: AlertingRule
+    alert: Alert
+    before: AlertState
+    after: AlertState
+    reason: ChangeReason
+    at: int
+
+
+class Inputs(Protocol):
+    """What is known of the samples that a rule read, see `forewarn_collector.rules.inputs`."""
+
+    def missing(self, alert: Alert) -> bool:
+        """Whether an input of this alert stopped, so that nothing is known of it now."""
+
+    def onset(self, series: Labels, at: int) -> int:
+        """The own time of the newest sample behind an element; `at` where there is none."""
+
+
+class DuplicateAlertsError(ValueError):
+    """Two elements of a result give the same alert; the rule needs labels that tell them apart."""
+
+
+class LimitExceededError(ValueError):
+    """A rule has more alerts than its group's `limit` allows."""
+
+
+def step(
+    rule: AlertingRule,
+    previous: Mapping[Labels, Alert],
+    vector: Sequence[Element],
+    inputs: Inputs,
+    at: int,
+    context: TemplateContext,
+    limit: int = 0,
+) -> tuple[dict[Labels, Alert], list[AlertChange]]:
+    """The alerts of a rule after an evaluation at `at`, and what changed.
+
+    `previous` and the result hold the alerts that are not inactive, by their final labels.
+    Raises DuplicateAlertsError, or LimitExceededError where more than `limit` would be active.
+    """
+    following: dict[Labels, Alert] = {}
+    changes: list[AlertChange] = []
+    for found in _alerts_of(rule, vector, at, context):
+        if found.labels in following:
+            raise DuplicateAlertsError(
+                "vector contains metrics with the same labelset after applying alert labels"
+            )
+        known = previous.get(found.labels)
+        if known is None:
+            before = replace(found, onset=inputs.onset(found.series, at))
+        else:
+            before = replace(
+                known,
+                series=found.series,
+                annotations=found.annotations,
+                value=found.value,
+                evaluated_at=at,
+            )
+        alert, reason = _condition_met(rule, before, at)
+        following[alert.labels] = alert
+        if reason is not None:
+            changes.append(AlertChange(rule, alert, before.state, alert.state, reason, at))
+    for labels, before in previous.items():
+        if labels in following:
+            continue
+        alert, reason = _condition_unmet(rule, before, inputs, at)
+        if alert.state is not AlertState.INACTIVE:
+            following[labels] = alert
+        if reason is not None:
+            changes.append(AlertChange(rule, alert, before.state, alert.state, reason, at))
+    if limit and len(following) > limit:
+        raise LimitExceededError(f"exceeded limit of {limit} with {len(following)} alerts")
+    return following, changes
+
+
+def remove(rule: AlertingRule, alert: Alert, at: int) -> AlertChange:
+    """The end of an alert whose rule is no longer in any file."""
+    ended = _resolved(alert, at)
+    return AlertChange(rule, ended, alert.state, AlertState.INACTIVE, ChangeReason.RULE_REMOVED, at)
+
+
+def series_of(labels: Labels, rule: AlertingRule) -> Labels:
+    """An element's labels, as far as they can be told from the alert's final labels."""
+    return without(labels, {ALERT_NAME, *rule.labels})
+
+
+def _alerts_of(
+    rule: AlertingRule, vector: Sequence[Element], at: int, context: TemplateContext
+) -> Iterator[Alert]:
+    for element, value in vector:
+        data = TemplateData(dict(element), value)
+        texts = {name: text.expand(data, context) for name, text in rule.annotations.items()}
+        series = without(element, {METRIC_NAME})
+        labels = dict(series)
+        labels |= {name: text.expand(data, context) for name, text in rule.labels.items()}
+        labels[ALERT_NAME] = rule.name
+        yield Alert(
+            labels=labels_from(labels),
+            series=series,
+            annotations=tuple(sorted(texts.items())),
+            value=value,
+            state=AlertState.INACTIVE,
+            onset=at,
+            active_at=at,
+            evaluated_at=at,
+        )
+
+
+def _condition_met(rule: AlertingRule, alert: Alert, at: int) -> tuple[Alert, ChangeReason | None]:
+    if alert.state is AlertState.FIRING:
+        if alert.keep_firing_since is None:
+            return alert, None
+        return replace(alert, keep_firing_since=None), ChangeReason.CONDITION_RECURRED
+    if alert.state is AlertState.UNKNOWN:
+        back = replace(alert, state=AlertState.FIRING, unknown_since=None)
+        return back, ChangeReason.INPUT_RETURNED
+    if at - alert.active_at >= rule.for_:
+        fired = replace(alert, state=AlertState.FIRING, fired_at=at)
+        first = alert.state is AlertState.INACTIVE
+        return fired, ChangeReason.CONDITION_MET if first else ChangeReason.FOR_ELAPSED
+    if alert.state is AlertState.INACTIVE:
+        return replace(alert, state=AlertState.PENDING), ChangeReason.CONDITION_MET
+    return alert, None
+
+
+def _condition_unmet(
+    rule: AlertingRule, alert: Alert, inputs: Inputs, at: int
+) -> tuple[Alert, ChangeReason | None]:
+    # An alert that is merely kept firing was seen to be over: a later gap changes nothing.
+    if (
+        rule.task.on_missing is not OnMissing.RESOLVE
+        and alert.keep_firing_since is None
+        and inputs.missing(alert)
+    ):
+        return _input_missing(rule, alert, at)
+    if alert.state is AlertState.PENDING:
+        return _resolved(alert, at), ChangeReason.CONDITION_CLEARED
+    if not rule.keep_firing_for:
+        return _resolved(alert, at), ChangeReason.CONDITION_CLEARED
+    if alert.keep_firing_since is None:
+        kept = replace(alert, state=AlertState.FIRING, unknown_since=None, keep_firing_since=at)
+        return kept, ChangeReason.KEPT_FIRING
+    if at - alert.keep_firing_since < rule.keep_firing_for:
+        return alert, None
+    return _resolved(alert, at), ChangeReason.KEEP_FIRING_ELAPSED
+
+
+def _input_missing(rule: AlertingRule, alert: Alert, at: int) -> tuple[Alert, ChangeReason | None]:
+    if rule.task.on_missing is OnMissing.FIRE:
+        return _condition_met(rule, alert, at)
+    if alert.state is AlertState.FIRING:
+        unknown = replace(alert, state=AlertState.UNKNOWN, unknown_since=at)
+        return unknown, ChangeReason.INPUT_MISSING
+    if alert.state is AlertState.PENDING and at - alert.evaluated_at > OUTAGE_TOLERANCE:
+        return _resolved(alert, at), ChangeReason.INPUT_MISSING
+    return alert, None
+
+
+def _resolved(alert: Alert, at: int) -> Alert:
+    return replace(alert, state=AlertState.INACTIVE, resolved_at=at)
