@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 import cramjam
+
 from forewarn_wire.protobuf import length_delimited
 
 MAX_RETRY_AFTER = 3600.0
@@ -68,7 +69,7 @@ def rejected_logs(body: bytes) -> tuple[int, str]:
 
 
 def split_write_request(compressed: bytes) -> list[tuple[int, bytes]]:
-    """Two halves (count, body) of a compressed write request; one where it has one series."""
+    """Two halves (series, body) of a compressed write request; one where it has one series."""
     body = bytes(cramjam.snappy.decompress_raw(compressed))
     series = [value for field, value in _fields(body) if field == 1 and isinstance(value, bytes)]
     middle = (len(series) + 1) // 2

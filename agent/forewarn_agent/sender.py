@@ -14,13 +14,12 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from forewarn_wire import otlp, remote_write
-from forewarn_wire.clock import Clock
-
 from forewarn_agent import __version__
 from forewarn_agent.answers import rejected_logs, retry_after, server_time, split_write_request
 from forewarn_agent.spool import EVENTS, Entry, Spool
 from forewarn_agent.transport import Address, Answer, Connection
+from forewarn_wire import otlp, remote_write
+from forewarn_wire.clock import Clock
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +123,7 @@ class Sender:
                 self._connection.close()
                 self._connection = self._connect(target)
             try:
-                self._work = self._send_next(target)
+                self._send_next(target)
             except Exception:  # the thread must live; what was not acknowledged stays
                 log.exception("sending failed")
                 self._back_off("an internal error", None)
@@ -143,14 +142,16 @@ class Sender:
                     return True
                 self._condition.wait(left if self._work else None)
 
-    def _send_next(self, target: Target) -> bool:
-        """Send one request; whether there may be more to send."""
+    def _send_next(self, target: Target) -> None:
+        """Send one request, if there is something to send."""
         limit = 1 if self._one_by_one > 0 else EVENTS_AT_ONCE
         with self._condition:
             self._work = False  # before looking, so that what comes meanwhile is not missed
         entries = self._spool.next(limit)
         if not entries:
-            return self._work
+            return
+        with self._condition:
+            self._work = True  # there may be more
         is_events = entries[0].kind == EVENTS
         path, headers = (
             ("/v1/logs", _LOGS_HEADERS) if is_events else ("/api/v1/write", _WRITE_HEADERS)
@@ -165,10 +166,9 @@ class Sender:
             answer = self._connection.post(path, {**headers, **agent, **identity}, body)
         except (OSError, ValueError) as error:
             self._back_off(f"{type(error).__name__}: {error}", None)
-            return True
+            return
         self._note(answer, len(body), before)
         self._take(answer, entries)
-        return True
 
     def _take(self, answer: Answer, entries: Sequence[Entry]) -> None:
         status = answer.status
@@ -206,7 +206,7 @@ class Sender:
         what = "events" if entry.kind == EVENTS else "samples"
         log.error(
             "the collector calls this invalid; dropped %d %s of time %d: %s",
-            entry.count, what, entry.time, why,
+            entry.signals, what, entry.time, why,
         )  # fmt: skip
 
     def _too_large(self, entry: Entry, why: str) -> None:

@@ -101,7 +101,7 @@ class Spool:
         self,
         kind: int,
         time: int,
-        count: int,
+        signals: int,
         body: bytes,
         marks: Mapping[str, str] | None = None,
     ) -> None:
@@ -114,7 +114,7 @@ class Spool:
             entries: list[Entry] = []
             if body:
                 self._last_id += 1
-                entries.append(Entry(self._last_id, kind, time, count, body))
+                entries.append(Entry(self._last_id, kind, time, signals, body))
                 self._guarded(lambda: self._make_room(entries[0].cost), None)
             self._write(entries)
 
@@ -143,7 +143,7 @@ class Spool:
         """The collector calls these invalid: count and forget them."""
         with self._lock:
             for entry in entries:
-                self._count(f"rejected_{KIND_NAMES[entry.kind]}", entry.count)
+                self._count(f"rejected_{KIND_NAMES[entry.kind]}", entry.signals)
             self.acknowledge(entries)
 
     def count_rejected(self, kind: int, count: int) -> None:
@@ -152,16 +152,17 @@ class Spool:
             self._count(f"rejected_{KIND_NAMES[kind]}", count)
 
     def replace(self, entry: Entry, parts: Sequence[tuple[int, bytes]]) -> None:
-        """Put several (count, body) in the place of one that was too large for the collector."""
+        """Put several (signals, body) in the place of one that was too large for the collector."""
         with self._lock:
-            for count, body in parts:
-                self.append(entry.kind, entry.time, count, body)
+            for signals, body in parts:
+                self.append(entry.kind, entry.time, signals, body)
             self._forget([entry])
 
     def marks(self, prefix: str) -> dict[str, str]:
         """The marks whose names start with `prefix`."""
         with self._lock:
-            found = self._read(lambda file: file.marks(prefix), {})
+            found: dict[str, str] = {}
+            found = self._read(lambda file: file.marks(prefix), found)
             found.update((k, v) for k, v in self._marks.items() if k.startswith(prefix))
             return {name: value for name, value in found.items() if value}
 
@@ -255,7 +256,7 @@ class Spool:
                 break
             size -= entry.cost
             del self._memory[entry.id]
-            self._count(f"dropped_{KIND_NAMES[entry.kind]}", entry.count)
+            self._count(f"dropped_{KIND_NAMES[entry.kind]}", entry.signals)
 
     def _forget(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -280,13 +281,13 @@ class Spool:
         for kind in (SAMPLES, CHANGES, EVENTS):
             if over <= 0:
                 return
-            for number, count, cost in self._file.costs(kind):
+            for number, signals, cost in self._file.costs(kind):
                 if over <= 0:
                     break
                 over -= cost
                 if number not in self._gone:
                     self._gone.add(number)
-                    self._count(f"dropped_{KIND_NAMES[kind]}", count)
+                    self._count(f"dropped_{KIND_NAMES[kind]}", signals)
 
     def _read(self, query: Callable[[SpoolFile], T], otherwise: T) -> T:
         file = self._file

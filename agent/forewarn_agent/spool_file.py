@@ -24,20 +24,20 @@ ROW_BYTES = 64
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
     id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, time INTEGER NOT NULL,
-    count INTEGER NOT NULL, size INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS entries_by_kind ON entries (kind, id, count, size);
+    signals INTEGER NOT NULL, size INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS entries_by_kind ON entries (kind, id, signals, size);
 CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
 class Entry(NamedTuple):
-    """One body that waits. `time` in milliseconds; `count` of samples or events in it."""
+    """One body that waits. `time` in milliseconds; `signals`: how many samples or events."""
 
     id: int
     kind: int
     time: int
-    count: int
+    signals: int
     body: bytes
 
     @property
@@ -82,7 +82,7 @@ class SpoolFile:
         counters: Mapping[str, int],
     ) -> None:
         """Add entries, delete those gone, set marks (an empty one is deleted) and counters."""
-        rows = [(e.id, e.kind, e.time, e.count, e.cost, e.body) for e in entries]
+        rows = [(e.id, e.kind, e.time, e.signals, e.cost, e.body) for e in entries]
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
         try:
@@ -121,9 +121,9 @@ class SpoolFile:
         return self._read("WHERE kind = ? ORDER BY id DESC LIMIT ?", kind, limit)
 
     def costs(self, kind: int) -> Iterator[tuple[int, int, int]]:
-        """Id, count and cost of the entries of a kind, oldest first."""
+        """Id, signals and cost of the entries of a kind, oldest first."""
         return self._connection.execute(
-            "SELECT id, count, size FROM entries WHERE kind = ? ORDER BY id", (kind,)
+            "SELECT id, signals, size FROM entries WHERE kind = ? ORDER BY id", (kind,)
         )
 
     def marks(self, prefix: str) -> dict[str, str]:
@@ -136,7 +136,7 @@ class SpoolFile:
         return dict(self._connection.execute("SELECT name, value FROM counters"))
 
     def _read(self, where: str, *parameters: int) -> list[Entry]:
-        query = f"SELECT id, kind, time, count, body FROM entries {where}"  # noqa: S608 - constants
+        query = f"SELECT id, kind, time, signals, body FROM entries {where}"  # noqa: S608 - constants
         return [Entry(*row) for row in self._connection.execute(query, parameters)]
 
     def _delete(self, ids: Collection[int]) -> tuple[int, int]:

@@ -93,7 +93,7 @@ class Connection:
         kept = self._socket is not None
         try:
             return self._exchange(request, deadline)
-        except (ConnectionError, _ClosedBeforeAnswer):
+        except (ConnectionError, _ClosedError):
             self.close()
             if not kept:
                 raise
@@ -206,7 +206,7 @@ class Connection:
         return found
 
     def _read_to_end(self, deadline: float) -> bytes:
-        with suppress(_ClosedBeforeAnswer, _ClosedWithinAnswer):
+        with suppress(_ClosedError):
             while len(self._buffer) <= _MAX_BODY:
                 self._receive(deadline)
             raise TransportError("the answer is too long")
@@ -218,22 +218,15 @@ class Connection:
         self._socket.settimeout(_left(deadline))
         data = self._socket.recv(65_536)
         if not data:
-            raise _ClosedWithinAnswer if self._buffer else _ClosedBeforeAnswer
+            raise _ClosedError
         self._buffer += data
 
 
-class _ClosedBeforeAnswer(TransportError):
-    """The peer closed the connection without an answer."""
+class _ClosedError(TransportError):
+    """The peer closed the connection."""
 
     def __init__(self) -> None:
-        super().__init__("the peer closed the connection without an answer")
-
-
-class _ClosedWithinAnswer(TransportError):
-    """The peer closed the connection in the middle of an answer."""
-
-    def __init__(self) -> None:
-        super().__init__("the peer closed the connection in the middle of its answer")
+        super().__init__("the peer closed the connection before its answer was complete")
 
 
 def _left(deadline: float) -> float:
