@@ -31,7 +31,9 @@ class Section:
         self._asked: list[str] = []
         for key, value in node.value:
             name = str(key.value)
-            if name in self._fields:
+            # A field that came through a merge key (`<<: *other`) stands outside, and may be given
+            # again to override it.
+            if name in self._fields and _stands_in(self._fields[name][0], node):
                 self._problem(key, f"{name} is given twice", "keep one of them")
             self._fields[name] = (key, value)
 
@@ -86,6 +88,20 @@ class Section:
             self.problem("", f"{name} is missing")
             return default
         return self.take(name, read, default)
+
+    def written(self, name: str) -> str | None:
+        """The field's text as it was written, also where YAML would read 1, true or a date.
+
+        None where the field is absent, empty or not a scalar (which is a problem).
+        """
+        self._asked.append(name)
+        if name not in self._fields:
+            return None
+        node = self._fields[name][1]
+        if isinstance(node, yaml.ScalarNode):
+            return None if node.tag.endswith(":null") else str(node.value)
+        self.problem(name, f"{name}: expected text, found a list or a mapping")
+        return None
 
     def section(self, name: str) -> Section | None:
         """The field as a section of its own; None where it is absent or empty."""
@@ -152,6 +168,11 @@ def read_document(text: str, file: str, problems: list[Problem]) -> Section | No
         )
         return None
     return Section(node, file, problems)
+
+
+def _stands_in(node: yaml.Node, parent: yaml.Node) -> bool:
+    inside: bool = parent.start_mark.index <= node.start_mark.index < parent.end_mark.index
+    return inside
 
 
 def _yaml_problem(error: Exception, file: str) -> Problem:
