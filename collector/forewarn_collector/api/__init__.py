@@ -1,0 +1,1 @@
+"""HTTP: what senders write to and what people, Grafana and scripts read."""

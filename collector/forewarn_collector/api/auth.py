@@ -1,0 +1,154 @@
+"""Who may do what: tokens for writes everywhere, and for reads beyond loopback."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from forewarn_collector.config import Token
+from forewarn_collector.metrics import Metrics
+
+TOKEN_FILE = "token"  # noqa: S105 - a file's name
+WRITE_PATHS = frozenset({"/api/v1/write", "/v1/logs"})
+OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
+# Only reads by another method: Grafana's and promtool's form POSTs.
+_READING_POSTS = frozenset(
+    {"/api/v1/query", "/api/v1/query_range", "/api/v1/series", "/api/v1/labels"}
+)
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request: the token's name, and the customer it is bound to ("" for none)."""
+
+    name: str
+    customer: str = ""
+
+
+CALLER = web.RequestKey("caller", Caller)
+
+
+class TokenError(Exception):
+    """A token's file can't be used; the text says which and why."""
+
+
+def own_token(directory: Path) -> str:
+    """The data directory's own token, made (readable by its owner only) where there is none."""
+    path = directory / TOKEN_FILE
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return read_token(path)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f"fw_{secrets.token_urlsafe(32)}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return read_token(path)
+
+
+def read_token(path: Path) -> str:
+    """The token in a file. Raises TokenError."""
+    try:
+        token = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TokenError(f"cannot read the token file {path}: {error}") from error
+    if len(token) < 16:
+        raise TokenError(f"the token in {path} is shorter than 16 characters; make a longer one")
+    return token
+
+
+class Gate:
+    """Finds the caller of a request, or refuses it.
+
+    `auth` off lets everybody do everything; the caller of this class sees to it that this happens
+    on a loopback address only. With it on, writes need a token, reads need one unless
+    `open_reads`.
+    """
+
+    def __init__(self, callers: Mapping[str, Caller], *, auth: bool, open_reads: bool) -> None:
+        # By digest: a look-up by the token itself could leak it through its timing.
+        self._callers = {_digest(token): caller for token, caller in callers.items()}
+        self._auth = auth
+        self._open_reads = open_reads
+
+    def caller(self, request: web.BaseRequest) -> Caller | None:
+        """The caller; None where the request must be refused."""
+        token = _token(request.headers.get("Authorization", ""))
+        if token:
+            return self._callers.get(_digest(token)) if self._auth else Caller("anyone")
+        reads = request.method in {"GET", "HEAD"} or request.path in _READING_POSTS
+        if not self._auth or request.path in OPEN_PATHS or (reads and self._open_reads):
+            return Caller("anyone")
+        return None
+
+
+def callers_from(own: str, tokens: tuple[Token, ...]) -> dict[str, Caller]:
+    """The callers by token: the data directory's own, and those of the configuration."""
+    callers = {own: Caller("own")}
+    for token in tokens:
+        callers[read_token(token.file)] = Caller(token.name, token.customer)
+    return callers
+
+
+def middleware(gate: Gate, metrics: Metrics, *, loopback: bool) -> Middleware:
+    """The middleware that lets a request through, with its caller, or answers 401 or 403."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        # A page of another site may reach a loopback port by a name of its own (DNS rebinding).
+        if loopback and _host(request) not in _LOOPBACK_NAMES:
+            raise web.HTTPForbidden(text=f"unknown host name {_host(request)!r}; use 127.0.0.1\n")
+        if request.method not in {"GET", "HEAD"} and _is_cross_site(request):
+            raise web.HTTPForbidden(text="a write from another site's page is refused\n")
+        caller = gate.caller(request)
+        if caller is None:
+            metrics.unauthorized.inc()
+            given = "no" if "Authorization" not in request.headers else "a wrong"
+            raise web.HTTPUnauthorized(
+                text=f"{given} token; send 'Authorization: Bearer TOKEN' "
+                "(the collector's own is in the file 'token' of its data directory)\n",
+                headers={"WWW-Authenticate": 'Basic realm="forewarn", charset="UTF-8"'},
+            )
+        if caller.customer and request.path not in WRITE_PATHS:
+            raise web.HTTPForbidden(text="a customer's token may only write signals\n")
+        request[CALLER] = caller
+        return await handler(request)
+
+    return check
+
+
+def _host(request: web.BaseRequest) -> str:
+    host = request.host
+    return host[1 : host.index("]")] if host.startswith("[") and "]" in host else host.split(":")[0]
+
+
+def _is_cross_site(request: web.BaseRequest) -> bool:
+    origin = request.headers.get("Origin", "")
+    return bool(origin) and origin.partition("://")[2] != request.host
+
+
+def _token(header: str) -> str:
+    """The token of a Bearer header, or the password of a Basic one."""
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(value, validate=True).decode().partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError):
+            return value
+    return value
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,68 @@
+"""Times and numbers as the Prometheus HTTP API reads and writes them."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+import numpy as np
+
+from forewarn_wire.durations import parse_duration
+
+
+def format_value(value: float) -> str:
+    """A float as Go's `strconv.FormatFloat(value, 'f', -1, 64)` writes it."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    text = repr(value)
+    if "e" in text:
+        return np.format_float_positional(value, trim="-")
+    return text.removesuffix(".0")
+
+
+def seconds(milliseconds: int) -> float:
+    """Milliseconds as the seconds of the API."""
+    return milliseconds / 1000
+
+
+def rfc3339(milliseconds: int | None) -> str:
+    """A time in UTC to the millisecond; Go's zero time where there is none."""
+    if milliseconds is None:
+        return "0001-01-01T00:00:00Z"
+    stamp = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+    return stamp.replace("+00:00", "Z")
+
+
+def parse_time(text: str) -> int:
+    """Seconds since epoch or RFC 3339, as milliseconds. Raises ValueError."""
+    try:
+        number = float(text)
+    except ValueError:
+        pass
+    else:
+        if not math.isfinite(number) or abs(number) > 9e12:
+            raise ValueError(f'cannot parse "{text}" to a valid timestamp')
+        return round(number * 1000)
+    try:
+        stamp = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f'cannot parse "{text}" to a valid timestamp') from None
+    if stamp.tzinfo is None:
+        raise ValueError(f'cannot parse "{text}" to a valid timestamp: it has no time zone')
+    return round(stamp.timestamp() * 1000)
+
+
+def parse_step(text: str) -> int:
+    """Seconds or a duration such as `15s`, as milliseconds. Raises ValueError."""
+    try:
+        number = float(text)
+    except ValueError:
+        try:
+            return parse_duration(text)
+        except ValueError:
+            raise ValueError(f'cannot parse "{text}" to a valid duration') from None
+    if not math.isfinite(number) or abs(number) > 9e12:
+        raise ValueError(f'cannot parse "{text}" to a valid duration. It overflows int64')
+    return round(number * 1000)

@@ -1,0 +1,128 @@
+"""Where signals arrive: remote write for samples, OTLP logs for events; 2xx means durable."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiohttp import web
+
+from forewarn_collector.api.auth import CALLER
+from forewarn_collector.ingest import (
+    Limits,
+    Rejected,
+    TooLargeError,
+    decode_logs,
+    decode_write_request,
+)
+from forewarn_collector.ingest.agents import AgentWatch
+from forewarn_collector.metrics import Metrics
+from forewarn_collector.store import Store, StoreError
+from forewarn_wire import Labels, WireError
+from forewarn_wire.clock import Clock
+
+log = logging.getLogger(__name__)
+
+_SHOWN = 5
+_RETRY_AFTER = {"Retry-After": "5"}
+
+_Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class WriteApi:
+    """The two write paths. A body with some bad series keeps the good ones and answers 400."""
+
+    def __init__(
+        self, store: Store, agents: AgentWatch, limits: Limits, metrics: Metrics, clock: Clock
+    ) -> None:
+        self._store = store
+        self._agents = agents
+        self._limits = limits
+        self._metrics = metrics
+        self._clock = clock
+
+    def routes(self) -> list[web.RouteDef]:
+        """The routes."""
+        return [
+            web.post("/api/v1/write", self._answering("remote_write", self._write_samples)),
+            web.post("/v1/logs", self._answering("otlp_logs", self._write_events)),
+        ]
+
+    def _answering(self, kind: str, write: _Handler) -> _Handler:
+        async def handler(request: web.Request) -> web.Response:
+            try:
+                response = await write(request)
+            except TooLargeError as error:
+                response = web.Response(status=413, text=f"{error}\n")
+            except web.HTTPRequestEntityTooLarge:
+                text = f"the body is over the limit of {self._limits.max_body} bytes\n"
+                response = web.Response(status=413, text=text)
+            except WireError as error:
+                response = web.Response(status=400, text=f"{error}\n")
+            except StoreError as error:
+                log.error("cannot store %s: %s", kind, error)
+                response = web.Response(status=503, text=f"{error}\n", headers=_RETRY_AFTER)
+            if response.status >= 400:
+                log.warning(
+                    "refused %s from %s (%s): %d %s",
+                    kind,
+                    request[CALLER].name,
+                    request.remote,
+                    response.status,
+                    (response.text or "").strip(),
+                )
+            self._metrics.writes.labels(kind, str(response.status)).inc()
+            return response
+
+        return handler
+
+    async def _write_samples(self, request: web.Request) -> web.Response:
+        encoding = request.headers.get("Content-Encoding", "snappy")
+        content_type = request.headers.get("Content-Type", "application/x-protobuf")
+        if encoding != "snappy" or not content_type.startswith("application/x-protobuf"):
+            text = "expected remote write: Content-Type application/x-protobuf, encoding snappy\n"
+            return web.Response(status=415, text=text)
+        if "io.prometheus.write.v2.Request" in content_type:
+            # The specification's sign to a sender to fall back to 1.0.
+            return web.Response(status=415, text="remote write 2.0 is not taken; send 1.0\n")
+        body = await request.read()
+        decoded = await asyncio.to_thread(
+            decode_write_request, body, limits=self._limits, extra=_extra(request)
+        )
+        if len(decoded.batch.times):
+            batch = self._agents.observe(decoded.batch, self._clock())
+            appended = await asyncio.wrap_future(self._store.append(batch))
+            self._metrics.samples.inc(appended.added)
+            self._metrics.duplicates.inc(appended.duplicates)
+        return self._outcome(decoded.rejected)
+
+    async def _write_events(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        decoded = await asyncio.to_thread(
+            decode_logs,
+            body,
+            request.headers.get("Content-Type", ""),
+            request.headers.get("Content-Encoding", ""),
+            limits=self._limits,
+            extra=_extra(request),
+        )
+        if decoded.events:
+            appended = await asyncio.wrap_future(self._store.append_events(decoded.events))
+            self._metrics.events.inc(appended.added)
+        return self._outcome(decoded.rejected)
+
+    def _outcome(self, rejected: Sequence[Rejected]) -> web.Response:
+        if not rejected:
+            return web.Response(status=204)
+        for item in rejected:
+            self._metrics.rejected.labels(item.kind).inc()
+        shown = "\n".join(f"{item.subject}: {item.reason}" for item in rejected[:_SHOWN])
+        more = f"\n... and {len(rejected) - _SHOWN} more" if len(rejected) > _SHOWN else ""
+        text = f"{len(rejected)} refused, the rest is kept:\n{shown}{more}\n"
+        return web.Response(status=400, text=text)
+
+
+def _extra(request: web.Request) -> Labels:
+    customer = request[CALLER].customer
+    return (("customer", customer),) if customer else ()

@@ -1,0 +1,289 @@
+"""The composition root: makes every part of a collector, joins them, starts and stops them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import ssl
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from forewarn_collector.api.auth import (
+    TOKEN_FILE,
+    Gate,
+    TokenError,
+    callers_from,
+    middleware,
+    own_token,
+)
+from forewarn_collector.api.health import HealthApi
+from forewarn_collector.api.prometheus import PrometheusApi
+from forewarn_collector.api.rules import RulesApi
+from forewarn_collector.api.tasks import TasksApi
+from forewarn_collector.api.write import WriteApi
+from forewarn_collector.config import CollectorConfig, ConfigError
+from forewarn_collector.ingest import Limits
+from forewarn_collector.ingest.agents import AgentWatch, known_agents
+from forewarn_collector.metrics import Metrics
+from forewarn_collector.observe import ledger_families, rule_families, store_families
+from forewarn_collector.queues import Queue, QueueWorkers, queues_from_section
+from forewarn_collector.rules import (
+    RuleFileError,
+    RuleFiles,
+    RuleSet,
+    Scheduler,
+)
+from forewarn_collector.store import Store, StoreError
+from forewarn_collector.tasks import Ledger, LedgerError, TaskChange, TaskKeeper
+from forewarn_collector.upkeep import Upkeep
+from forewarn_collector.web import WebPages
+from forewarn_wire import labels_from
+from forewarn_wire.clock import Clock
+
+log = logging.getLogger(__name__)
+
+_SHUTDOWN_SECONDS = 5.0
+
+
+class StartError(Exception):
+    """The collector can't start; the text says why and what to do."""
+
+
+class Collector:
+    """One collector. Make it, `start` it, `stop` it."""
+
+    def __init__(self, config: CollectorConfig, clock: Clock) -> None:
+        """Make the parts. Raises ConfigError or StartError; nothing is running yet."""
+        self._config = config
+        self._clock = clock
+        self._metrics = Metrics()
+        queues = self._checked_queues()
+        self._rule_files = RuleFiles(config.rules, interval=config.evaluation_interval)
+        rules = self._first_rules()
+        self._make_data_directory()
+        gate = self._gate()
+        self._store = Store(config.data, retention=config.retention, clock=clock)
+        self._ledger = Ledger(config.data)
+        self._open_databases()
+        self._agents = AgentWatch()
+        self._keeper = TaskKeeper(
+            self._ledger, self._store, clock=clock, default_queue=config.default_queue
+        )
+        self._scheduler = Scheduler(
+            rules,
+            self._store,
+            append=self._store.append,
+            arrivals=self._store.arrivals(),
+            sink=self._keeper,
+            restored=self._ledger.load_alerts(),
+            clock=clock,
+            external_url=config.external_url or self.url(config.listen.port),
+        )
+        self._workers = QueueWorkers(self._ledger, queues, clock)
+        self._keeper.listen(self._task_changed)
+        self._query_api = PrometheusApi(self._store, clock)
+        self._upkeep = Upkeep(
+            self._store,
+            self._agents,
+            self._metrics,
+            labels_from({"job": "forewarn", "instance": str(config.listen)}),
+            config.retention,
+            clock,
+            self._look_at_rules,
+        )
+        self._runner = web.AppRunner(
+            self._application(gate), auto_decompress=False, access_log=None, handle_signals=False
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._ready = False
+
+    def url(self, port: int) -> str:
+        """The address by which this machine reaches the collector at `port`."""
+        scheme = "https" if self._config.tls else "http"
+        host = self._config.listen.host
+        host = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - any address
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    async def start(self) -> None:
+        """Run everything and listen; returns once requests are answered. Raises StartError."""
+        now = self._clock()
+        known = self._store.select(known_agents(), now - self._config.retention, now)
+        self._agents.restore(known, now)
+        self._scheduler.start()
+        await self._workers.start()
+        self._tasks = [asyncio.create_task(self._upkeep.run(), name="upkeep")]
+        await self._runner.setup()
+        listen = self._config.listen
+        site = web.TCPSite(
+            self._runner,
+            listen.host,
+            listen.port,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
+            ssl_context=self._ssl_context(),
+        )
+        try:
+            await site.start()
+        except OSError as error:
+            await self.stop()
+            raise StartError(
+                f"cannot listen on {listen}: {error.strerror or error}; "
+                "is another collector running? --listen chooses another address"
+            ) from error
+        self._ready = True
+        port = self._runner.addresses[0][1]
+        log.info("listening on %s (data in %s)", self.url(port), self._config.data)
+        if not self._config.auth:
+            log.warning("no token is needed (--no-auth): whoever reaches this port may write")
+        elif not listen.is_loopback and self._config.tls is None:
+            log.warning("tokens travel in the clear: give the collector TLS (tls: in its file)")
+
+    async def stop(self) -> None:
+        """Answer what was asked, then end every part, the last in the way of a signal last."""
+        self._ready = False
+        await self._runner.cleanup()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._query_api.close()
+        await asyncio.to_thread(self._scheduler.stop)
+        await self._workers.stop()
+        await asyncio.to_thread(self._store.close)
+        self._ledger.close()
+        log.info("stopped")
+
+    def reload_rules(self) -> None:
+        """Read the rule files anew; bad ones leave the running rules in force."""
+        try:
+            rules = self._rule_files.load()
+        except RuleFileError as error:
+            self._metrics.rule_reloads.labels("refused").inc()
+            log.error("the running rules stay in force, the new ones are refused:\n%s", error)
+            return
+        self._scheduler.reload(rules)
+        self._metrics.rule_reloads.labels("taken").inc()
+        log.info("rules reloaded: %d in %d groups", _count(rules), len(rules.groups))
+
+    def _look_at_rules(self) -> None:
+        if self._rule_files.changed():
+            self.reload_rules()
+
+    def _task_changed(self, changes: Sequence[TaskChange]) -> None:
+        """Called on the scheduler's thread (or an API thread), after the ledger has the change."""
+        self._workers.notify()
+        for change in changes:
+            task = change.task
+            log.info("%s %s (%s): %s", task.number, change.action, change.reason, task.title)
+            if change.opened:
+                self._metrics.onset_to_task.observe(max(self._clock() - task.onset_at, 0) / 1000)
+
+    def _checked_queues(self) -> dict[str, Queue]:
+        problems = self._config.problems
+        section = self._config.queues
+        queues = queues_from_section(section) if section is not None else {}
+        if problems:
+            raise ConfigError(problems)
+        return queues
+
+    def _first_rules(self) -> RuleSet:
+        try:
+            rules = self._rule_files.load()
+        except RuleFileError as error:
+            raise StartError(f"the rules are refused:\n{error}") from error
+        log.info("%d rules in %d groups", _count(rules), len(rules.groups))
+        return rules
+
+    def _make_data_directory(self) -> None:
+        try:
+            self._config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StartError(
+                f"cannot make the data directory {self._config.data}: {error.strerror}; "
+                "--data chooses another"
+            ) from error
+
+    def _gate(self) -> Gate:
+        listen = self._config.listen
+        if not self._config.auth:
+            if not listen.is_loopback:
+                raise StartError(f"--no-auth works on a loopback address only, not on {listen}")
+            return Gate({}, auth=False, open_reads=True)
+        try:
+            callers = callers_from(own_token(self._config.data), self._config.tokens)
+        except (TokenError, OSError) as error:
+            raise StartError(str(error)) from error
+        log.info("the token for writes is in %s", self._config.data / TOKEN_FILE)
+        return Gate(callers, auth=True, open_reads=listen.is_loopback)
+
+    def _open_databases(self) -> None:
+        try:
+            self._store.open()
+            self._ledger.open()
+        except (StoreError, LedgerError) as error:
+            self._store.close()
+            raise StartError(str(error)) from error
+
+    def _application(self, gate: Gate) -> web.Application:
+        loopback = self._config.listen.is_loopback
+        application = web.Application(
+            middlewares=[_measured(self._metrics), middleware(gate, self._metrics, loopback=loopback)],
+            client_max_size=self._config.max_body,
+        )
+        limits = Limits(max_body=self._config.max_body)
+        for part in (
+            WriteApi(self._store, self._agents, limits, self._metrics, self._clock),
+            self._query_api,
+            RulesApi(self._scheduler),
+            TasksApi(self._ledger, self._keeper, self._clock),
+            HealthApi(self._metrics, self._why_not_ready),
+            WebPages(self._ledger, self._clock),
+        ):
+            application.add_routes(part.routes())
+        self._metrics.add(lambda: store_families(self._store, self._agents))
+        self._metrics.add(lambda: rule_families(self._scheduler))
+        self._metrics.add(lambda: ledger_families(self._ledger))
+        return application
+
+    def _why_not_ready(self) -> str:
+        return "" if self._ready else "it is starting or stopping"
+
+    def _ssl_context(self) -> ssl.SSLContext | None:
+        if self._config.tls is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(self._config.tls.cert, self._config.tls.key)
+        except (OSError, ssl.SSLError) as error:
+            raise StartError(f"cannot use the tls certificate or key: {error}") from error
+        return context
+
+
+def _measured(metrics: Metrics) -> Middleware:
+    """Measures every request by its route, so that no path from outside becomes a label."""
+
+    @web.middleware
+    async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
+        began = time.perf_counter()
+        code = 500
+        try:
+            response = await handler(request)
+            code = response.status
+            return response
+        except web.HTTPException as error:
+            code = error.status
+            raise
+        finally:
+            resource = request.match_info.route.resource
+            path = resource.canonical if resource is not None else "none"
+            seconds = time.perf_counter() - began
+            metrics.requests.labels(path, str(code)).observe(seconds)
+
+    return measure
+
+
+def _count(rules: RuleSet) -> int:
+    return sum(1 for _ in rules.rules())

@@ -1,0 +1,27 @@
+"""The command line of the collector: `forewarn serve | demo | rules | tasks`."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import click
+
+from forewarn_collector.cli.demo import demo
+from forewarn_collector.cli.rules import rules
+from forewarn_collector.cli.serve import serve
+from forewarn_collector.cli.tasks import tasks
+from forewarn_wire.clock import Clock
+
+
+def build(clock: Clock) -> click.Command:
+    """The whole command; `clock` is handed to what needs the time."""
+
+    @click.group(
+        commands=[serve, demo, rules, tasks],
+        context_settings={"obj": clock, "help_option_names": ["-h", "--help"]},
+    )
+    @click.version_option(version("forewarn"), prog_name="forewarn")
+    def forewarn() -> None:
+        """Opens maintenance tasks before users report problems."""
+
+    return forewarn

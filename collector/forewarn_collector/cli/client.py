@@ -1,0 +1,84 @@
+"""Calls to a running collector, with its token found where a sysadmin would look for it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+_TIMEOUT = 10.0
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect would carry the token to another server."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+class Client:
+    """The collector at `server`; the token comes from `token_file` or FOREWARN_TOKEN."""
+
+    def __init__(self, server: str, token_file: Path | None) -> None:
+        if not server.startswith(("http://", "https://")):
+            raise click.BadParameter(f"{server} is no http:// or https:// address")
+        self._server = server.rstrip("/")
+        self._token = _find_token(token_file)
+        self._opener = urllib.request.build_opener(_NoRedirect)
+
+    def get(self, path: str, query: Mapping[str, str | list[str]] | None = None) -> Any:
+        """The JSON at a path. Ends the command with what is wrong if there is none."""
+        text = urllib.parse.urlencode(query or {}, doseq=True)
+        return self._call("GET", f"{path}?{text}" if text else path, None)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Send JSON and return the JSON answered. Ends the command with what is wrong."""
+        return self._call("POST", path, json.dumps(body).encode())
+
+    def _call(self, method: str, path: str, body: bytes | None) -> Any:
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
+            self._server + path, body, headers, method=method
+        )
+        try:
+            with self._opener.open(request, timeout=_TIMEOUT) as answer:
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                raise click.ClickException(_reason(error)) from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            raise click.ClickException(
+                f"no collector answers at {self._server}: {reason}; is `forewarn serve` running?"
+            ) from error
+
+
+def _find_token(token_file: Path | None) -> str:
+    if token_file is None and "FOREWARN_TOKEN" in os.environ:
+        return os.environ["FOREWARN_TOKEN"].strip()
+    path = token_file or Path("forewarn-data/token")
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        if token_file is None:
+            return ""
+        raise click.ClickException(f"cannot read the token file {path}: {error}") from error
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    text = error.read(4096).decode("utf-8", "replace").strip()
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        text = json.loads(text)["error"]
+    if error.code == 401:
+        return f"{text}\ngive it by --token-file FILE or in the environment as FOREWARN_TOKEN"
+    return text or f"the collector answers {error.code}"

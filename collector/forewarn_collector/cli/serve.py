@@ -1,0 +1,95 @@
+"""`forewarn serve`: run the collector."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from forewarn_collector.app import Collector, StartError
+from forewarn_collector.config import (
+    DEFAULT_DATA,
+    DEFAULT_LISTEN,
+    CollectorConfig,
+    ConfigError,
+    parse_listen,
+    parse_retention,
+    read_config,
+)
+from forewarn_wire.clock import Clock
+
+
+@click.command()
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="collector.yml; the other options win over it.",
+)
+@click.option("--listen", help=f"Address and port; port 0 takes any. [default: {DEFAULT_LISTEN}]")
+@click.option("--data", type=click.Path(path_type=Path), help=f"[default: {DEFAULT_DATA}]")
+@click.option(
+    "--rules",
+    multiple=True,
+    help="Rule file or glob; may be repeated. [default: the rules that ship]",
+)
+@click.option("--retention", help="How long samples and events are kept. [default: 24h]")
+@click.option("--no-auth", is_flag=True, help="Need no token; on a loopback address only.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info")
+@click.pass_obj
+def serve(
+    clock: Clock,
+    *,
+    config_file: Path | None,
+    listen: str | None,
+    data: Path | None,
+    rules: tuple[str, ...],
+    retention: str | None,
+    no_auth: bool,
+    log_level: str,
+) -> None:
+    """Take signals, apply the rules, open and deliver tasks; until SIGTERM or Ctrl-C."""
+    logging.basicConfig(
+        level=log_level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    config = CollectorConfig()
+    if config_file is not None:
+        config = read_config(config_file.read_text(), str(config_file))
+    try:
+        if listen is not None:
+            config = replace(config, listen=parse_listen(listen))
+        if retention is not None:
+            config = replace(config, retention=parse_retention(retention))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    config = replace(
+        config,
+        data=data or config.data,
+        rules=rules or config.rules,
+        auth=config.auth and not no_auth,
+    )
+    try:
+        asyncio.run(_serve(config, clock))
+    except (ConfigError, StartError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+async def _serve(config: CollectorConfig, clock: Clock) -> None:
+    collector = Collector(config, clock)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await collector.start()
+    loop.add_signal_handler(signal.SIGHUP, collector.reload_rules)
+    try:
+        await stop.wait()
+    finally:
+        await collector.stop()

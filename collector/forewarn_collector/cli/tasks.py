@@ -1,0 +1,189 @@
+"""`forewarn tasks`: see and handle tasks from a terminal."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from forewarn_collector.cli.client import Client
+from forewarn_wire.clock import Clock
+from forewarn_wire.durations import format_duration
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_COLOURS = {"critical": "red", "high": "dark_orange", "medium": "yellow", "low": "green"}
+
+
+def _connection(command: F) -> F:
+    """The options by which every command finds the collector."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        click.option(
+            "--token-file",
+            type=click.Path(path_type=Path),
+            help="File with the token. [default: FOREWARN_TOKEN, ./forewarn-data/token]",
+        ),
+        click.option(
+            "--server",
+            envvar="FOREWARN_SERVER",
+            default="http://127.0.0.1:9815",
+            show_default=True,
+            help="The collector's address.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group()
+def tasks() -> None:
+    """List and handle tasks."""
+
+
+@tasks.command("list")
+@click.option("--all", "everything", is_flag=True, help="Resolved ones too.")
+@click.option("--state", multiple=True, help="open, acknowledged or resolved; may be repeated.")
+@click.option("--severity", multiple=True)
+@click.option("--instance", default="", help="Only this host.")
+@click.option("--customer", default="")
+@click.option("--text", default="", help="Only tasks with this in title, description or labels.")
+@_connection
+@click.pass_obj
+def list_tasks(
+    clock: Clock,
+    *,
+    everything: bool,
+    state: tuple[str, ...],
+    severity: tuple[str, ...],
+    instance: str,
+    customer: str,
+    text: str,
+    server: str,
+    token_file: Path | None,
+    as_json: bool,
+) -> None:
+    """List the tasks that are open, the newest first."""
+    states = list(state) or ([] if everything else ["open", "acknowledged"])
+    query = {
+        "state": states,
+        "severity": list(severity),
+        "instance": instance,
+        "customer": customer,
+        "text": text,
+    }
+    answer = Client(server, token_file).get("/api/tasks", {k: v for k, v in query.items() if v})
+    if as_json:
+        click.echo(json.dumps(answer, indent=2))
+        return
+    found = answer["tasks"]
+    if not found:
+        click.echo("no tasks" if everything else "no open tasks")
+        return
+    now = clock()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("TASK", "SEVERITY", "STATE", "HOST", "SINCE", "WHAT IS WRONG"):
+        table.add_column(title, overflow="fold" if title == "WHAT IS WRONG" else "ellipsis")
+    for task in found:
+        colour = _COLOURS.get(task["severity"], "default")
+        table.add_row(
+            task["number"],
+            f"[{colour}]{escape(task['severity'] or '-')}[/]",
+            task["state"],
+            escape(task["labels"].get("instance", "-")),
+            format_duration(max(now - task["onset_at"], 0) // 1000 * 1000),
+            escape(task["title"]),
+        )
+    console = Console()
+    # A pipe is no terminal: its reader wants whole lines.
+    console.print(table, width=None if console.is_terminal else 200)
+
+
+@tasks.command()
+@click.argument("number")
+@_connection
+def show(number: str, *, server: str, token_file: Path | None, as_json: bool) -> None:
+    """Show a task with its evidence and timeline."""
+    task = Client(server, token_file).get(f"/api/tasks/{number}")
+    if as_json:
+        click.echo(json.dumps(task, indent=2))
+        return
+    console = Console(highlight=False)
+    console.print(f"[bold]{task['number']}[/] {escape(task['title'])}")
+    if task["description"]:
+        console.print(escape(task["description"]))
+    rows = Table(box=None, show_header=False, pad_edge=False)
+    labels = " ".join(f'{name}="{value}"' for name, value in task["labels"].items())
+    missing = ", its input has stopped" if task["input_missing"] else ""
+    for name, value in (
+        ("state", task["state"] + missing),
+        ("severity", task["severity"]),
+        ("kind", task["kind"]),
+        ("rule", task["rule"]),
+        ("labels", labels),
+        ("queue", task["queue"]),
+        ("onset", _local(task["onset_at"])),
+        ("opened", _local(task["opened_at"])),
+        ("due", _local(task["due_at"])),
+        ("acknowledged", _local(task["acknowledged_at"])),
+        ("resolved", _local(task["resolved_at"])),
+    ):
+        if value:
+            rows.add_row(f"[dim]{name}[/]", escape(value))
+    console.print(rows)
+    for item in task["checklist"]:
+        console.print(f"  [dim]todo[/] {escape(item)}")
+    console.print("[dim]evidence[/]")
+    console.print(escape(task["evidence_text"]))
+    console.print("[dim]timeline[/]")
+    for entry in task["timeline"]:
+        line = f"{_local(entry['at'])} {entry['reason']} {entry['who']} {entry['text']}"
+        console.print(f"  {escape(line.rstrip())}")
+
+
+@tasks.command()
+@click.argument("number")
+@_connection
+def ack(number: str, *, server: str, token_file: Path | None, as_json: bool) -> None:
+    """Say that somebody is at it."""
+    _act(Client(server, token_file), number, "acknowledge", {}, as_json=as_json)
+
+
+@tasks.command()
+@click.argument("number")
+@click.argument("text")
+@_connection
+def comment(number: str, text: str, *, server: str, token_file: Path | None, as_json: bool) -> None:
+    """Add TEXT to a task's timeline."""
+    _act(Client(server, token_file), number, "comment", {"text": text}, as_json=as_json)
+
+
+@tasks.command()
+@click.argument("number")
+@click.option("--text", default="", help="What was done.")
+@_connection
+def resolve(number: str, *, text: str, server: str, token_file: Path | None, as_json: bool) -> None:
+    """Say that a task is done."""
+    _act(Client(server, token_file), number, "resolve", {"text": text}, as_json=as_json)
+
+
+def _act(client: Client, number: str, verb: str, body: dict[str, str], *, as_json: bool) -> None:
+    task = client.post(f"/api/tasks/{number}/{verb}", {"who": getpass.getuser(), **body})
+    if as_json:
+        click.echo(json.dumps(task, indent=2))
+    else:
+        click.echo(f"{task['number']} is {task['state']}: {task['title']}")
+
+
+def _local(milliseconds: int | None) -> str:
+    if milliseconds is None:
+        return ""
+    return datetime.fromtimestamp(milliseconds / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")

@@ -1,0 +1,170 @@
+"""collector.yml as a value: every setting read once, with every mistake in it found at once."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from forewarn_wire import Problem
+from forewarn_wire.document import Section, read_document
+from forewarn_wire.durations import parse_duration
+from forewarn_wire.readers import duration, size, text, texts
+
+DEFAULT_LISTEN = "127.0.0.1:9815"
+DEFAULT_DATA = "./forewarn-data"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the collector listens. `host` is a name or an address without brackets."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token from the configuration: a file that holds it, and the customer it writes for."""
+
+    name: str
+    file: Path
+    customer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """PEM files by which the collector serves https."""
+
+    cert: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorConfig:
+    """All settings of a collector; durations in milliseconds, sizes in bytes.
+
+    `rules` are files or globs; without any, the rules that ship. `queues` is the section as it
+    stands in the file, since each kind of queue reads its own.
+    """
+
+    listen: Address = Address("127.0.0.1", 9815)
+    data: Path = Path(DEFAULT_DATA)
+    rules: tuple[str, ...] = ()
+    retention: int = 24 * 3_600_000
+    evaluation_interval: int = 15_000
+    external_url: str = ""
+    auth: bool = True
+    tokens: tuple[Token, ...] = ()
+    tls: Tls | None = None
+    max_body: int = 16 * 2**20
+    default_queue: str = ""
+    queues: Section | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+
+class ConfigError(Exception):
+    """The configuration can't be used; `problems` says why, each with its place."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = list(problems)
+
+
+def parse_listen(value: Any) -> Address:
+    """Read `host:port`, `[v6]:port` or `:port` (all addresses). Raises ValueError."""
+    host, colon, port = text(value).rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"expected an address such as {DEFAULT_LISTEN}, found {value!r}")
+    return Address(host.strip("[]") or "0.0.0.0", int(port))  # noqa: S104 - as asked for
+
+
+def parse_retention(value: Any) -> int:
+    """A duration of at least a minute, in milliseconds. Raises ValueError."""
+    milliseconds = parse_duration(text(value))
+    if milliseconds < 60_000:
+        raise ValueError(f"expected a minute or more, found {value!r}")
+    return milliseconds
+
+
+def read_config(content: str, file: str) -> CollectorConfig:
+    """Read a collector.yml. What is wrong with it is in `.problems`; nothing is raised.
+
+    The caller lets each queue read its part of `.queues`, adding to the same list of problems.
+    """
+    problems: list[Problem] = []
+    document = read_document(content, file, problems)
+    if document is None:
+        return CollectorConfig(problems=problems)
+    defaults = CollectorConfig()
+    config = CollectorConfig(
+        listen=document.take("listen", parse_listen, defaults.listen),
+        data=Path(document.take("data", text, str(defaults.data))),
+        rules=document.take("rules", texts, ()),
+        retention=document.take("retention", parse_retention, defaults.retention),
+        evaluation_interval=document.take(
+            "evaluation_interval", _interval, defaults.evaluation_interval
+        ),
+        external_url=document.take("external_url", text, "").rstrip("/"),
+        tokens=tuple(_token(section) for section in document.sections("tokens")),
+        tls=_tls(document.section("tls")),
+        max_body=document.take("max_body", size, defaults.max_body),
+        default_queue=document.take("default_queue", text, ""),
+        queues=document.section("queues"),
+        problems=problems,
+    )
+    document.refuse_unknown()
+    _check_default_queue(document, config)
+    return config
+
+
+def _interval(value: Any) -> int:
+    milliseconds = duration(value)
+    if milliseconds < 1_000:
+        raise ValueError(f"expected a second or more, found {value!r}")
+    return milliseconds
+
+
+def _token(section: Section) -> Token:
+    token = Token(
+        name=section.require("name", text, ""),
+        file=Path(section.require("token_file", text, "")),
+        customer=section.take("customer", text, ""),
+    )
+    section.refuse_unknown()
+    return token
+
+
+def _tls(section: Section | None) -> Tls | None:
+    if section is None:
+        return None
+    tls = Tls(Path(section.require("cert", text, "")), Path(section.require("key", text, "")))
+    section.refuse_unknown()
+    return tls
+
+
+def _check_default_queue(document: Section, config: CollectorConfig) -> None:
+    names = config.queues.names() if config.queues is not None else []
+    if config.default_queue and config.default_queue not in names:
+        known = ", ".join(names) or "none"
+        document.problem(
+            "default_queue",
+            f"default_queue names {config.default_queue}, which is not under queues",
+            f"queues given: {known}",
+        )

@@ -1,0 +1,131 @@
+"""Which agents report: a synthetic `up{job, instance}` as Prometheus gives for its targets.
+
+An agent is whoever sends the series `forewarn_agent_interval_seconds`; its value is how often the
+agent means to report. `up` is 1 with each report and 0 once three of them have failed to come.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from forewarn_collector.store import Batch, Matcher, MatchOp, SeriesColumns
+from forewarn_wire import Labels, is_stale, labels_from, metric_name, without
+
+INTERVAL_METRIC = "forewarn_agent_interval_seconds"
+MISSED_INTERVALS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """What is known of one agent; times in milliseconds since epoch."""
+
+    labels: Labels
+    interval: int
+    last_report: int
+    up: bool
+
+
+def known_agents() -> list[Matcher]:
+    """The matchers of the series that agents are known by."""
+    return [Matcher("__name__", MatchOp.EQUAL, INTERVAL_METRIC)]
+
+
+class AgentWatch:
+    """Keeps when each agent last reported. May be used from several threads."""
+
+    def __init__(self) -> None:
+        self._agents: dict[Labels, Agent] = {}
+        self._next_zero: dict[Labels, int] = {}
+        self._lock = threading.Lock()
+
+    def restore(self, columns: SeriesColumns, now: int) -> None:
+        """Take the agents that the store knows from before a restart.
+
+        They count as having reported just now: while the collector was down nobody could.
+        """
+        with self._lock:
+            for row, labels in enumerate(columns.labels):
+                start, end = int(columns.offsets[row]), int(columns.offsets[row + 1])
+                if start == end or is_stale(float(columns.values[end - 1])):
+                    continue
+                self._report(labels, float(columns.values[end - 1]), now)
+
+    def observe(self, batch: Batch, now: int) -> Batch:
+        """Note the agents in an arriving batch and add their `up` samples, at `now`, to it."""
+        reports = []
+        for row, labels in enumerate(batch.labels):
+            if metric_name(labels) != INTERVAL_METRIC:
+                continue
+            values = batch.values[batch.rows == row]
+            if len(values) and not is_stale(float(values[-1])):
+                reports.append((labels, float(values[-1])))
+        if not reports:
+            return batch
+        with self._lock:
+            agents = [self._report(labels, seconds, now) for labels, seconds in reports]
+        return _with_samples(batch, [(_up(agent.labels), 1.0) for agent in agents], now)
+
+    def overdue(self, now: int) -> Batch | None:
+        """The `up` samples of agents that are silent, each once an interval; None if none is due.
+
+        To be asked about once a second.
+        """
+        samples = []
+        with self._lock:
+            for labels, agent in self._agents.items():
+                if now - agent.last_report <= MISSED_INTERVALS * agent.interval:
+                    continue
+                self._agents[labels] = Agent(labels, agent.interval, agent.last_report, up=False)
+                if now >= self._next_zero.get(labels, 0):
+                    self._next_zero[labels] = now + agent.interval
+                    samples.append((_up(labels), 0.0))
+        return _with_samples(None, samples, now) if samples else None
+
+    def forget(self, before: int) -> None:
+        """Forget the agents whose last report is older than `before` (the store's retention)."""
+        with self._lock:
+            for labels in [k for k, agent in self._agents.items() if agent.last_report < before]:
+                del self._agents[labels]
+                self._next_zero.pop(labels, None)
+
+    def agents(self) -> list[Agent]:
+        """All agents known."""
+        with self._lock:
+            return list(self._agents.values())
+
+    def _report(self, labels: Labels, seconds: float, now: int) -> Agent:
+        identity = without(labels, ("__name__",))
+        interval = int(min(max(seconds, 1.0), 86_400.0) * 1000) if seconds == seconds else 10_000
+        agent = Agent(identity, interval, now, up=True)
+        self._agents[identity] = agent
+        self._next_zero.pop(identity, None)
+        return agent
+
+
+def _up(labels: Labels) -> Labels:
+    return labels_from((*labels, ("__name__", "up")))
+
+
+def _with_samples(batch: Batch | None, samples: Iterable[tuple[Labels, float]], now: int) -> Batch:
+    """A batch with one more sample, at `now`, for each of the label sets."""
+    added = list(samples)
+    rows = np.arange(len(added), dtype=np.int64)
+    times = np.full(len(added), now, dtype=np.int64)
+    values = np.array([value for _, value in added], dtype=np.float64)
+    labels = [labels for labels, _ in added]
+    if batch is None:
+        return Batch(labels, rows, times, values)
+    # A sender that sends its own `up` under the same labels keeps its row: labels occur once.
+    known = {existing: row for row, existing in enumerate(batch.labels)}
+    fresh = [item for item in labels if item not in known]
+    places = {item: len(batch.labels) + row for row, item in enumerate(fresh)} | known
+    return Batch(
+        [*batch.labels, *fresh],
+        np.concatenate([batch.rows, np.array([places[item] for item in labels], dtype=np.int64)]),
+        np.concatenate([batch.times, times]),
+        np.concatenate([batch.values, values]),
+    )

@@ -1,0 +1,103 @@
+"""What the collector says about itself, for `/metrics` and, as samples, for its own store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+_TASK_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
+_REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+
+Family = Metric
+Read = Callable[[], Iterable[Family]]
+
+
+class Metrics:
+    """Every counter and histogram that the parts increase, on one registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=self.registry)
+
+        self.writes = counter(
+            "forewarn_ingest_requests_total",
+            "Write requests, by format and answer.",
+            "format",
+            "code",
+        )
+        self.samples = counter(
+            "forewarn_ingest_samples_total", "Samples accepted that were not there before."
+        )
+        self.duplicates = counter(
+            "forewarn_ingest_duplicates_total", "Samples that were there already, by time."
+        )
+        self.rejected = counter(
+            "forewarn_ingest_rejected_total", "Series and events refused, by reason.", "reason"
+        )
+        self.events = counter("forewarn_ingest_events_total", "Events accepted that were new.")
+        self.unauthorized = counter(
+            "forewarn_http_unauthorized_total", "Requests refused for want of a right token."
+        )
+        self.requests = Histogram(
+            "forewarn_http_request_duration_seconds",
+            "Time to answer, by path and code.",
+            ("path", "code"),
+            buckets=_REQUEST_SECONDS,
+            registry=self.registry,
+        )
+        self.onset_to_task = Histogram(
+            "forewarn_onset_to_task_seconds",
+            "From the time of the sample that showed the fault to its task being open.",
+            buckets=_TASK_SECONDS,
+            registry=self.registry,
+        )
+        self.rule_reloads = counter(
+            "forewarn_rule_reloads_total", "Reloads of the rule files, by outcome.", "outcome"
+        )
+
+    def add(self, read: Read) -> None:
+        """Have `read` asked for further families whenever the metrics are read."""
+        self.registry.register(_Asked(read))
+
+
+@dataclass(frozen=True)
+class _Asked(Collector):
+    read: Read
+
+    def collect(self) -> Iterable[Metric]:
+        return self.read()
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+
+@dataclass(frozen=True)
+class Table:
+    """A gauge or a counter with labels, built row by row."""
+
+    name: str
+    text: str
+    labels: tuple[str, ...] = ()
+    counter: bool = False
+    rows: list[tuple[tuple[str, ...], float]] = field(default_factory=list)
+
+    def row(self, value: float, *labels: str) -> Table:
+        """Add the value for these labels."""
+        self.rows.append((labels, value))
+        return self
+
+    def family(self) -> Family:
+        """The family in the library's own form."""
+        kind = CounterMetricFamily if self.counter else GaugeMetricFamily
+        family = kind(self.name, self.text, labels=self.labels)
+        for labels, value in self.rows:
+            family.add_metric(list(labels), value)
+        return family

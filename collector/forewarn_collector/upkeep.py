@@ -1,0 +1,74 @@
+"""What the collector does by the clock: silent agents, its own samples, retention, rule files."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from forewarn_collector.ingest.agents import AgentWatch
+from forewarn_collector.ingest.own import own_batch
+from forewarn_collector.metrics import Metrics
+from forewarn_collector.store import Batch, Store, StoreError
+from forewarn_wire import Labels
+from forewarn_wire.clock import Clock
+
+log = logging.getLogger(__name__)
+
+_TICK_SECONDS = 1.0
+OWN_INTERVAL = 15_000
+RETENTION_INTERVAL = 60_000
+
+
+class Upkeep:
+    """One task that wakes every second; what fails is logged and tried again at its next turn."""
+
+    def __init__(
+        self,
+        store: Store,
+        agents: AgentWatch,
+        metrics: Metrics,
+        target: Labels,
+        retention: int,
+        clock: Clock,
+        look_at_rules: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._agents = agents
+        self._metrics = metrics
+        self._target = target
+        self._retention = retention
+        self._clock = clock
+        self._look_at_rules = look_at_rules
+        self._next_own = 0
+        self._next_retention = clock() + RETENTION_INTERVAL
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            try:
+                await self.tick(self._clock())
+            except StoreError as error:
+                log.error("cannot write the collector's own samples: %s", error)
+            except Exception:
+                log.exception("upkeep failed; it goes on at its next turn")
+
+    async def tick(self, now: int) -> None:
+        """Do what is due at `now` (ms)."""
+        await asyncio.to_thread(self._look_at_rules)
+        silent = self._agents.overdue(now)
+        if silent is not None:
+            await self._append(silent)
+        if now >= self._next_own or self._next_own > now + OWN_INTERVAL:
+            self._next_own = now + OWN_INTERVAL
+            await asyncio.to_thread(self._store.sample_counters, now)
+            own = await asyncio.to_thread(own_batch, self._metrics.registry, self._target, now)
+            await self._append(own)
+        if now >= self._next_retention:
+            self._next_retention = now + RETENTION_INTERVAL
+            await asyncio.to_thread(self._store.enforce_retention)
+            self._agents.forget(now - self._retention)
+
+    async def _append(self, batch: Batch) -> None:
+        await asyncio.wrap_future(self._store.append(batch))

@@ -1,0 +1,59 @@
+"""Numbers and times as Prometheus' HTTP API writes them; expected texts are Go's."""
+
+from __future__ import annotations
+
+import pytest
+
+from forewarn_collector.api.formats import format_value, parse_step, parse_time, rfc3339
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (-0.0, "-0"),
+        (5.0, "5"),
+        (0.1, "0.1"),
+        (1e21, "1000000000000000000000"),
+        (1.5e-7, "0.00000015"),
+        (123456789.125, "123456789.125"),
+        (float("nan"), "NaN"),
+        (float("inf"), "+Inf"),
+        (float("-inf"), "-Inf"),
+    ],
+)
+def test_a_value_is_written_as_go_writes_it(value: float, text: str) -> None:
+    assert format_value(value) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [
+        ("0", 0),
+        ("1435781430.781", 1435781430781),
+        ("-1.5", -1500),
+        ("2015-07-01T20:10:30.781Z", 1435781430781),
+        ("2015-07-01T22:10:30.781+02:00", 1435781430781),
+    ],
+)
+def test_a_time_is_seconds_or_rfc_3339(text: str, milliseconds: int) -> None:
+    assert parse_time(text) == milliseconds
+
+
+@pytest.mark.parametrize("text", ["", "tomorrow", "inf", "nan", "1e300", "2015-07-01T20:10:30"])
+def test_a_time_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="cannot parse"):
+        parse_time(text)
+
+
+def test_a_step_is_seconds_or_a_duration() -> None:
+    assert parse_step("15") == 15_000
+    assert parse_step("0.5") == 500
+    assert parse_step("1m30s") == 90_000
+    with pytest.raises(ValueError, match="cannot parse"):
+        parse_step("often")
+
+
+def test_a_time_is_shown_in_utc_to_the_millisecond() -> None:
+    assert rfc3339(1435781430781) == "2015-07-01T20:10:30.781Z"
+    assert rfc3339(None) == "0001-01-01T00:00:00Z"

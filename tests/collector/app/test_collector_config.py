@@ -1,0 +1,69 @@
+"""collector.yml is read with every mistake in it found at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from forewarn_collector.config import Address, parse_listen, parse_retention, read_config
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_sample_configuration_is_read_without_a_problem() -> None:
+    file = ROOT / "collector" / "collector.yml"
+    config = read_config(file.read_text(), str(file))
+    assert config.problems == []
+    assert config.default_queue == "support"
+
+
+def test_the_sample_configuration_names_every_setting() -> None:
+    text = (ROOT / "collector" / "collector.yml").read_text()
+    for name in ("listen", "data", "retention", "evaluation_interval", "external_url", "rules",
+                 "tls", "tokens", "queues", "default_queue", "max_body"):
+        assert f"{name}:" in text, name
+
+
+def test_all_mistakes_are_told_at_once_with_their_places() -> None:
+    config = read_config(
+        "listen: nowhere\nretention: 10\nqueue: {}\nqueues: {a: {kind: log}}\ndefault_queue: b\n",
+        "c.yml",
+    )
+    assert [str(problem) for problem in config.problems] == [
+        "c.yml:1:9: listen: expected an address such as 127.0.0.1:9815, found 'nowhere'",
+        "c.yml:2:12: retention: expected text, found 10; put it in quotes",
+        "c.yml:3:1: unknown field queue (did you mean queues?)",
+        "c.yml:5:16: default_queue names b, which is not under queues (queues given: a)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "loopback"),
+    [
+        ("127.0.0.1:9815", Address("127.0.0.1", 9815), True),
+        ("[::1]:1", Address("::1", 1), True),
+        ("localhost:80", Address("localhost", 80), True),
+        ("127.9.9.9:80", Address("127.9.9.9", 80), True),
+        (":9815", Address("0.0.0.0", 9815), False),
+        ("10.0.0.1:80", Address("10.0.0.1", 80), False),
+        ("host.example:80", Address("host.example", 80), False),
+    ],
+)
+def test_an_address_knows_whether_only_this_machine_reaches_it(
+    text: str, address: Address, loopback: bool
+) -> None:
+    assert parse_listen(text) == address
+    assert parse_listen(text).is_loopback is loopback
+
+
+@pytest.mark.parametrize("text", ["", "9815", "a:b", "127.0.0.1:70000"])
+def test_an_address_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected an address such as"):
+        parse_listen(text)
+
+
+def test_a_retention_under_a_minute_is_refused() -> None:
+    assert parse_retention("1h30m") == 5_400_000
+    with pytest.raises(ValueError, match="a minute or more"):
+        parse_retention("59s")
