@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 from forewarn_agent import config_readers
 from forewarn_agent.settings import (
     AgentConfig,
+    ConfigError,
     DiskSettings,
     FilesystemSettings,
     HttpCheck,
@@ -28,14 +29,6 @@ class _Named(Protocol):
 
 
 Named = TypeVar("Named", bound=_Named)
-
-
-class ConfigError(ValueError):
-    """The configuration cannot be used; `problems` has everything that is wrong with it."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = problems
 
 
 def load_config(path: str, environment: Mapping[str, str], sources: frozenset[str]) -> AgentConfig:

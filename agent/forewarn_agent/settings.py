@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from forewarn_wire import Labels, Severity
+from forewarn_wire import Labels, Problem, Severity
 
 DEFAULT_COLLECTOR = "http://127.0.0.1:9815"
 
@@ -128,3 +128,11 @@ class AgentConfig:
     processes: tuple[ProcessGroup, ...] = ()
     checks: tuple[HttpCheck, ...] = ()
     logs: tuple[LogSettings, ...] = ()
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; `problems` has everything that is wrong with it."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
