@@ -1,0 +1,199 @@
+"""What a person wants to see first: the samples, events and queries around an alert's start.
+
+A document of evidence, as JSON; times are ms, values are text as in Prometheus' HTTP API:
+
+    {"alert": {label: value}, "gathered_at": ms, "value": text,
+     "inputs":  [{"query": selector, "series": [{"labels": {}, "samples": [[ms, value]]}]}],
+     "queries": [{"query": expr, "series": [...]}],
+     "events":  [{"time", "type", "severity", "labels", "body", "attributes"}],
+     "notes":   [what could not be gathered, and why]}
+
+Gathering is bounded in time and size, and never raises: a task opens with or without evidence.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from forewarn_collector.promql import EvalError, PromQLError, compile_query
+from forewarn_collector.rules.alerts import Alert
+from forewarn_collector.rules.model import AlertingRule, EvidenceSpec
+from forewarn_collector.store import Floats, Ints, Matcher, MatchOp, SeriesColumns, SeriesSource
+from forewarn_collector.tasks.model import format_value
+from forewarn_wire import Event, Labels, is_stale
+from forewarn_wire.labels import METRIC_NAME
+
+Document = dict[str, Any]
+Events = Callable[[Sequence[Matcher], int, int, int], list[Event]]
+"""`(matchers, start, end, limit)` -> events, the newest first; times in ms, both included."""
+
+_SERIES = 10
+_SAMPLES = 60
+_EVENTS = 20
+_BODY = 500
+_INPUT_SPAN = 15 * 60_000
+_EVENT_SPAN = 15 * 60_000
+_POINTS = 60
+_BUDGET_SECONDS = 0.25
+"""For a whole round: a thousand tasks at once must not wait for their evidence."""
+
+_VARIABLE = re.compile(r"\$(?:\{([a-zA-Z_][a-zA-Z0-9_]*)\}|([a-zA-Z_][a-zA-Z0-9_]*))")
+# Escapes that hold within either kind of PromQL's quotes.
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': "\\x22", "'": "\\x27", "\n": "\\n", "`": "\\x60"})
+
+
+class StoreEvidence:
+    """Evidence from the store: a rule's inputs, its `evidence:` block, the host's last events."""
+
+    def __init__(self, source: SeriesSource, events: Events) -> None:
+        self._source = source
+        self._events = events
+
+    def gather(self, wanted: Sequence[tuple[AlertingRule, Alert]], at: int) -> list[Document]:
+        """One document for each alert, in order; what could not be had stands in its notes."""
+        deadline = time.monotonic() + _BUDGET_SECONDS
+        return [self._of(rule, alert, at, deadline) for rule, alert in wanted]
+
+    def _of(self, rule: AlertingRule, alert: Alert, at: int, deadline: float) -> Document:
+        document: Document = {
+            "alert": dict(alert.labels),
+            "gathered_at": at,
+            "value": format_value(alert.value),
+            "inputs": [],
+            "queries": [],
+            "events": [],
+            "notes": [],
+        }
+        steps: list[tuple[str, Callable[[], None]]] = [
+            ("inputs", partial(self._inputs, document, rule, alert, at)),
+            *(
+                (spec.expr or spec.events, partial(self._asked, document, spec, alert, at))
+                for spec in rule.task.evidence
+            ),
+        ]
+        if not any(spec.events for spec in rule.task.evidence):
+            steps.append(("events", partial(self._host_events, document, alert, at)))
+        for name, step in steps:
+            if time.monotonic() > deadline:
+                document["notes"].append(f"{name}: left out, gathering took too long")
+                continue
+            try:
+                step()
+            except Exception as error:  # noqa: BLE001 - evidence never stands in a task's way
+                document["notes"].append(f"{name}: {error or type(error).__name__}")
+        return document
+
+    def _inputs(self, document: Document, rule: AlertingRule, alert: Alert, at: int) -> None:
+        for selector in rule.query.selectors:
+            end = at - selector.offset
+            series: list[Document] = []
+            for narrowed in _narrowings(selector.matchers, alert.series):
+                series = _series(self._source.select(narrowed, end - _INPUT_SPAN, end))
+                if series:
+                    break
+            document["inputs"].append({"query": _written(selector.matchers), "series": series})
+
+    def _asked(self, document: Document, spec: EvidenceSpec, alert: Alert, at: int) -> None:
+        text = substitute(spec.expr or spec.events, alert.labels)
+        try:
+            query = compile_query(text)
+            if spec.events:
+                found = self._events(query.selectors[0].matchers, at - spec.last, at, _EVENTS)
+                document["events"].extend(_event(event) for event in found[:_EVENTS])
+                return
+            step = max(1_000, spec.last // _POINTS)
+            result = query.range(self._source, at - spec.last, at, step)
+        except (PromQLError, EvalError) as error:
+            document["notes"].append(f"{text}: {error}")
+            return
+        series = [
+            {
+                "labels": dict(labels),
+                "samples": _samples(
+                    result.times[result.present[row]], result.values[row][result.present[row]]
+                ),
+            }
+            for row, labels in enumerate(result.labels[:_SERIES])
+        ]
+        document["queries"].append({"query": text, "series": series})
+
+    def _host_events(self, document: Document, alert: Alert, at: int) -> None:
+        instance = dict(alert.labels).get("instance")
+        if instance is None:
+            return
+        matchers = [Matcher("instance", MatchOp.EQUAL, instance)]
+        found = self._events(matchers, at - _EVENT_SPAN, at, _EVENTS)
+        document["events"].extend(_event(event) for event in found[:_EVENTS])
+
+
+def substitute(text: str, labels: Labels) -> str:
+    """Put an alert's labels in place of `$name` and `${name}` in a query.
+
+    They are escaped to stand within quotes, for `=` and `!=`; an absent label is empty text.
+    """
+    values = dict(labels)
+
+    def value(match: re.Match[str]) -> str:
+        return values.get(match.group(1) or match.group(2), "").translate(_ESCAPES)
+
+    return _VARIABLE.sub(value, text)
+
+
+def _narrowings(matchers: Sequence[Matcher], series: Labels) -> Iterator[list[Matcher]]:
+    """A rule's selector made to find this alert's own inputs: by all labels, else by its host.
+
+    An input may lack labels that the alert has from the other side of a join.
+    """
+    pairs = [pair for pair in series if pair[0] != METRIC_NAME]
+    yield [*matchers, *(Matcher(name, MatchOp.EQUAL, value) for name, value in pairs)]
+    host = [Matcher(name, MatchOp.EQUAL, value) for name, value in pairs if name == "instance"]
+    if host and len(pairs) > 1:
+        yield [*matchers, *host]
+
+
+def _written(matchers: Sequence[Matcher]) -> str:
+    name, rest = "", []
+    for matcher in matchers:
+        if matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL:
+            name = matcher.value
+        else:
+            rest.append(f"{matcher.name}{matcher.op.value}{json.dumps(matcher.value)}")
+    return f"{name}{{{', '.join(rest)}}}" if rest or not name else name
+
+
+def _series(columns: SeriesColumns) -> list[Document]:
+    found: list[Document] = []
+    for row, labels in enumerate(columns.labels):
+        start, end = columns.offsets[row], columns.offsets[row + 1]
+        if start < end:
+            part = slice(max(start, end - _SAMPLES), end)
+            samples = _samples(columns.times[part], columns.values[part])
+            found.append({"labels": dict(labels), "samples": samples})
+        if len(found) == _SERIES:
+            break
+    return found
+
+
+def _samples(times: Ints, values: Floats) -> list[list[Any]]:
+    return [
+        [int(at), "stale" if is_stale(value) else format_value(value)]
+        for at, value in zip(times.tolist(), values.tolist(), strict=True)
+    ]
+
+
+def _event(event: Event) -> Document:
+    return {
+        "time": event.time,
+        "type": event.type,
+        "severity": event.severity.value,
+        "labels": dict(event.labels),
+        "body": event.body if len(event.body) <= _BODY else event.body[: _BODY - 1] + "…",
+        "attributes": {
+            name: value[:_BODY] for name, value in list(event.attributes.items())[:_EVENTS]
+        },
+    }

@@ -1,0 +1,280 @@
+"""A task and all that belongs to it: states, reasons, timeline, members, deliveries."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from forewarn_wire import Labels
+
+_NUMBER = re.compile(r"(?:FW-)?([1-9][0-9]{0,17})", re.IGNORECASE)
+
+
+class TaskState(StrEnum):
+    """Where a task stands."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+class OpenReason(StrEnum):
+    """Why a firing alert led to what it led to."""
+
+    NEW = "new"
+    """No task of this key yet, or the last one was resolved too long ago: a task opens."""
+    REOPENED = "reopened"
+    """The last task of this key was resolved not longer than `reopen_within` ago."""
+    JOINED = "joined"
+    """The task of this key is open; the alert becomes one more member of it."""
+    ALREADY_MEMBER = "already_member"
+    """The alert is a member: the same change came twice, or its input came back."""
+    RESOLVED_BY_PERSON = "resolved_by_person"
+    """A person resolved the task while this alert fired; it must end before it counts again."""
+
+
+class ResolveReason(StrEnum):
+    """Why a task was resolved."""
+
+    ALERT_ENDED = "alert_ended"
+    RULE_REMOVED = "rule_removed"
+    PERSON = "person"
+
+
+class TimelineKind(StrEnum):
+    """What an entry of a task's timeline tells of."""
+
+    OPENED = "opened"
+    REOPENED = "reopened"
+    JOINED = "joined"
+    LEFT = "left"
+    SEVERITY = "severity"
+    INPUT_MISSING = "input_missing"
+    INPUT_BACK = "input_back"
+    ACKNOWLEDGED = "acknowledged"
+    COMMENT = "comment"
+    RESOLVED = "resolved"
+    DELIVERED = "delivered"
+    UNDELIVERABLE = "undeliverable"
+
+
+class DeliveryAction(StrEnum):
+    """What a delivery asks of the queue."""
+
+    OPEN = "open"
+    UPDATE = "update"
+    REOPEN = "reopen"
+    RESOLVE = "resolve"
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands: `owed` until the queue took it, or refused it for good."""
+
+    OWED = "owed"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One thing that happened to a task. Entries are only ever added. `at` in ms."""
+
+    at: int
+    kind: TimelineKind
+    text: str
+    reason: str = ""
+    who: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry as the API and the queues show it."""
+        return {
+            "at": self.at,
+            "kind": self.kind.value,
+            "text": self.text,
+            "reason": self.reason,
+            "who": self.who,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An alert that belongs, or belonged (`left_at`), to a task. Times in ms."""
+
+    alert_id: str
+    labels: Labels
+    joined_at: int
+    left_at: int | None = None
+    unknown_since: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The member as the API shows it."""
+        return {
+            "labels": dict(self.labels),
+            "joined_at": self.joined_at,
+            "left_at": self.left_at,
+            "unknown_since": self.unknown_since,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One problem for a person to work on. Times are ms since epoch.
+
+    `labels` are those that all its alerts share. `onset_at` is the time of the sample that showed
+    the fault, `detected_at` the evaluation that first found the rule to hold, `opened_at` the
+    moment of writing to the ledger, `delivered_at` the first delivery that a queue took,
+    `ended_at` the end of its last alert. `value` is written as in Prometheus' HTTP API.
+    `timeline`, `members` and `evidence` (one document per alert, see `evidence.py`) are filled
+    where one task is asked for by number.
+    """
+
+    id: int
+    key: str
+    state: TaskState
+    title: str
+    description: str
+    severity: str
+    kind: str
+    customer: str
+    labels: Labels
+    annotations: Mapping[str, str]
+    rule: str
+    rule_name: str
+    expr: str
+    value: str
+    queue: str
+    checklist: tuple[str, ...]
+    onset_at: int
+    detected_at: int
+    opened_at: int
+    delivered_at: int | None = None
+    acknowledged_at: int | None = None
+    acknowledged_by: str = ""
+    resolved_at: int | None = None
+    resolved_by: str = ""
+    resolve_reason: str = ""
+    ended_at: int | None = None
+    due_at: int | None = None
+    reopen_count: int = 0
+    reopened_at: int | None = None
+    input_missing_since: int | None = None
+    revision: int = 1
+    timeline: tuple[TimelineEntry, ...] = ()
+    members: tuple[Member, ...] = ()
+    evidence: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def number(self) -> str:
+        """The number that people use: FW-17."""
+        return number_of(self.id)
+
+    def to_json(self) -> dict[str, Any]:
+        """The task as the API and the queues show it, timeline, members and evidence included."""
+        return {
+            "number": self.number,
+            "key": self.key,
+            "state": self.state.value,
+            "title": self.title,
+            "description": self.description,
+            "severity": self.severity,
+            "kind": self.kind,
+            "customer": self.customer,
+            "labels": dict(self.labels),
+            "annotations": dict(self.annotations),
+            "rule": self.rule,
+            "rule_name": self.rule_name,
+            "expr": self.expr,
+            "value": self.value,
+            "queue": self.queue,
+            "checklist": list(self.checklist),
+            "onset_at": self.onset_at,
+            "detected_at": self.detected_at,
+            "opened_at": self.opened_at,
+            "delivered_at": self.delivered_at,
+            "acknowledged_at": self.acknowledged_at,
+            "acknowledged_by": self.acknowledged_by,
+            "resolved_at": self.resolved_at,
+            "resolved_by": self.resolved_by,
+            "resolve_reason": self.resolve_reason,
+            "due_at": self.due_at,
+            "reopen_count": self.reopen_count,
+            "reopened_at": self.reopened_at,
+            "input_missing_since": self.input_missing_since,
+            "revision": self.revision,
+            "timeline": [entry.to_json() for entry in self.timeline],
+            "members": [member.to_json() for member in self.members],
+            "evidence": [dict(document) for document in self.evidence],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One message that a queue is owed, the same at every attempt but for `attempt` and `sent_at`.
+
+    `id` is a UUID, stable for (ledger, task, revision, queue): the receiver's key to tell a resend
+    from news. `thread_id` is the id of the task's first delivery to this queue. `task` is the task
+    as it was at this revision. `external_ref` is what the queue answered to an earlier delivery of
+    this task. `attempt` counts from 1: above 1, the queue may have it already. Times in ms.
+    """
+
+    id: str
+    thread_id: str
+    queue: str
+    action: DeliveryAction
+    revision: int
+    reason: str
+    text: str
+    task: Task
+    created_at: int
+    attempt: int
+    sent_at: int
+    external_ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskChange:
+    """What one transaction did to one task; told to whoever listens, once it is durable.
+
+    `onset_at` (ms) is the time of the sample behind an opening or reopening, else None.
+    """
+
+    task: Task
+    action: DeliveryAction
+    reason: str
+    onset_at: int | None = None
+
+
+Notify = Callable[[Sequence[TaskChange]], None]
+"""Called after a transaction, from the thread that made it; must not block or raise."""
+
+
+def number_of(task_id: int) -> str:
+    """The number that people use for a task's id."""
+    return f"FW-{task_id}"
+
+
+def id_of(number: str) -> int | None:
+    """The id behind FW-17, fw-17 or 17; None where the text is no number of a task."""
+    match = _NUMBER.fullmatch(number.strip())
+    return int(match.group(1)) if match else None
+
+
+def format_value(value: float) -> str:
+    """A sample's value as in Prometheus' HTTP API, which JSON's numbers can't hold in full."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+
+
+def shared_labels(sets: Sequence[Labels]) -> Labels:
+    """The labels with the same value in every set."""
+    if not sets:
+        return ()
+    rest = [set(labels) for labels in sets[1:]]
+    return tuple(pair for pair in sets[0] if all(pair in labels for labels in rest))

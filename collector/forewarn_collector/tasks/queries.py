@@ -1,0 +1,138 @@
+"""Reading tasks: lists with filters, one with all that belongs to it, counts for metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
+
+from forewarn_collector.tasks.errors import NoSuchTaskError
+from forewarn_collector.tasks.ledger import Ledger
+from forewarn_collector.tasks.model import Task, TaskState, id_of
+from forewarn_collector.tasks.rows import entry_from_row, member_from_row, rows_of, task_from_row
+from forewarn_collector.tasks.schema import evidence, task_alerts, tasks, timeline
+
+MOST = 1_000
+"""The most tasks that one page of a list holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFilter:
+    """Which tasks to list; an empty field admits all.
+
+    `rule` is a rule's key or its name, `text` a part of the title, description or key in any
+    case, or a task's number. `instance` finds tasks with an alert of that host, now or before.
+    """
+
+    states: tuple[TaskState, ...] = ()
+    severity: str = ""
+    customer: str = ""
+    instance: str = ""
+    rule: str = ""
+    queue: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    """A part of a list, and how many tasks match in all."""
+
+    tasks: tuple[Task, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCount:
+    """How many tasks stand in a state with a severity."""
+
+    state: TaskState
+    severity: str
+    count: int
+
+
+class TaskQueries:
+    """Reads of the ledger. Every method may raise LedgerError."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def list(self, wanted: TaskFilter, *, limit: int = 100, offset: int = 0) -> TaskPage:
+        """Tasks without timeline and evidence: those not resolved first, then the newest."""
+        condition = and_(*_conditions(wanted))
+        resolved_last = case((tasks.c.state == TaskState.RESOLVED.value, 1), else_=0)
+        page = (
+            select(tasks)
+            .where(condition)
+            .order_by(resolved_last, tasks.c.id.desc())
+            .limit(max(0, min(limit, MOST)))
+            .offset(max(0, offset))
+        )
+        with self._ledger.read() as connection:
+            total = connection.execute(
+                select(func.count()).select_from(tasks).where(condition)
+            ).scalar_one()
+            rows = rows_of(connection.execute(page))
+            return TaskPage(tuple(task_from_row(row) for row in rows), total)
+
+    def one(self, number: str) -> Task:
+        """A task with timeline, members and evidence. Raises NoSuchTaskError."""
+        task_id = id_of(number)
+        with self._ledger.read() as connection:
+            found = rows_of(connection.execute(select(tasks).where(tasks.c.id == task_id)))
+            if not found:
+                raise NoSuchTaskError(number)
+            of_task = timeline.c.task_id == task_id
+            entries = connection.execute(select(timeline).where(of_task).order_by(timeline.c.id))
+            members = connection.execute(
+                select(task_alerts)
+                .where(task_alerts.c.task_id == task_id)
+                .order_by(task_alerts.c.joined_at, task_alerts.c.alert_id)
+            )
+            documents = connection.execute(
+                select(evidence.c.document)
+                .where(evidence.c.task_id == task_id)
+                .order_by(evidence.c.id)
+            )
+            return replace(
+                task_from_row(found[0]),
+                timeline=tuple(entry_from_row(entry) for entry in rows_of(entries)),
+                members=tuple(member_from_row(member) for member in rows_of(members)),
+                evidence=tuple(documents.scalars()),
+            )
+
+    def counts(self) -> tuple[TaskCount, ...]:
+        """Tasks by state and severity."""
+        columns = (tasks.c.state, tasks.c.severity)
+        counted = select(*columns, func.count()).group_by(*columns).order_by(*columns)
+        with self._ledger.read() as connection:
+            rows = connection.execute(counted).all()
+        return tuple(TaskCount(TaskState(row[0]), row[1], row[2]) for row in rows)
+
+
+def _conditions(wanted: TaskFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [tasks.c.id > 0]
+    if wanted.states:
+        found.append(tasks.c.state.in_([state.value for state in wanted.states]))
+    for name in ("severity", "customer", "queue"):
+        value = getattr(wanted, name)
+        if value:
+            found.append(tasks.c[name] == value)
+    if wanted.rule:
+        found.append(or_(tasks.c.rule == wanted.rule, tasks.c.rule_name == wanted.rule))
+    if wanted.instance:
+        found.append(
+            exists().where(
+                task_alerts.c.task_id == tasks.c.id, task_alerts.c.instance == wanted.instance
+            )
+        )
+    if wanted.text:
+        needle = wanted.text.lower()
+        parts = [
+            func.lower(column).contains(needle, autoescape=True)
+            for column in (tasks.c.title, tasks.c.description, tasks.c.key)
+        ]
+        task_id = id_of(wanted.text)
+        if task_id is not None:
+            parts.append(tasks.c.id == task_id)
+        found.append(or_(*parts))
+    return found

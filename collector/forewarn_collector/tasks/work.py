@@ -1,0 +1,170 @@
+"""One transaction's work on tasks: what it loads, changes and writes, in few statements."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from forewarn_collector.tasks.ledger import Ledger, chunks
+from forewarn_collector.tasks.lifecycle import Draft, Message
+from forewarn_collector.tasks.model import DeliveryState, Member, Task, TaskChange
+from forewarn_collector.tasks.rows import (
+    Row,
+    entry_to_row,
+    member_from_row,
+    member_to_row,
+    rows_of,
+    task_from_row,
+    task_to_row,
+)
+from forewarn_collector.tasks.schema import deliveries, evidence, task_alerts, tasks, timeline
+
+_EVIDENCE_PER_TASK = 10
+
+
+class Work:
+    """The drafts of one transaction. `load_*` first, then change drafts, then `save` once."""
+
+    def __init__(self, ledger: Ledger, connection: Connection, now: int) -> None:
+        self.now = now
+        self.drafts: dict[int, Draft] = {}
+        self._ledger = ledger
+        self._connection = connection
+        self._latest: dict[str, Draft] = {}
+        self._owners: dict[str, int] = {}
+        self._evidence: list[tuple[Draft, Mapping[str, Any]]] = []
+
+    def load_round(self, alert_ids: Sequence[str], keys: Sequence[str]) -> None:
+        """Load the tasks that these alerts are members of, and the newest task of each key."""
+        ids: set[int] = set()
+        for chunk in chunks(alert_ids):
+            current = task_alerts.c.alert_id.in_(chunk) & task_alerts.c.left_at.is_(None)
+            ids.update(
+                self._connection.execute(select(task_alerts.c.task_id).where(current)).scalars()
+            )
+        for piece in chunks(keys):
+            newest = select(func.max(tasks.c.id)).where(tasks.c.key.in_(piece))
+            ids.update(self._connection.execute(newest.group_by(tasks.c.key)).scalars())
+        self.load(ids)
+
+    def load(self, ids: Collection[int]) -> None:
+        """Load tasks by their ids; those that are not there are left out."""
+        members: dict[int, dict[str, Member]] = {}
+        wanted = sorted(ids)
+        for chunk in chunks(wanted):
+            current = task_alerts.c.task_id.in_(chunk) & task_alerts.c.left_at.is_(None)
+            for row in rows_of(self._connection.execute(select(task_alerts).where(current))):
+                members.setdefault(row["task_id"], {})[row["alert_id"]] = member_from_row(row)
+                self._owners[row["alert_id"]] = row["task_id"]
+        for chunk in chunks(wanted):
+            found = self._connection.execute(select(tasks).where(tasks.c.id.in_(chunk)))
+            for row in rows_of(found):
+                task = task_from_row(row)
+                self._put(Draft(task, members.get(task.id, {}), self.now))
+
+    def owner(self, alert_id: str) -> Draft | None:
+        """The task that an alert is a member of now."""
+        draft = self.drafts.get(self._owners.get(alert_id, 0))
+        return draft if draft is not None and alert_id in draft.members else None
+
+    def latest(self, key: str) -> Draft | None:
+        """The newest task of a key, as far as loaded."""
+        return self._latest.get(key)
+
+    def own(self, alert_id: str, draft: Draft) -> None:
+        """Remember that an alert has become a member of a task."""
+        self._owners[alert_id] = draft.task.id
+        self._put(draft)
+
+    def attach(self, draft: Draft, document: Mapping[str, Any]) -> None:
+        """Keep evidence with a task."""
+        self._evidence.append((draft, document))
+
+    def save(self) -> list[TaskChange]:
+        """Write every draft; returns what to tell once the transaction is durable."""
+        drafts = list(self.drafts.values())
+        self._save_tasks(drafts)
+        self._save_members(drafts)
+        self._insert(
+            timeline, [entry_to_row(draft.task.id, e) for draft in drafts for e in draft.entries]
+        )
+        self._save_evidence()
+        messages = [message for draft in drafts for message in draft.messages]
+        self._insert(
+            deliveries, [self._delivery(message) for message in messages if message.task.queue]
+        )
+        return [TaskChange(m.task, m.action, m.reason, m.onset_at) for m in messages]
+
+    def _put(self, draft: Draft) -> None:
+        task: Task = draft.task
+        self.drafts[task.id] = draft
+        known = self._latest.get(task.key)
+        if known is None or known.task.id < task.id:
+            self._latest[task.key] = draft
+
+    def _save_tasks(self, drafts: Sequence[Draft]) -> None:
+        self._insert(tasks, [task_to_row(draft.task) for draft in drafts if draft.is_new])
+        rows = [task_to_row(draft.task) for draft in drafts if not draft.is_new]
+        if rows:
+            columns: dict[str, Any] = {name: bindparam(name) for name in rows[0] if name != "id"}
+            statement = update(tasks).where(tasks.c.id == bindparam("task_id")).values(columns)
+            renamed = [{"task_id" if n == "id" else n: v for n, v in row.items()} for row in rows]
+            self._connection.execute(statement, renamed)
+
+    def _save_members(self, drafts: Sequence[Draft]) -> None:
+        rows = [
+            member_to_row(draft.task.id, member)
+            for draft in drafts
+            for member in draft.touched.values()
+        ]
+        if rows:
+            same = (task_alerts.c.task_id == bindparam("of_task")) & (
+                task_alerts.c.alert_id == bindparam("of_alert")
+            )
+            self._connection.execute(
+                delete(task_alerts).where(same),
+                [{"of_task": row["task_id"], "of_alert": row["alert_id"]} for row in rows],
+            )
+        self._insert(task_alerts, rows)
+
+    def _save_evidence(self) -> None:
+        rows: list[Row] = []
+        for draft, document in self._evidence:
+            revision = draft.opening_revision
+            if revision is None and self._has_enough_evidence(draft.task.id):
+                continue
+            rows.append(
+                {"task_id": draft.task.id, "revision": revision, "document": dict(document)}
+            )
+        self._insert(evidence, rows)
+
+    def _has_enough_evidence(self, task_id: int) -> bool:
+        count = select(func.count()).where(evidence.c.task_id == task_id)
+        return self._connection.execute(count).scalar_one() >= _EVIDENCE_PER_TASK
+
+    def _delivery(self, message: Message) -> Row:
+        task = message.task
+        return {
+            "id": self._ledger.delivery_id(task.id, task.revision, task.queue),
+            "task_id": task.id,
+            "revision": task.revision,
+            "queue": task.queue,
+            "action": message.action.value,
+            "reason": message.reason,
+            "text": message.text,
+            "snapshot": task_to_row(task),
+            "state": DeliveryState.OWED.value,
+            "created_at": self.now,
+            "due_at": self.now,
+            "claimed_at": None,
+            "attempts": 0,
+            "done_at": None,
+            "error": "",
+            "external_ref": None,
+        }
+
+    def _insert(self, table: Any, rows: Sequence[Row]) -> None:
+        if rows:
+            self._connection.execute(insert(table), rows)
