@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.waiting import wait_until
 
 
 def program(name: str) -> str:
-    """The path of a program from Debian: in CI it must be there, elsewhere its tests are skipped."""
+    """The path of a program from Debian; where it is absent CI fails and a laptop skips."""
     path = shutil.which(name)
     if path is None:
         if os.environ.get("CI"):

@@ -52,7 +52,7 @@ def tasks() -> None:
 @tasks.command("list")
 @click.option("--all", "everything", is_flag=True, help="Resolved ones too.")
 @click.option("--state", multiple=True, help="open, acknowledged or resolved; may be repeated.")
-@click.option("--severity", multiple=True)
+@click.option("--severity", default="")
 @click.option("--instance", default="", help="Only this host.")
 @click.option("--customer", default="")
 @click.option("--text", default="", help="Only tasks with this in title, description or labels.")
@@ -63,7 +63,7 @@ def list_tasks(
     *,
     everything: bool,
     state: tuple[str, ...],
-    severity: tuple[str, ...],
+    severity: str,
     instance: str,
     customer: str,
     text: str,
@@ -73,9 +73,9 @@ def list_tasks(
 ) -> None:
     """List the tasks that are open, the newest first."""
     states = list(state) or ([] if everything else ["open", "acknowledged"])
-    query = {
+    query: dict[str, str | list[str]] = {
         "state": states,
-        "severity": list(severity),
+        "severity": severity,
         "instance": instance,
         "customer": customer,
         "text": text,
@@ -122,7 +122,7 @@ def show(number: str, *, server: str, token_file: Path | None, as_json: bool) ->
         console.print(escape(task["description"]))
     rows = Table(box=None, show_header=False, pad_edge=False)
     labels = " ".join(f'{name}="{value}"' for name, value in task["labels"].items())
-    missing = ", its input has stopped" if task["input_missing"] else ""
+    missing = ", its input has stopped" if task["input_missing_since"] else ""
     for name, value in (
         ("state", task["state"] + missing),
         ("severity", task["severity"]),
@@ -145,7 +145,7 @@ def show(number: str, *, server: str, token_file: Path | None, as_json: bool) ->
     console.print(escape(task["evidence_text"]))
     console.print("[dim]timeline[/]")
     for entry in task["timeline"]:
-        line = f"{_local(entry['at'])} {entry['reason']} {entry['who']} {entry['text']}"
+        line = f"{_local(entry['at'])} {entry['kind']} {entry['who']} {entry['text']}"
         console.print(f"  {escape(line.rstrip())}")
 
 

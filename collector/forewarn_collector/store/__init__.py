@@ -10,8 +10,13 @@ from forewarn_collector.store.columns import (
     SeriesColumns,
     SeriesSource,
 )
+from forewarn_collector.store.errors import StoreError
+from forewarn_collector.store.jobs import Appended, AppendedEvents
+from forewarn_collector.store.store import Store, StoreStats
 
 __all__ = [
+    "Appended",
+    "AppendedEvents",
     "Arrival",
     "Batch",
     "Floats",
@@ -20,4 +25,7 @@ __all__ = [
     "Matcher",
     "SeriesColumns",
     "SeriesSource",
+    "Store",
+    "StoreError",
+    "StoreStats",
 ]

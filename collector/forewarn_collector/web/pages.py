@@ -9,7 +9,7 @@ from pathlib import Path
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from forewarn_collector.tasks import Ledger, Task, TaskFilter, TaskState
+from forewarn_collector.tasks import NoSuchTaskError, TaskFilter, TaskQueries, TaskState
 from forewarn_wire.clock import Clock
 
 _HERE = Path(__file__).parent
@@ -26,8 +26,8 @@ _HEADERS = {
 class WebPages:
     """Server-rendered pages; nothing on them comes from elsewhere, and none needs a script."""
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
-        self._ledger = ledger
+    def __init__(self, queries: TaskQueries, clock: Clock) -> None:
+        self._queries = queries
         self._clock = clock
         self._templates = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
@@ -38,6 +38,7 @@ class WebPages:
         )
         self._templates.filters["when"] = _when
         self._templates.filters["span"] = format_span
+        self._templates.filters["dict"] = dict
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """The routes."""
@@ -50,17 +51,15 @@ class WebPages:
     async def _tasks(self, request: web.Request) -> web.Response:
         everything = "all" in request.query
         states = () if everything else (TaskState.OPEN, TaskState.ACKNOWLEDGED)
-        wanted = TaskFilter(states=states, text=request.query.get("q", ""), limit=_MOST)
-        tasks = await asyncio.to_thread(self._ledger.tasks, wanted)
-        return self._page(
-            "tasks.html", tasks=tasks, everything=everything, text=wanted.text, most=_MOST
-        )
+        wanted = TaskFilter(states=states, text=request.query.get("q", ""))
+        page = await asyncio.to_thread(self._queries.list, wanted, limit=_MOST)
+        return self._page("tasks.html", page=page, everything=everything, text=wanted.text)
 
     async def _task(self, request: web.Request) -> web.Response:
-        number = request.match_info["number"]
-        task: Task | None = await asyncio.to_thread(self._ledger.task, number)
-        if task is None:
-            raise web.HTTPNotFound(text=f"there is no task {number}\n")
+        try:
+            task = await asyncio.to_thread(self._queries.one, request.match_info["number"])
+        except NoSuchTaskError as error:
+            raise web.HTTPNotFound(text=f"{error}\n") from error
         return self._page("task.html", task=task)
 
     def _page(self, template: str, **values: object) -> web.Response:

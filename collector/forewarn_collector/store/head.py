@@ -1,0 +1,238 @@
+"""All samples within retention, in memory, as numpy columns.
+
+The normal path (samples later than what their series has) is one scatter for a whole batch,
+whatever metrics it touches; a read is one gather. Late samples are merged into their chunk.
+A sample's identity is its series and time: the first value stays, as in Prometheus.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forewarn_collector.store.cells import Cells, enlarged
+from forewarn_collector.store.chunks import LARGEST_CHUNK, NO_CHUNK, SMALLEST_CHUNK, Chunks
+from forewarn_collector.store.columns import Floats, Ints
+from forewarn_collector.store.late import Late, locate, merge
+from forewarn_collector.store.spans import run_starts, spans, strided_spans
+
+NEVER = int(np.iinfo(np.int64).min)
+_LATEST = int(np.iinfo(np.int64).max)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What is new in a batch: columns sorted by series, then time, each pair of them once.
+
+    `kept[k]` is the place in the batch of sample `k`. `late` marks those that are not after all
+    that their series has. `conflicts` counts the duplicates whose value was another one.
+    """
+
+    kept: Ints
+    refs: Ints
+    times: Ints
+    values: Floats
+    late: NDArray[np.bool_] | None
+    found: Late | None
+    conflicts: int
+
+
+class Head:
+    """Not thread-safe: one writer, and readers under the store's lock."""
+
+    def __init__(self) -> None:
+        self._chunks = Chunks(Cells())
+        self._newest: Ints = np.zeros(0, dtype=np.int64)
+        self._last_times: Ints = np.zeros(0, dtype=np.int64)
+        self._first_times: Ints = np.zeros(0, dtype=np.int64)
+        self._metrics: Ints = np.zeros(0, dtype=np.int64)
+        self.samples = 0
+        self.newest_time: int | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory held for samples."""
+        chunks = self._chunks
+        per_series = self._newest.nbytes * 4
+        return chunks.nbytes + chunks.cells.nbytes + per_series
+
+    def add_series(self, refs: Ints, metrics: Ints) -> None:
+        """Make room for new series; `metrics[i]` is the metric's number of `refs[i]`."""
+        needed = int(refs.max()) + 1 if len(refs) else 0
+        self._newest = enlarged(self._newest, needed, NO_CHUNK)
+        self._last_times = enlarged(self._last_times, needed, NEVER)
+        self._first_times = enlarged(self._first_times, needed, NEVER)
+        self._metrics = enlarged(self._metrics, needed)
+        self._metrics[refs] = metrics
+
+    def metrics_of(self, refs: Ints) -> list[int]:
+        """The numbers of the metrics that the series belong to, each once."""
+        return [int(number) for number in np.unique(self._metrics[refs])]
+
+    def admit(self, refs: Ints, times: Ints, values: Floats) -> Admission:
+        """Find what is new in a batch, changing nothing. All series must have been added."""
+        if (refs[1:] > refs[:-1]).all():
+            order = np.arange(len(refs), dtype=np.int64)
+        else:
+            order = np.argsort(refs, kind="stable")
+            refs = refs[order]
+            if not (refs[1:] > refs[:-1]).all():
+                # Stable, so that of two samples of one time the first to come stays.
+                within = np.lexsort((times[order], refs))
+                order, refs = order[within], refs[within]
+            times, values = times[order], values[order]
+        same = (refs[1:] == refs[:-1]) & (times[1:] == times[:-1])
+        conflicts = 0
+        if same.any():
+            fresh = np.concatenate(([True], ~same))
+            leaders = np.maximum.accumulate(np.where(fresh, np.arange(len(refs)), 0))
+            bits = values.view(np.int64)
+            conflicts += int((bits != bits[leaders]).sum())
+            order, refs, times, values = order[fresh], refs[fresh], times[fresh], values[fresh]
+        late = times <= self._last_times[refs]
+        if not late.any():
+            return Admission(order, refs, times, values, None, None, conflicts)
+        found = locate(self._chunks, self._newest, refs[late], times[late])
+        known = found.cells >= 0
+        stored = self._chunks.cells.values[found.cells[known]].view(np.int64)
+        conflicts += int((stored != values[late][known].view(np.int64)).sum())
+        fresh = np.ones(len(refs), dtype=np.bool_)
+        fresh[np.flatnonzero(late)[known]] = False
+        found = found.where(~known)
+        order, refs, times, values = order[fresh], refs[fresh], times[fresh], values[fresh]
+        return Admission(order, refs, times, values, late[fresh], found, conflicts)
+
+    def apply(self, admission: Admission) -> None:
+        """Take in what was admitted; nothing else may have been applied in between."""
+        refs, times, values = admission.refs, admission.times, admission.values
+        if not len(refs):
+            return
+        self.samples += len(refs)
+        latest = int(times.max())
+        self.newest_time = latest if self.newest_time is None else max(self.newest_time, latest)
+        if admission.late is not None and admission.found is not None:
+            late = admission.late
+            np.minimum.at(self._first_times, refs[late], times[late])
+            merge(self._chunks, self._newest, admission.found, times[late], values[late])
+            refs, times, values = refs[~late], times[~late], values[~late]
+        self._append(refs, times, values)
+
+    def select(self, refs: Ints, start: int, end: int) -> tuple[Ints, Floats, Ints]:
+        """Samples with `start <= time <= end`, series by series: times, values, offsets."""
+        chunks = self._chunks
+        end = min(end, _LATEST - 1)
+        places = np.arange(len(refs), dtype=np.int64)
+        ids = self._newest[refs]
+        levels: list[tuple[Ints, Ints]] = []
+        while True:
+            there = ids != NO_CHUNK
+            places, ids = places[there], ids[there]
+            if not len(ids):
+                break
+            firsts = chunks.first[ids]
+            within = (firsts <= end) & (chunks.last[ids] >= start)
+            levels.append((places[within], ids[within]))
+            older = firsts > start
+            places, ids = places[older], chunks.prev[ids[older]]
+        sizes = np.zeros(len(refs), dtype=np.int64)
+        if not levels:
+            return np.empty(0, np.int64), np.empty(0, np.float64), np.zeros(len(refs) + 1, np.int64)
+        places = np.concatenate([level[0] for level in reversed(levels)])
+        ids = np.concatenate([level[1] for level in reversed(levels)])
+        if len(levels) > 1:
+            order = np.argsort(places, kind="stable")
+            places, ids = places[order], ids[order]
+        lows = np.zeros(len(ids), dtype=np.int64)
+        highs = chunks.fill[ids]
+        cut = np.flatnonzero(chunks.first[ids] < start)
+        lows[cut] = chunks.before(ids[cut], start)
+        cut = np.flatnonzero(chunks.last[ids] > end)
+        highs[cut] = chunks.before(ids[cut], end + 1)
+        counts = highs - lows
+        strides = chunks.stride[ids]
+        cells = strided_spans(chunks.base[ids] + lows * strides, strides, counts)
+        np.add.at(sizes, places, counts)
+        offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
+        return chunks.cells.times[cells], chunks.cells.values[cells], offsets
+
+    def overlapping(self, refs: Ints, start: int, end: int) -> Ints:
+        """Those of the series whose first and last sample span the range or a part of it."""
+        spanning = (self._first_times[refs] <= end) & (self._last_times[refs] >= start)
+        return refs[spanning & (self._newest[refs] != NO_CHUNK)]
+
+    def last_time(self, ref: int) -> int:
+        """The time of a series' newest sample (ms); NEVER where it has none."""
+        return int(self._last_times[ref])
+
+    def ended_before(self, cutoff: int) -> Ints:
+        """The series that `drop_before` would leave with nothing."""
+        return np.flatnonzero((self._newest != NO_CHUNK) & (self._last_times < cutoff))
+
+    def drop_before(self, cutoff: int) -> Ints:
+        """Drop chunks that end before `cutoff` (ms); the refs of series that have none left."""
+        chunks = self._chunks
+        used = chunks.owner[: chunks.count] >= 0
+        old = used & (chunks.last[: chunks.count] < cutoff)
+        ids = np.flatnonzero(old)
+        if not len(ids):
+            return ids
+        owners = np.unique(chunks.owner[ids])
+        newest = self._newest[owners]
+        gone = owners[old[newest]]
+        previous = chunks.prev[: chunks.count]
+        orphaned = np.flatnonzero(used & ~old & (previous >= 0))
+        orphaned = orphaned[old[previous[orphaned]]]
+        chunks.prev[orphaned] = NO_CHUNK
+        self._first_times[chunks.owner[orphaned]] = chunks.first[orphaned]
+        self._newest[gone] = NO_CHUNK
+        self._last_times[gone] = NEVER
+        self._first_times[gone] = NEVER
+        self.samples -= int(chunks.fill[ids].sum())
+        chunks.release(ids)
+        chunks.compact()
+        return gone
+
+    def _append(self, refs: Ints, times: Ints, values: Floats) -> None:
+        """Samples sorted by series and time, all later than what their series has."""
+        chunks = self._chunks
+        starts = run_starts(refs)
+        refs = refs[starts]
+        counts = np.diff(np.append(starts, len(times)))
+        unseen = self._newest[refs] == NO_CHUNK
+        self._first_times[refs[unseen]] = times[starts[unseen]]
+        self._last_times[refs] = times[starts + counts - 1]
+        # One turn where the chunks have room; one more for each chunk that must be opened.
+        while len(refs):
+            ids = self._newest[refs]
+            room = chunks.rows[ids] - chunks.fill[ids] if chunks.count else np.zeros_like(ids)
+            taken = np.where(ids == NO_CHUNK, 0, np.minimum(counts, room))
+            writing = np.flatnonzero(taken)
+            if len(writing):
+                self._write(ids[writing], starts[writing], taken[writing], times, values)
+            more = counts > taken
+            refs, starts, counts = refs[more], (starts + taken)[more], (counts - taken)[more]
+            if len(refs):
+                self._open(refs, counts)
+
+    def _write(self, ids: Ints, starts: Ints, counts: Ints, times: Ints, values: Floats) -> None:
+        chunks = self._chunks
+        strides, fill = chunks.stride[ids], chunks.fill[ids]
+        sources = spans(starts, counts)
+        cells = strided_spans(chunks.base[ids] + fill * strides, strides, counts)
+        chunks.cells.times[cells] = times[sources]
+        chunks.cells.values[cells] = values[sources]
+        chunks.fill[ids] = fill + counts
+        chunks.last[ids] = times[starts + counts - 1]
+        empty = fill == 0
+        chunks.first[ids[empty]] = times[starts[empty]]
+
+    def _open(self, refs: Ints, counts: Ints) -> None:
+        """Open a chunk for each series, twice as long as its last, up to the largest."""
+        previous = self._newest[refs]
+        wanted = np.full(len(refs), SMALLEST_CHUNK, dtype=np.int64)
+        known = previous != NO_CHUNK
+        wanted[known] = 2 * self._chunks.rows[previous[known]]
+        wanted = np.minimum(np.maximum(wanted, counts), LARGEST_CHUNK)
+        self._newest[refs] = self._chunks.open(refs, self._metrics[refs], wanted, previous)

@@ -1,0 +1,61 @@
+"""What the writer is asked to do, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from forewarn_collector.store.columns import Batch
+from forewarn_wire import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Of the samples of a batch: how many were new, and how many were there already."""
+
+    added: int
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppendedEvents:
+    """Of the events given: how many were new, and how many were there already."""
+
+    added: int
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AppendSamples:
+    """Store a batch of samples."""
+
+    batch: Batch
+    done: Future[Appended] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AppendEvents:
+    """Store events and count them."""
+
+    events: Sequence[Event]
+    done: Future[AppendedEvents] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleCounters:
+    """Store the current value of every events counter at `now` (ms)."""
+
+    now: int
+    done: Future[None] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EnforceRetention:
+    """Drop what is too old."""
+
+    done: Future[None] = field(default_factory=Future)
+
+
+Write = AppendSamples | AppendEvents | SampleCounters
+Job = Write | EnforceRetention

@@ -1,0 +1,206 @@
+"""The durable side of the store: one SQLite file with every accepted commit, events and counters.
+
+A commit's samples are one row of compressed columns. WAL with synchronous=FULL, so that what is
+committed is on the disk. What cannot be read back is set aside and counted, the rest loads.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from forewarn_collector.store.codec import decode_columns, encode_columns
+from forewarn_collector.store.columns import Floats, Ints
+from forewarn_collector.store.errors import StoreError
+from forewarn_wire import Labels
+
+log = logging.getLogger(__name__)
+
+_VERSION = 1
+_SCHEMA = """
+-- AUTOINCREMENT: a ref is never given out twice, since old rows of samples may still name it.
+CREATE TABLE IF NOT EXISTS series (ref INTEGER PRIMARY KEY AUTOINCREMENT, labels TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS journal (
+    id INTEGER PRIMARY KEY, earliest INTEGER NOT NULL, latest INTEGER NOT NULL,
+    samples INTEGER NOT NULL, checksum INTEGER NOT NULL, columns BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS journal_latest ON journal (latest);
+CREATE TABLE IF NOT EXISTS damaged (
+    id INTEGER PRIMARY KEY, earliest INTEGER, latest INTEGER,
+    samples INTEGER, checksum INTEGER, columns BLOB, reason TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS events (
+    id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, time INTEGER NOT NULL, type TEXT NOT NULL,
+    severity TEXT NOT NULL, labels TEXT NOT NULL, body TEXT NOT NULL, attributes TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS events_time ON events (time);
+CREATE TABLE IF NOT EXISTS counters (
+    labels TEXT PRIMARY KEY, value REAL NOT NULL, changed INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+_SET_ASIDE = """
+INSERT OR REPLACE INTO damaged
+SELECT id, earliest, latest, samples, checksum, columns, ? FROM journal WHERE id = ?
+"""
+
+
+def labels_to_text(labels: Labels) -> str:
+    """A label set as JSON."""
+    return json.dumps(labels, separators=(",", ":"))
+
+
+def labels_from_text(text: str) -> Labels:
+    """What `labels_to_text` wrote. Raises ValueError."""
+    return tuple((str(name), str(value)) for name, value in json.loads(text))
+
+
+class Journal:
+    """One connection, used by one thread at a time. Every failure is raised as StoreError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.damaged = 0
+        with self._errors("open"):
+            self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            with self._errors("open"):
+                self._prepare()
+        except StoreError:
+            self.connection.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self.connection.close()
+
+    def size(self) -> int:
+        """Bytes on disk, write-ahead log included."""
+        files = (self._path, self._path.with_name(self._path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing. Raises StoreError, retryable where room or rights may come back."""
+        with self._errors("write to"):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.connection.execute("COMMIT")
+            except BaseException:
+                # A full disk makes SQLite roll back by itself at some points, not at others.
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    def last_ref(self) -> int:
+        """The highest ref that was ever given out, or 0."""
+        with self._errors("read"):
+            row = self.connection.execute(
+                "SELECT seq FROM sqlite_sequence WHERE name = 'series'"
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def load_series(self) -> list[tuple[int, Labels]]:
+        """All series, by ascending ref. One that is damaged is counted and left out."""
+        found = []
+        with self._errors("read"):
+            rows = self.connection.execute("SELECT ref, labels FROM series ORDER BY ref").fetchall()
+        for ref, text in rows:
+            try:
+                found.append((ref, labels_from_text(text)))
+            except (ValueError, TypeError) as error:
+                self.damaged += 1
+                log.error("%s: the labels of series %d are damaged: %s", self._path, ref, error)
+        return found
+
+    def add_series(self, series: Iterable[tuple[int, Labels]]) -> None:
+        """Within a transaction: note new series."""
+        self.connection.executemany(
+            "INSERT INTO series (ref, labels) VALUES (?, ?)",
+            ((ref, labels_to_text(labels)) for ref, labels in series),
+        )
+
+    def add_samples(self, refs: Ints, times: Ints, values: Floats) -> None:
+        """Within a transaction: note one commit's samples."""
+        blob, checksum = encode_columns(refs, times, values)
+        self.connection.execute(
+            "INSERT INTO journal (earliest, latest, samples, checksum, columns)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (int(times.min()), int(times.max()), len(times), checksum, blob),
+        )
+
+    def replay(self) -> Iterator[tuple[Ints, Ints, Floats]]:
+        """The refs, times and values of every commit, in order; damaged ones are set aside."""
+        with self._errors("read"):
+            ids = [row[0] for row in self.connection.execute("SELECT id FROM journal ORDER BY id")]
+        for number in ids:
+            try:
+                count, checksum, blob = self.connection.execute(
+                    "SELECT samples, checksum, columns FROM journal WHERE id = ?", (number,)
+                ).fetchone()
+                yield decode_columns(blob, count, checksum)
+            except sqlite3.DatabaseError as error:
+                self.damaged += 1
+                log.error("%s: commit %d cannot be read: %s", self._path, number, error)
+            except (ValueError, TypeError, OverflowError) as error:
+                self.damaged += 1
+                log.error("%s: commit %d is damaged, set aside: %s", self._path, number, error)
+                with self.transaction():
+                    self.connection.execute(_SET_ASIDE, (str(error), number))
+                    self.connection.execute("DELETE FROM journal WHERE id = ?", (number,))
+
+    def drop_before(self, cutoff: int) -> None:
+        """Within a transaction: drop commits, events and counters that ended before `cutoff`."""
+        self.connection.execute("DELETE FROM journal WHERE latest < ?", (cutoff,))
+        self.connection.execute("DELETE FROM damaged WHERE latest < ?", (cutoff,))
+        self.connection.execute("DELETE FROM events WHERE time < ?", (cutoff,))
+        self.connection.execute("DELETE FROM counters WHERE changed < ?", (cutoff,))
+
+    def drop_series(self, refs: Sequence[int]) -> None:
+        """Within a transaction: forget series."""
+        self.connection.executemany("DELETE FROM series WHERE ref = ?", ((ref,) for ref in refs))
+
+    def give_back(self) -> None:
+        """Return pages that retention freed to the file system."""
+        with self._errors("shrink"):
+            self.connection.execute("PRAGMA incremental_vacuum").fetchall()
+
+    def _prepare(self) -> None:
+        for setting in (
+            "auto_vacuum = INCREMENTAL",
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "busy_timeout = 10000",
+            "journal_size_limit = 67108864",
+        ):
+            self.connection.execute(f"PRAGMA {setting}").fetchall()
+        version = self.connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > _VERSION:
+            raise StoreError(
+                f"{self._path} was written by a newer version of Forewarn (format {version}, this"
+                f" one knows {_VERSION}); install that version or use another data directory",
+                retryable=False,
+            )
+        self.connection.executescript(_SCHEMA)
+        if version != _VERSION:
+            self.connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+    @contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise StoreError(
+                f"cannot {what} {self._path}: {error}; free some space or mend its permissions",
+                retryable=True,
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise StoreError(
+                f"cannot {what} {self._path}: {error}; if it is damaged, move it away (`sqlite3"
+                " FILE .recover` may save its rows) and start again",
+                retryable=False,
+            ) from error

@@ -1,0 +1,172 @@
+"""Bad input gets a clear error that names the place, and loses nothing else."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import time
+
+import pytest
+
+from forewarn_wire import STALE_NAN, Event, Severity, labels_from
+from forewarn_wire.protobuf import varint
+from forewarn_wire.remote_write import Series, encode_write_request
+from support.servers import RunningCollector, call
+from support.writing import (
+    LOGS_HEADERS,
+    WRITE_HEADERS,
+    logs_body,
+    raw_body,
+    snappy,
+    write_body,
+)
+
+
+def now() -> int:
+    return int(time.time() * 1000)
+
+
+def test_a_body_that_is_not_snappy_is_refused(collector: RunningCollector) -> None:
+    answer = collector.post("/api/v1/write", b"hello", **WRITE_HEADERS)
+    assert answer.status == 400
+    assert b"snappy" in answer.body
+
+
+def test_a_snappy_bomb_is_refused_before_it_is_unpacked(collector: RunningCollector) -> None:
+    # A preamble that claims 4 GiB, and next to nothing behind it.
+    answer = collector.post("/api/v1/write", varint(2**32 - 1) + b"\x00", **WRITE_HEADERS)
+    assert answer.status == 413
+
+
+def test_a_truncated_protobuf_is_refused(collector: RunningCollector) -> None:
+    body = encode_write_request([(Series((("__name__", "cut_metric"),)), 1.0)], now())
+    answer = collector.post("/api/v1/write", snappy(body[:-5]), **WRITE_HEADERS)
+    assert answer.status == 400
+    assert collector.query("cut_metric") == []
+
+
+@pytest.mark.parametrize(
+    ("pairs", "reason"),
+    [
+        ([("__name__", "dup"), ("a", "1"), ("a", "2")], b"duplicate"),
+        ([("__name__", ""), ("a", "1")], b"name"),
+        ([("a", "no name")], b"name"),
+        ([("__name__", "long_value"), ("a", "x" * 1_000_000)], b"long"),
+        ([("__name__", "many"), *((f"l{i:04}", "1") for i in range(2000))], b"labels"),
+    ],
+)
+def test_a_bad_series_is_named_and_the_rest_of_the_batch_is_kept(
+    collector: RunningCollector, pairs: list[tuple[str, str]], reason: bytes
+) -> None:
+    good = f"kept_beside_{abs(hash(reason)) % 1000}"
+    body = raw_body([(pairs, 1.0), ([("__name__", good)], 2.0)], now())
+    answer = collector.post("/api/v1/write", body, **WRITE_HEADERS)
+    assert answer.status == 400
+    assert reason in answer.body.lower(), answer.body
+    assert [row["value"][1] for row in collector.query(good)] == ["2"]
+
+
+def test_nan_and_infinities_are_values_and_a_stale_marker_ends_a_series(
+    collector: RunningCollector,
+) -> None:
+    at = now()
+    values = {"a_nan": math.nan, "an_inf": math.inf, "a_minus": -math.inf, "a_zero": -0.0}
+    answer = collector.post("/api/v1/write", write_body(values, at - 1000), **WRITE_HEADERS)
+    assert answer.status // 100 == 2
+    got = {name: collector.query(name, at / 1000)[0]["value"][1] for name in values}
+    assert got == {"a_nan": "NaN", "an_inf": "+Inf", "a_minus": "-Inf", "a_zero": "-0"}
+    stale = write_body({"a_nan": STALE_NAN}, at)
+    assert collector.post("/api/v1/write", stale, **WRITE_HEADERS).status // 100 == 2
+    assert collector.query("a_nan", at / 1000) == []
+
+
+def test_a_body_over_the_limit_is_refused(collector: RunningCollector) -> None:
+    answer = collector.post("/api/v1/write", b"x" * (17 * 2**20), **WRITE_HEADERS)
+    assert answer.status == 413
+
+
+def test_no_token_and_a_wrong_token_are_refused(collector: RunningCollector) -> None:
+    body = write_body({"unwanted": 1.0}, now())
+    headers = {name.replace("_", "-"): value for name, value in WRITE_HEADERS.items()}
+    for given in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic ???"}):
+        answer = call(f"{collector.url}/api/v1/write", body, {**headers, **given})
+        assert answer.status == 401
+        assert b"Authorization: Bearer" in answer.body
+    assert collector.query("unwanted") == []
+    assert collector.token not in collector.output
+
+
+def test_another_sites_page_cannot_write_and_another_name_cannot_reach_loopback(
+    collector: RunningCollector,
+) -> None:
+    cross = {"Origin": "https://evil.example"}
+    assert collector.post("/api/tasks/FW-1/resolve", b"{}", **cross).status == 403
+    assert call(f"{collector.url}/api/tasks", headers={"Host": "evil.example"}).status == 403
+
+
+def test_another_format_is_told_what_is_expected(collector: RunningCollector) -> None:
+    answer = collector.post(
+        "/api/v1/write",
+        b"",
+        Content_Type="application/x-protobuf;proto=io.prometheus.write.v2.Request",
+        Content_Encoding="snappy",
+    )
+    assert answer.status == 415
+
+
+def test_an_event_sent_twice_is_counted_once(collector: RunningCollector) -> None:
+    labels = labels_from({"job": "log", "instance": "twice"})
+    event = Event(now(), "log", Severity.ERROR, labels, "it broke", "uid-twice")
+    for _ in range(2):
+        answer = collector.post("/v1/logs", logs_body(event), **LOGS_HEADERS)
+        assert answer.status // 100 == 2, answer.body
+    found = collector.query('forewarn_events_total{instance="twice"}')
+    assert [row["value"][1] for row in found] == ["1"]
+
+
+def test_garbage_for_logs_is_refused(collector: RunningCollector) -> None:
+    assert collector.post("/v1/logs", b"\xff\xff\xff", **LOGS_HEADERS).status == 400
+    answer = collector.post("/v1/logs", b"{", Content_Type="application/json")
+    assert answer.status == 400
+
+
+def test_a_query_that_is_wrong_says_where(collector: RunningCollector) -> None:
+    answer = collector.get("/api/v1/query", query="sum(")
+    assert answer.status == 400
+    assert answer.json()["errorType"] == "bad_data"
+    assert "query" in answer.json()["error"]
+
+
+def test_a_many_to_many_match_is_an_execution_error(collector: RunningCollector) -> None:
+    at = now()
+    for host in ("a", "b"):
+        body = write_body({"m1": 1.0, "m2": 1.0}, at, host=host)
+        assert collector.post("/api/v1/write", body, **WRITE_HEADERS).status // 100 == 2
+    answer = collector.get("/api/v1/query", query="m1 * on() group_left m2", time=str(at / 1000))
+    assert answer.status == 422
+    assert "many-to-many" in answer.json()["error"]
+
+
+def test_samples_of_any_age_may_come_late_twice_and_out_of_order(
+    collector: RunningCollector,
+) -> None:
+    for time_ms, value in ((60_000, 2.0), (0, 1.0), (60_000, 2.0), (30_000, 1.5)):
+        body = write_body({"aged": value}, time_ms)
+        assert collector.post("/api/v1/write", body, **WRITE_HEADERS).status // 100 == 2
+    got = collector.query("aged[2m]", 60.0)
+    assert got[0]["values"] == [[0, "1"], [30, "1.5"], [60, "2"]]
+
+
+def test_an_unknown_task_is_not_found(collector: RunningCollector) -> None:
+    assert collector.get("/api/tasks/FW-999999").status == 404
+    answer = collector.post(
+        "/api/tasks/FW-999999/comment", json.dumps({"text": "x"}).encode(),
+        Content_Type="application/json",
+    )
+    assert answer.status == 404
+
+
+def test_a_varint_that_never_ends_is_refused(collector: RunningCollector) -> None:
+    body = snappy(b"\x0a" + b"\xff" * 20 + struct.pack("<Q", 1))
+    assert collector.post("/api/v1/write", body, **WRITE_HEADERS).status == 400
