@@ -161,7 +161,8 @@ def test_samples_of_any_age_may_come_late_twice_and_out_of_order(
 def test_an_unknown_task_is_not_found(collector: RunningCollector) -> None:
     assert collector.get("/api/tasks/FW-999999").status == 404
     answer = collector.post(
-        "/api/tasks/FW-999999/comment", json.dumps({"text": "x"}).encode(),
+        "/api/tasks/FW-999999/comment",
+        json.dumps({"text": "x"}).encode(),
         Content_Type="application/json",
     )
     assert answer.status == 404

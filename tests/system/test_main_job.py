@@ -128,7 +128,7 @@ def test_a_killed_process_becomes_a_task_and_its_return_resolves_it(tmp_path: Pa
         assert before - 5 <= task["onset_at"] <= task["opened_at"]
         found = collector.get(f"/api/tasks/{task['number']}").json()
         assert found["evidence"], "a task comes with its evidence"
-        assert [entry["kind"] for entry in found["timeline"]][0] == "opened"
+        assert next(entry["kind"] for entry in found["timeline"]) == "opened"
 
         with victim(tmp_path):
             resolved = wait_until("the queue knows of the end", lambda: queue.of("resolve"))
@@ -239,7 +239,8 @@ groups:
 
 def test_bad_rules_leave_the_running_ones_in_force(tmp_path: Path) -> None:
     rules = tmp_path / "rules.yml"
-    good = "groups:\n  - name: g\n    interval: 1s\n    rules:\n      - {alert: A, expr: 'vector(1)'}\n"
+    rule = "      - {alert: A, expr: 'vector(1)'}\n"
+    good = "groups:\n  - name: g\n    interval: 1s\n    rules:\n" + rule
     rules.write_text(good)
     with running_collector(tmp_path, "--rules", str(rules)) as collector:
         wait_until("the rule fires", lambda: collector.tasks(rule="A"))
