@@ -160,7 +160,7 @@ class Head:
     def overlapping(self, refs: Ints, start: int, end: int) -> Ints:
         """Those of the series whose first and last sample span the range or a part of it."""
         spanning = (self._first_times[refs] <= end) & (self._last_times[refs] >= start)
-        return refs[spanning & (self._newest[refs] != NO_CHUNK)]
+        return np.asarray(refs[spanning & (self._newest[refs] != NO_CHUNK)])
 
     def last_time(self, ref: int) -> int:
         """The time of a series' newest sample (ms); NEVER where it has none."""

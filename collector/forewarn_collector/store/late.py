@@ -98,7 +98,7 @@ class _Replaced:
 
     def now(self, ids: Ints) -> Ints:
         places = np.minimum(np.searchsorted(self._old, ids), len(self._old) - 1)
-        return np.where(self._old[places] == ids, self._new[places], ids)
+        return np.asarray(np.where(self._old[places] == ids, self._new[places], ids))
 
 
 def _contents(
@@ -119,4 +119,5 @@ def _contents(
 def _rooms(lengths: Ints) -> Ints:
     """The room for each chunk: the power of two that holds it."""
     powers = 1 << np.ceil(np.log2(np.maximum(lengths, SMALLEST_CHUNK))).astype(np.int64)
-    return np.minimum(powers, LARGEST_CHUNK)
+    rooms: Ints = np.minimum(powers, LARGEST_CHUNK)
+    return rooms

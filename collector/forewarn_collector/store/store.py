@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forewarn_collector.store.columns import (
     Arrival,
@@ -261,7 +262,9 @@ class Store:
             self._announce,
         )
 
-    def _replay(self, commits: Sequence[tuple[Ints, Ints, Floats]], known: Ints) -> None:
+    def _replay(
+        self, commits: Sequence[tuple[Ints, Ints, Floats]], known: NDArray[np.bool_]
+    ) -> None:
         refs, times, values = (np.concatenate(columns) for columns in zip(*commits, strict=True))
         # Samples of a series that retention dropped may share a row with younger ones.
         kept = (refs >= 0) & (refs < len(known))
