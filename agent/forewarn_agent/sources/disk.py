@@ -93,7 +93,7 @@ class DiskSource:
 def _infos(
     context: SourceContext, device: str, major: str, minor: str, udev: dict[str, str]
 ) -> list[Reading]:
-    def info(name: str, **labels: str) -> Series:
+    def info(name: str, /, **labels: str) -> Series:
         return context.series(f"node_disk_{name}", {"device": device, **labels})
 
     serials = [udev.get(key) for key in ("SCSI_IDENT_SERIAL", "ID_SERIAL_SHORT")]
