@@ -43,7 +43,7 @@ class RuleReader:
             query = compile_query(text)
         except PromQLError as error:
             offset = None if error.position is None else _offset(text, *error.position)
-            self._problem(name, text, offset, str(error), "")
+            self._problem(name, text, offset, f"{name}: {error.message}", "")
             return None
         if query.result_type not in {"vector", "scalar"}:
             what = f"{name} gives a {query.result_type}; a rule needs an instant vector"

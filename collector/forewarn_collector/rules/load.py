@@ -185,7 +185,7 @@ def _read_recording(
     for field in ("for", "keep_firing_for", "annotations", "task"):
         reader.refuse(field, f"{field} belongs to an alert, not to record", "remove it")
     query = reader.query("expr")
-    labels = {key: template.text for key, template in shared.items()}
+    labels = {key: template.source for key, template in shared.items()}
     labels |= reader.labels(RuleReader.text)
     if query is None:
         return None
@@ -213,7 +213,7 @@ def _with_unique_keys(groups: Sequence[RuleGroup]) -> tuple[RuleGroup, ...]:
     def unique(rule: Rule) -> Rule:
         key = rule.key
         if names[key] > 1:
-            texts = {name: getattr(value, "text", value) for name, value in rule.labels.items()}
+            texts = {name: getattr(value, "source", value) for name, value in rule.labels.items()}
             key += "{" + ",".join(f"{name}={texts[name]!r}" for name in sorted(texts)) + "}"
         used[key] += 1
         if used[key] > 1:

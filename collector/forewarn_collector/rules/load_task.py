@@ -20,13 +20,13 @@ def read_task(rule: RuleReader) -> TaskSpec:
         return TaskSpec()
     reader = rule.within(section)
     spec = TaskSpec(
-        kind=TaskKind(section.take("kind", one_of(*TaskKind), TaskKind.CORRECTIVE)),
+        kind=section.take("kind", _kind, TaskKind.CORRECTIVE),
         title=reader.template("title"),
         queue=section.take("queue", text, None),
         group_by=section.take("group_by", _label_names, None),
         due=section.take("due", duration, None),
         reopen_within=section.take("reopen_within", duration, DAY),
-        on_missing=OnMissing(section.take("on_missing", one_of(*OnMissing), OnMissing.HOLD)),
+        on_missing=section.take("on_missing", _on_missing, OnMissing.HOLD),
         evidence=tuple(
             _read_evidence(reader.within(item)) for item in section.sections("evidence")
         ),
@@ -54,6 +54,14 @@ def _read_evidence(reader: RuleReader) -> EvidenceSpec:
             section.problem(name, "events must be one selector", 'such as {instance="$instance"}')
     section.refuse_unknown()
     return spec
+
+
+def _kind(value: Any) -> TaskKind:
+    return TaskKind(one_of(*TaskKind)(value))
+
+
+def _on_missing(value: Any) -> OnMissing:
+    return OnMissing(one_of(*OnMissing)(value))
 
 
 def _label_names(value: Any) -> tuple[str, ...]:

@@ -55,9 +55,9 @@ class TemplateData:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Template:
-    """A template that was read and found good. `text` is how it was written."""
+    """A template that was read and found good. `source` is how it was written."""
 
-    text: str
+    source: str
     tree: Tree = field(repr=False)
 
     @staticmethod

@@ -69,7 +69,7 @@ TEXTS = [
     '{{ define "y" }}<{{ .arg0 }}{{ .arg1 }}>{{ end }}{{ template "y" (args 1 "b") }}',
     '{{ block "z" 3 }}[{{ . }}]{{ end }} {{ "\\u00e9\\x41\\101\\n\\t" }}',
     "{{ parseDuration `1h30m` }} {{ graphLink `up == 0` }} {{ tableLink `up` }}",
-    "{{ externalURL }} {{ safeHtml `<b>` }}",
+    "{{ safeHtml `<b>` }}",
     "{{ strvalue (query `metric` | first) }}",
     "{{ eq 1 1 }} {{ ne `a` `b` }} {{ le 1 2 }} {{ lt `a` `b` }} {{ true }} {{ not 0 }}",
     "{{$value}}{{$labels.instance|toUpper|printf `%q`}}",
