@@ -136,23 +136,15 @@ def _sources(section: Section | None, known: frozenset[str]) -> dict[str, Any]:
 
 
 def _process(section: Section) -> ProcessGroup:
-    name = section.require("name", config_readers.name, "")
-    match = section.section("match")
-    if match is None:
-        section.problem("match" if "match" in section else "", "match is missing",
-                        "say comm, exe, cmdline or pidfile")  # fmt: skip
-        section.refuse_unknown()
-        return ProcessGroup(name)
     group = ProcessGroup(
-        name,
-        comm=match.take("comm", readers.texts, ()),
-        exe=match.take("exe", readers.texts, ()),
-        cmdline=match.take("cmdline", config_readers.regexes, ()),
-        pidfile=match.take("pidfile", readers.text, ""),
+        section.require("name", config_readers.name, ""),
+        comm=section.take("comm", readers.texts, ()),
+        exe=section.take("exe", readers.texts, ()),
+        cmdline=section.take("cmdline", config_readers.regexes, ()),
+        pidfile=section.take("pidfile", readers.text, ""),
     )
-    match.refuse_unknown()
-    if not match.names():
-        match.problem("", "match is empty", "say comm, exe, cmdline or pidfile")
+    if not {"comm", "exe", "cmdline", "pidfile"} & set(section.names()):
+        section.problem("", "the group has no condition", "say comm, exe, cmdline or pidfile")
     section.refuse_unknown()
     return group
 

@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from watchdog.events import (
@@ -42,28 +43,28 @@ class Watcher:
             self._events += [FileCreatedEvent, FileMovedEvent]
         self._observer: Any = Observer()
         self._handler = _Handler(self)
-        self._watches: dict[str, Any] = {}
+        self._watches: dict[tuple[str, int], Any] = {}
+        self._refused: set[str] = set()
         self._lock = threading.Lock()
         self._paths: set[str] = set()
         self._observer.start()
 
     def watch(self, directories: set[str]) -> None:
         """Watch these directories, and no others; those that cannot be are left out."""
-        for gone in self._watches.keys() - directories:
-            self._observer.unschedule(self._watches.pop(gone))
-        for directory in sorted(directories - self._watches.keys()):
+        # With the inode, since a directory may have been removed and made anew.
+        wanted = {(path, os.stat(path).st_ino) for path in directories if os.path.isdir(path)}
+        for gone in self._watches.keys() - wanted:
+            with suppress(KeyError, OSError):  # watchdog drops what was removed by itself
+                self._observer.unschedule(self._watches.pop(gone))
+        for path, inode in sorted(wanted - self._watches.keys()):
             try:
-                self._watches[directory] = self._observer.schedule(
-                    self._handler, directory, recursive=False, event_filter=self._events
+                self._watches[path, inode] = self._observer.schedule(
+                    self._handler, path, recursive=False, event_filter=self._events
                 )
             except OSError as error:
-                log.debug("cannot watch %s: %s", directory, error)
-
-    def forget(self, directory: str) -> None:
-        """Drop the watch of a directory that was removed, so that it can be watched anew."""
-        watch = self._watches.pop(directory, None)
-        if watch is not None:
-            self._observer.unschedule(watch)
+                if path not in self._refused:
+                    self._refused.add(path)
+                    log.warning("changes in %s are only seen every round: %s", path, error)
 
     def stop(self) -> None:
         """End the threads."""

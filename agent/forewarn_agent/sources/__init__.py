@@ -67,6 +67,12 @@ def _process_groups(context: SourceContext, settings: tuple[ProcessGroup, ...]) 
     return ProcessGroupsSource(context, settings)
 
 
+def _logs(context: SourceContext, settings: Any) -> Source:
+    from forewarn_agent.sources.logs import LogsSource
+
+    return LogsSource(context, settings)
+
+
 def _http_checks(context: SourceContext, settings: tuple[HttpCheck, ...]) -> Source:
     from forewarn_agent.sources.http_checks import HttpChecksSource
 
@@ -96,6 +102,7 @@ SOURCES: tuple[SourceKind, ...] = (
     SourceKind("portable", _without_proc, _portable),
     SourceKind("process_groups", lambda config: config.processes or None, _process_groups),
     SourceKind("http_checks", lambda config: config.checks or None, _http_checks),
+    SourceKind("logs", lambda config: config.logs or None, _logs),
 )
 """Every source there is, in the order of collection; the names are node_exporter's collectors'
 where it has one."""
