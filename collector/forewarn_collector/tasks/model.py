@@ -247,6 +247,11 @@ class TaskChange:
     reason: str
     onset_at: int | None = None
 
+    @property
+    def opened(self) -> bool:
+        """Whether a problem has begun, for the first time or again."""
+        return self.onset_at is not None
+
 
 Notify = Callable[[Sequence[TaskChange]], None]
 """Called after a transaction, from the thread that made it; must not block or raise."""

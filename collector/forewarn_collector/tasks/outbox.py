@@ -150,6 +150,13 @@ class Outbox:
                 entry = TimelineEntry(at, TimelineKind.UNDELIVERABLE, text)
                 _note(connection, row["task_id"], entry)
 
+    def revive(self, delivery_id: str, now: int) -> bool:
+        """Owe a dead delivery again, at once; False where there is no such dead delivery."""
+        dead = and_(deliveries.c.id == delivery_id, deliveries.c.state == DeliveryState.DEAD.value)
+        owed = {"state": DeliveryState.OWED.value, "due_at": now, "done_at": None}
+        with self._ledger.write() as connection:
+            return connection.execute(update(deliveries).where(dead).values(owed)).rowcount == 1
+
     def counts(self) -> dict[str, QueueCounts]:
         """What each queue is owed, got and refused."""
         # A delivery's last attempt succeeded; all others, and every one of a dead one, failed.

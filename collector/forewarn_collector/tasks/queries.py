@@ -43,11 +43,12 @@ class TaskPage:
 
 @dataclass(frozen=True, slots=True)
 class TaskCount:
-    """How many tasks stand in a state with a severity."""
+    """How many tasks stand in a state with a severity and of a kind."""
 
     state: TaskState
     severity: str
-    count: int
+    kind: str
+    tasks: int
 
 
 class TaskQueries:
@@ -101,12 +102,12 @@ class TaskQueries:
             )
 
     def counts(self) -> tuple[TaskCount, ...]:
-        """Tasks by state and severity."""
-        columns = (tasks.c.state, tasks.c.severity)
+        """Tasks by state, severity and kind."""
+        columns = (tasks.c.state, tasks.c.severity, tasks.c.kind)
         counted = select(*columns, func.count()).group_by(*columns).order_by(*columns)
         with self._ledger.read() as connection:
             rows = connection.execute(counted).all()
-        return tuple(TaskCount(TaskState(row[0]), row[1], row[2]) for row in rows)
+        return tuple(TaskCount(TaskState(row[0]), row[1], row[2], row[3]) for row in rows)
 
 
 def _conditions(wanted: TaskFilter) -> list[ColumnElement[bool]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from forewarn_collector.rules.alerts import AlertState, ChangeReason
 from forewarn_collector.tasks.commands import TaskCommands
 from forewarn_collector.tasks.errors import LedgerError
@@ -318,7 +319,7 @@ def test_a_ledger_of_another_schema_is_refused_with_a_remedy(tmp_path: Path) -> 
 
 
 def test_a_data_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match="nowhere/ledger.db can't be opened"):
+    with pytest.raises(LedgerError, match=r"nowhere/ledger\.db can't be opened"):
         Ledger(tmp_path / "nowhere").open()
 
 

@@ -1,0 +1,254 @@
+"""A queue that is an e-mail address: a task is a thread, its open the first message.
+
+A message's `Message-ID` is made from the delivery's id and the same at every attempt, so a mail
+program shows a resend once; later messages name the first in `In-Reply-To` and `References`.
+"""
+
+from __future__ import annotations
+
+import email.policy
+import ipaddress
+import logging
+import ssl
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import parseaddr
+from typing import Any, ClassVar
+
+import aiosmtplib
+
+from forewarn_collector.queues.base import DeliveryError, read_secret, read_timeout
+from forewarn_collector.tasks import Delivery, Task
+from forewarn_wire.document import Section
+from forewarn_wire.readers import one_of, text, texts, whole_number
+
+log = logging.getLogger(__name__)
+
+_TIMEOUT = 20_000
+_PORTS = {"starttls": 587, "tls": 465, "none": 25}
+_SUBJECT_LENGTH = 200
+_SHOWN_EVENTS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mailbox:
+    """Which server sends, how, from whom and to whom. `timeout` in ms.
+
+    `security` is `starttls` (and nothing without it), `tls`, or `none`.
+    """
+
+    host: str
+    sender: str
+    recipients: tuple[str, ...]
+    port: int = 587
+    security: str = "starttls"
+    username: str = ""
+    password: bytes = b""
+    tls: ssl.SSLContext | None = None
+    timeout: int = _TIMEOUT
+
+
+class EmailQueue:
+    """Sends each delivery as one message, over a connection of its own."""
+
+    kind: ClassVar[str] = "email"
+
+    def __init__(self, name: str, mailbox: Mailbox) -> None:
+        self._name = name
+        self._mailbox = mailbox
+
+    @classmethod
+    def from_section(
+        cls, name: str, section: Section, environ: Mapping[str, str]
+    ) -> EmailQueue | None:
+        """Read `host`, `port`, `security`, `username`, `password_file` or `password: env:NAME`,
+        `ca_file`, `from`, `to` and `timeout`."""
+        before = len(section.problems)
+        security = section.take("security", one_of(*_PORTS), "starttls")
+        mailbox = Mailbox(
+            host=section.require("host", text, ""),
+            port=section.take("port", _port, _PORTS[security]),
+            security=security,
+            username=section.take("username", text, ""),
+            password=read_secret(section, "password", environ),
+            tls=_tls(section) if security != "none" else None,
+            sender=section.require("from", _address, ""),
+            recipients=section.require("to", _addresses, ()),
+            timeout=section.take("timeout", read_timeout, _TIMEOUT),
+        )
+        if bool(mailbox.username) != bool(mailbox.password):
+            section.problem("", "username and password belong together", "give both or neither")
+        if mailbox.username and security == "none" and not _is_loopback(mailbox.host):
+            hint = "use security: starttls or tls"
+            section.problem("username", "the password would travel in the clear", hint)
+        return cls(name, mailbox) if len(section.problems) == before else None
+
+    async def deliver(self, delivery: Delivery) -> str | None:
+        """Send the message; returns its Message-ID."""
+        message = compose(delivery, self._mailbox)
+        box = self._mailbox
+        client = aiosmtplib.SMTP(
+            hostname=box.host,
+            port=box.port,
+            timeout=box.timeout / 1000,
+            use_tls=box.security == "tls",
+            start_tls=box.security == "starttls",
+            tls_context=box.tls,
+            username=box.username or None,
+            password=box.password or None,
+        )
+        try:
+            async with client:
+                refused, _ = await client.send_message(
+                    message, sender=box.sender, recipients=list(box.recipients)
+                )
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            answers = error.recipients
+            raise DeliveryError(
+                "; ".join(f"{a.recipient}: {a.code} {a.message}" for a in answers),
+                permanent=all(answer.code >= 500 for answer in answers),
+            ) from error
+        except aiosmtplib.SMTPAuthenticationError as error:
+            # It says nothing of this message: once the password is mended, it can go.
+            raise DeliveryError(f"login refused: {_said(error)}", permanent=False) from error
+        except aiosmtplib.SMTPConnectError as error:
+            raise DeliveryError(f"no connection: {error}", permanent=False) from error
+        except aiosmtplib.SMTPResponseException as error:
+            raise DeliveryError(_said(error), permanent=error.code >= 500) from error
+        except (aiosmtplib.SMTPException, OSError) as error:
+            text_ = str(error) or type(error).__name__
+            raise DeliveryError(f"not sent: {text_}", permanent=False) from error
+        for address, answer in refused.items():
+            log.warning("queue %s: %s was refused: %s", self._name, address, answer)
+        return str(message["Message-ID"])
+
+    async def close(self) -> None:
+        """Nothing is held open between messages."""
+
+
+def compose(delivery: Delivery, mailbox: Mailbox) -> EmailMessage:
+    """The message of a delivery, the same at every attempt."""
+    task = delivery.task
+    message = EmailMessage(policy=email.policy.SMTP)
+    reply = delivery.id != delivery.thread_id
+    severity = f"{task.severity}: " if task.severity else ""
+    subject = _one_line(f"[{task.number}] {severity}{task.title}")[:_SUBJECT_LENGTH]
+    message["Subject"] = f"Re: {subject}" if reply else subject
+    message["From"] = mailbox.sender
+    message["To"] = ", ".join(mailbox.recipients)
+    message["Date"] = _when(delivery.created_at)
+    message["Message-ID"] = _message_id(delivery.id, mailbox.sender)
+    if reply:
+        first = _message_id(delivery.thread_id, mailbox.sender)
+        message["In-Reply-To"] = first
+        message["References"] = first
+    # Out-of-office programs keep silent on it (RFC 3834).
+    message["Auto-Submitted"] = "auto-generated"
+    message["X-Forewarn-Task"] = task.number
+    message["X-Forewarn-Action"] = delivery.action.value
+    message.set_content("\n".join(_lines(delivery)) + "\n")
+    return message
+
+
+def _lines(delivery: Delivery) -> Iterable[str]:
+    task = delivery.task
+    yield f"{task.number}: {task.title}"
+    yield f"{delivery.action.value}: {delivery.text}"
+    if task.description:
+        yield from ("", task.description)
+    yield ""
+    yield f"State:    {task.state.value}"
+    for name, value in (
+        ("Severity", task.severity),
+        ("Kind", task.kind),
+        ("Customer", task.customer),
+        ("Onset", _stamp(task.onset_at)),
+        ("Opened", _stamp(task.opened_at)),
+        ("Due", _stamp(task.due_at)),
+        ("Resolved", _stamp(task.resolved_at)),
+        ("Rule", task.rule),
+        ("Value", task.value),
+        ("Runbook", task.annotations.get("runbook_url", "")),
+    ):
+        if value:
+            yield f"{name + ':':<9} {value}"
+    yield f"Labels:   {', '.join(f'{name}={value}' for name, value in task.labels)}"
+    if task.checklist:
+        yield from ("", "Checklist:", *(f"[ ] {item}" for item in task.checklist))
+    yield from _evidence(task)
+
+
+def _evidence(task: Task) -> Iterable[str]:
+    for document in task.evidence:
+        for asked in (*document.get("inputs", ()), *document.get("queries", ())):
+            for series in asked["series"]:
+                labels = ", ".join(f"{name}={value}" for name, value in series["labels"].items())
+                values = " ".join(value for _, value in series["samples"][-8:])
+                yield from ("", f"{{{labels}}}", f"    {values}")
+        for event in document.get("events", ())[:_SHOWN_EVENTS]:
+            yield from ("", f"{_stamp(event['time'])} {event['type']}: {event['body']}")
+
+
+def _message_id(delivery_id: str, sender: str) -> str:
+    return f"<{delivery_id}@{parseaddr(sender)[1].rpartition('@')[2]}>"
+
+
+def _when(at: int) -> datetime:
+    return datetime.fromtimestamp(at // 1000, UTC)
+
+
+def _stamp(at: int | None) -> str:
+    return "" if at is None else f"{_when(at):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _one_line(value: str) -> str:
+    # A line break in a header would begin another header.
+    return " ".join("".join(c if c.isprintable() else " " for c in value).split())
+
+
+def _said(error: aiosmtplib.SMTPResponseException) -> str:
+    return f"{error.code} {error.message}"
+
+
+def _tls(section: Section) -> ssl.SSLContext:
+    path = section.take("ca_file", text, "")
+    try:
+        return ssl.create_default_context(cafile=path or None)
+    except (OSError, ssl.SSLError) as error:
+        section.problem("ca_file", f"{path} can't be used: {error}", "give a file in PEM format")
+        return ssl.create_default_context()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _address(value: Any) -> str:
+    written = text(value)
+    name, address = parseaddr(written)
+    try:
+        if not address.rpartition("@")[0]:
+            raise ValueError("no @")
+        return str(Address(display_name=name, addr_spec=address))
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"expected an address such as support@example.org: {value!r}") from error
+
+
+def _addresses(value: Any) -> tuple[str, ...]:
+    found = tuple(_address(item) for item in texts(value))
+    if not found:
+        raise ValueError("expected at least one address")
+    return found
+
+
+def _port(value: Any) -> int:
+    port = whole_number(value)
+    if not 1 <= port <= 65535:
+        raise ValueError(f"expected a port from 1 to 65535, found {value!r}")
+    return port
