@@ -39,7 +39,16 @@ from forewarn_collector.rules import (
     Scheduler,
 )
 from forewarn_collector.store import Store, StoreError
-from forewarn_collector.tasks import Ledger, LedgerError, TaskChange, TaskKeeper
+from forewarn_collector.tasks import (
+    Ledger,
+    LedgerError,
+    Outbox,
+    StoreEvidence,
+    TaskChange,
+    TaskCommands,
+    TaskKeeper,
+    TaskQueries,
+)
 from forewarn_collector.upkeep import Upkeep
 from forewarn_collector.web import WebPages
 from forewarn_wire import labels_from
@@ -69,23 +78,27 @@ class Collector:
         gate = self._gate()
         self._store = Store(config.data, retention=config.retention, clock=clock)
         self._ledger = Ledger(config.data)
+        self._outbox = Outbox(self._ledger)
         self._open_databases()
         self._agents = AgentWatch()
-        self._keeper = TaskKeeper(
-            self._ledger, self._store, clock=clock, default_queue=config.default_queue
+        self._workers = QueueWorkers(self._ledger, queues, clock)
+        keeper = TaskKeeper(
+            self._ledger,
+            StoreEvidence(self._store, self._store.events),
+            config.default_queue,
+            clock,
+            self._task_changed,
         )
         self._scheduler = Scheduler(
             rules,
             self._store,
             append=self._store.append,
             arrivals=self._store.arrivals(),
-            sink=self._keeper,
+            sink=keeper,
             restored=self._ledger.load_alerts(),
             clock=clock,
             external_url=config.external_url or self.url(config.listen.port),
         )
-        self._workers = QueueWorkers(self._ledger, queues, clock)
-        self._keeper.listen(self._task_changed)
         self._query_api = PrometheusApi(self._store, clock)
         self._upkeep = Upkeep(
             self._store,
@@ -178,8 +191,9 @@ class Collector:
         for change in changes:
             task = change.task
             log.info("%s %s (%s): %s", task.number, change.action, change.reason, task.title)
-            if change.opened:
-                self._metrics.onset_to_task.observe(max(self._clock() - task.onset_at, 0) / 1000)
+            if change.onset_at is not None:
+                waited = max(self._clock() - change.onset_at, 0)
+                self._metrics.onset_to_task.observe(waited / 1000)
 
     def _checked_queues(self) -> dict[str, Queue]:
         problems = self._config.problems
@@ -234,18 +248,19 @@ class Collector:
             client_max_size=self._config.max_body,
         )
         limits = Limits(max_body=self._config.max_body)
+        queries = TaskQueries(self._ledger)
         for part in (
             WriteApi(self._store, self._agents, limits, self._metrics, self._clock),
             self._query_api,
             RulesApi(self._scheduler),
-            TasksApi(self._ledger, self._keeper, self._clock),
+            TasksApi(queries, TaskCommands(self._ledger, self._task_changed), self._clock),
             HealthApi(self._metrics, self._why_not_ready),
-            WebPages(self._ledger, self._clock),
+            WebPages(queries, self._clock),
         ):
             application.add_routes(part.routes())
         self._metrics.add(lambda: store_families(self._store, self._agents))
         self._metrics.add(lambda: rule_families(self._scheduler))
-        self._metrics.add(lambda: ledger_families(self._ledger))
+        self._metrics.add(lambda: ledger_families(queries, self._outbox))
         return application
 
     def _why_not_ready(self) -> str:

@@ -9,7 +9,7 @@ from forewarn_collector.ingest.agents import AgentWatch
 from forewarn_collector.metrics import Family, Table
 from forewarn_collector.rules import AlertingRule, Scheduler
 from forewarn_collector.store import Store
-from forewarn_collector.tasks import Ledger, LedgerError
+from forewarn_collector.tasks import LedgerError, Outbox, TaskQueries
 
 log = logging.getLogger(__name__)
 
@@ -20,12 +20,17 @@ def store_families(store: Store, agents: AgentWatch) -> Iterable[Family]:
     for name, text, value in (
         ("forewarn_store_series", "Series with samples.", stats.series),
         ("forewarn_store_samples", "Samples in memory.", stats.samples),
-        ("forewarn_store_head_bytes", "Memory that the columns take.", stats.head_bytes),
+        ("forewarn_store_memory_bytes", "Memory that the samples take.", stats.memory_bytes),
         ("forewarn_store_disk_bytes", "Size of the store's files.", stats.disk_bytes),
-        ("forewarn_store_events", "Events stored.", stats.events),
-        ("forewarn_store_damaged", "Parts of the journal set aside as damaged.", stats.damaged),
+        ("forewarn_store_waiting", "Writes that are queued.", stats.waiting),
+        ("forewarn_store_damaged", "Parts set aside as damaged at opening.", stats.damaged),
     ):
         yield Table(name, text).row(value).family()
+    for name, text, value in (
+        ("forewarn_store_commits_total", "Commits made.", stats.commits),
+        ("forewarn_store_conflicts_total", "Duplicates with another value.", stats.conflicts),
+    ):
+        yield Table(name, text, counter=True).row(value).family()
     known = agents.agents()
     up = sum(agent.up for agent in known)
     table = Table("forewarn_agents", "Agents known, by whether they report.", ("state",))
@@ -61,18 +66,24 @@ def rule_families(scheduler: Scheduler) -> Iterable[Family]:
         yield table.family()
 
 
-def ledger_families(ledger: Ledger) -> Iterable[Family]:
-    """Tasks by state and severity, deliveries by queue and state."""
+def ledger_families(queries: TaskQueries, outbox: Outbox) -> Iterable[Family]:
+    """Tasks by state, severity and kind; deliveries by queue and state."""
     tasks = Table("forewarn_tasks", "Tasks in the ledger.", ("state", "severity", "kind"))
     deliveries = Table("forewarn_deliveries", "Deliveries in the ledger.", ("queue", "state"))
+    failures = Table(
+        "forewarn_delivery_failures_total", "Attempts that failed.", ("queue",), counter=True
+    )
     try:
-        for count in ledger.task_counts():
-            tasks.row(count.tasks, count.state, count.severity, count.kind)
-        for owed in ledger.delivery_counts():
-            deliveries.row(owed.deliveries, owed.queue, owed.state)
+        for count in queries.counts():
+            tasks.row(count.count, count.state, count.severity, count.kind)
+        for queue, counts in outbox.counts().items():
+            deliveries.row(counts.owed, queue, "owed")
+            deliveries.row(counts.delivered, queue, "delivered")
+            deliveries.row(counts.dead, queue, "dead")
+            failures.row(counts.failed_attempts, queue)
     except LedgerError as error:
         # The other metrics must stay readable just when the disk is in trouble.
         log.warning("no task metrics: %s", error)
         return
-    yield tasks.family()
-    yield deliveries.family()
+    for table in (tasks, deliveries, failures):
+        yield table.family()

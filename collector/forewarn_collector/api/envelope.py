@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from aiohttp import web
-from multidict import MultiMapping
+from multidict import MultiDict, MultiMapping
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -61,7 +61,7 @@ async def parameters(request: web.Request) -> MultiMapping[str]:
     if request.method != "POST":
         return request.query
     form = await request.post()
-    merged = request.query.copy()
+    merged = MultiDict(request.query)
     for name, value in form.items():
         if isinstance(value, str):
             merged.add(name, value)
