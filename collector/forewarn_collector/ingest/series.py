@@ -1,0 +1,130 @@
+"""Label sets as bytes on the wire to checked label sets, each decoded once and then kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from forewarn_collector.ingest.limits import Kind, Limits, Rejected
+from forewarn_collector.ingest.protobuf import LENGTH, fields
+from forewarn_wire import Labels
+from forewarn_wire.labels import METRIC_NAME
+
+# Past this many the caches start anew: series that came and went must not fill the memory.
+_MOST_KEPT = 2_000_000
+_SHOWN = 200
+
+
+class Known:
+    """A label set that is kept; compared by identity, since equal sets are one object."""
+
+    __slots__ = ("labels",)
+
+    def __init__(self, labels: Labels) -> None:
+        self.labels = labels
+
+
+class SeriesCache:
+    """From the bytes of a series' label fields to its label set, for one set of extra labels.
+
+    `known` may be read directly; what is not in it goes through `learn`. Bytes are a whole number
+    of label fields, so whatever begins with them means the same series.
+    """
+
+    def __init__(self, limits: Limits, extra: Labels) -> None:
+        self._limits = limits
+        self._extra = extra
+        self.known: dict[bytes, Known] = {}
+        self._by_labels: dict[Labels, Known] = {}
+        # Equal pairs are one object in all series, which saves most of their memory.
+        self._pairs: dict[bytes, tuple[str, str]] = {}
+
+    def trim(self) -> None:
+        """Start anew where too much is kept; to be called between bodies."""
+        if len(self.known) > _MOST_KEPT or len(self._pairs) > _MOST_KEPT:
+            self.known.clear()
+            self._by_labels.clear()
+            self._pairs.clear()
+
+    def learn(self, key: bytes) -> Known | Rejected:
+        """The label set of label fields, or why it is refused. Raises WireError: not protobuf."""
+        known = self.known.get(key)
+        if known is not None:
+            return known
+        try:
+            pairs = [
+                self._pair(key[payload:end])
+                for number, wire_type, _, payload, end in fields(key, 0, len(key))
+                if number == 1 and wire_type == LENGTH
+            ]
+        except UnicodeDecodeError:
+            return Rejected(Kind.BAD_ENCODING, _readable(key), "a label is not valid UTF-8")
+        problem = problem_of(pairs, self._limits)
+        if problem is not None:
+            return problem
+        if self._extra:
+            pairs = list({**dict(pairs), **dict(self._extra)}.items())
+        labels = tuple(sorted(pair for pair in pairs if pair[1]))
+        known = self._by_labels.setdefault(labels, Known(labels))
+        self.known[key] = known
+        return known
+
+    def _pair(self, message: bytes) -> tuple[str, str]:
+        pair = self._pairs.get(message)
+        if pair is None:
+            pair = self._pairs[message] = _label(message)
+        return pair
+
+
+def show(pairs: Iterable[tuple[str, str]]) -> str:
+    """A label set for a person to read, cut where it is long."""
+    found = list(pairs)
+    name = next((value for label, value in found if label == METRIC_NAME), "")
+    rest = ", ".join(f'{label}="{value}"' for label, value in found if label != METRIC_NAME)
+    text = f"{name}{{{rest}}}"
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+
+
+def problem_of(pairs: list[tuple[str, str]], limits: Limits) -> Rejected | None:
+    """What is wrong with a series' labels, if anything."""
+    names = [name for name, _ in pairs]
+    if not all(names):
+        return Rejected(Kind.BAD_NAME, show(pairs), "a label has an empty name")
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        return Rejected(Kind.DUPLICATE_LABEL, show(pairs), f"label {twice} is there twice")
+    if not any(name == METRIC_NAME and value for name, value in pairs):
+        return Rejected(Kind.BAD_NAME, show(pairs), "the metric has no name (label __name__)")
+    if len(pairs) > limits.max_labels:
+        reason = f"{len(pairs)} labels, over the limit of {limits.max_labels}"
+        return Rejected(Kind.LABEL_LIMIT, show(pairs), reason)
+    for name, value in pairs:
+        for text, limit, what in (
+            (name, limits.max_label_name, "name"),
+            (value, limits.max_label_value, "value"),
+        ):
+            if len(text) > limit or len(text.encode()) > limit:
+                reason = f"the {what} of label {name[:_SHOWN]} is over the limit of {limit} bytes"
+                return Rejected(Kind.LABEL_LIMIT, show(pairs), reason)
+    return None
+
+
+def _label(message: bytes) -> tuple[str, str]:
+    name = value = b""
+    for number, wire_type, _, payload, end in fields(message, 0, len(message)):
+        if number == 1 and wire_type == LENGTH:
+            name = message[payload:end]
+        elif number == 2 and wire_type == LENGTH:
+            value = message[payload:end]
+    return name.decode(), value.decode()
+
+
+def _readable(key: bytes) -> str:
+    pairs = []
+    for _, _, _, start, stop in fields(key, 0, len(key)):
+        message = key[start:stop]
+        texts = {
+            number: message[payload:end].decode(errors="replace")
+            for number, _, _, payload, end in fields(message, 0, len(message))
+        }
+        pairs.append((texts.get(1, ""), texts.get(2, "")))
+    return show(pairs)
