@@ -75,7 +75,8 @@ class LogsSource:
     def _changed(self, paths: set[str]) -> None:
         if self._watcher is None:
             return  # told by another thread just before the stop
-        if any([one.changed(paths) for one in self._logs]):
+        new = [one.changed(paths) for one in self._logs]
+        if any(new):
             self._watch()
 
     def _watch(self) -> None:

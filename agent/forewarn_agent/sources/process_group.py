@@ -163,7 +163,7 @@ class Group:
         stats = [member.stat for member in members]
         uses = [member.use for member in members]
         memory = (
-            sum(stat.resident for stat in stats),
+            sum(use.resident for use in uses),
             sum(stat.virtual for stat in stats),
             sum(use.swapped for use in uses),
         )

@@ -145,8 +145,9 @@ class ProcessGroupsSource:
         if stat is None:
             return uptime
         age = uptime - stat.started_seconds
-        # Age is below zero in a container whose clock starts later than its host's.
-        if 0 <= age < _SETTLED_SECONDS:
+        # Age is below zero in a container whose clock starts later than its host's. At the start
+        # every process counts as it is, lest a service that has just begun seems to be down.
+        if announce and 0 <= age < _SETTLED_SECONDS:
             return uptime + _SETTLED_SECONDS - age
         member = self._members.get(pid)
         if member is not None and member.stat.started != stat.started:

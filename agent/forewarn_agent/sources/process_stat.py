@@ -10,10 +10,9 @@ import re
 from dataclasses import dataclass
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 _SIZE = 8_192
 _STATUS = re.compile(
-    rb"^(VmSwap|voluntary_ctxt_switches|nonvoluntary_ctxt_switches):\s+(\d+)", re.MULTILINE
+    rb"^(VmRSS|VmSwap|voluntary_ctxt_switches|nonvoluntary_ctxt_switches):\s+(\d+)", re.MULTILINE
 )
 _IO = re.compile(rb"^(read_bytes|write_bytes): (\d+)", re.MULTILINE)
 _OPEN_FILES = re.compile(rb"^Max open files\s+(\d+)", re.MULTILINE)
@@ -38,7 +37,6 @@ class ProcessStat:
     threads: int
     started: int
     virtual: int
-    resident: int
     wait_status: int
 
     @property
@@ -49,8 +47,9 @@ class ProcessStat:
 
 @dataclass(frozen=True, slots=True)
 class ProcessUse:
-    """What a process uses beyond its stat file; None where its owner does not let us see it."""
+    """What a process uses beyond its stat file, sizes in bytes; None where we may not see it."""
 
+    resident: int
     swapped: int
     voluntary_switches: int
     nonvoluntary_switches: int
@@ -80,7 +79,6 @@ def read_stat(proc: str, pid: int) -> ProcessStat | None:
         threads=int(words[17]),
         started=int(words[19]),
         virtual=int(words[20]),
-        resident=int(words[21]) * _PAGE,
         wait_status=int(words[49]) if len(words) > 49 else 0,
     )
 
@@ -110,6 +108,8 @@ def read_use(proc: str, pid: int) -> ProcessUse:
     except OSError:
         open_files = None
     return ProcessUse(
+        # The stat file has it too, but off by up to 64 pages for each CPU.
+        resident=int(status.get(b"VmRSS", 0)) * 1024,
         swapped=int(status.get(b"VmSwap", 0)) * 1024,
         voluntary_switches=int(status.get(b"voluntary_ctxt_switches", 0)),
         nonvoluntary_switches=int(status.get(b"nonvoluntary_ctxt_switches", 0)),
