@@ -88,11 +88,14 @@ def exchange(
     tls: ssl.SSLContext | None,
     request: bytes,
     timings: Timings,
-) -> Answer:
-    """Send a request on a new connection and read the answer. Raises ExchangeError."""
+    answer: Answer,
+) -> None:
+    """Send a request on a new connection and fill in the answer as it comes.
+
+    Raises ExchangeError; what had come by then stands in `answer`.
+    """
     connection = _connect(host, port, timings)
     try:
-        answer = Answer()
         if tls is not None:
             connection = _secure(connection, host, tls, answer, timings)
         try:
@@ -105,7 +108,6 @@ def exchange(
             raise ExchangeError(Failure.PROTOCOL, f"the connection broke: {error}") from error
         finally:
             timings.lap("transfer" if answer.status else "processing")
-        return answer
     finally:
         connection.close()
 

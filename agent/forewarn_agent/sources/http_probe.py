@@ -103,7 +103,8 @@ class _Walk:
         url = first
         while True:
             headers = self._check.headers if _origin(url) == _origin(first) else ()
-            self.answer = self._ask(url, headers)
+            self.answer = Answer()
+            self._ask(url, headers)
             target = self.answer.headers.get("location", "")
             is_redirect = self.answer.status in _REDIRECTS and target
             if not (is_redirect and self._check.follow_redirects):
@@ -120,7 +121,7 @@ class _Walk:
                 message = f"a redirect to what is no address: {target[:200]!r}"
                 raise ExchangeError(Failure.REDIRECTS, message) from error
 
-    def _ask(self, url: SplitResult, headers: tuple[tuple[str, str], ...]) -> Answer:
+    def _ask(self, url: SplitResult, headers: tuple[tuple[str, str], ...]) -> None:
         scheme, host, port = _origin(url)
         context = None
         if scheme == "https":
@@ -143,7 +144,7 @@ class _Walk:
             lines["Host"] += f":{port}"
         text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         request = f"{self._method} {path} HTTP/1.1\r\n{text}\r\n".encode()
-        return exchange(host, port, context, request, self._timings)
+        exchange(host, port, context, request, self._timings, self.answer)
 
 
 def _origin(url: SplitResult) -> tuple[str, str, int]:
