@@ -150,7 +150,7 @@ class Head:
         lows[cut] = chunks.before(ids[cut], start)
         cut = np.flatnonzero(chunks.last[ids] > end)
         highs[cut] = chunks.before(ids[cut], end + 1)
-        counts = highs - lows
+        counts = np.maximum(highs - lows, 0)  # a range may end before it starts
         strides = chunks.stride[ids]
         cells = strided_spans(chunks.base[ids] + lows * strides, strides, counts)
         np.add.at(sizes, places, counts)
