@@ -39,9 +39,11 @@ def queues_from_section(
     kinds = {kind.kind: kind for kind in QUEUE_KINDS}
     queues: dict[str, Queue] = {}
     for name in section.names():
+        before = len(section.problems)
         own = section.section(name)
-        if own is None:
+        if own is None and len(section.problems) == before:
             section.problem(name, f"the queue {name} needs its kind", f"kind: {' | '.join(kinds)}")
+        if own is None:
             continue
         kind = own.require("kind", one_of(*kinds), "")
         if kind in kinds:
