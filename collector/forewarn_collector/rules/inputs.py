@@ -11,15 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forewarn_collector.promql import Query
 from forewarn_collector.rules.alerts import Alert
 from forewarn_collector.rules.model import RecordingRule
 from forewarn_collector.store import Floats, Ints, Matcher, MatchOp, SeriesSource
 from forewarn_wire import STALE_NAN_BITS, Labels
 from forewarn_wire.labels import METRIC_NAME
+
+if TYPE_CHECKING:
+    from forewarn_collector.promql import Query
 
 SILENCE = 45_000
 """How long (ms) an input that a range reads must have been silent at least to count as stopped."""
