@@ -83,26 +83,32 @@ class Head:
                 within = np.lexsort((times[order], refs))
                 order, refs = order[within], refs[within]
             times, values = times[order], values[order]
-        same = (refs[1:] == refs[:-1]) & (times[1:] == times[:-1])
-        conflicts = 0
-        if same.any():
-            fresh = np.concatenate(([True], ~same))
-            leaders = np.maximum.accumulate(np.where(fresh, np.arange(len(refs)), 0))
-            bits = values.view(np.int64)
-            conflicts += int((bits != bits[leaders]).sum())
-            order, refs, times, values = order[fresh], refs[fresh], times[fresh], values[fresh]
         late = times <= self._last_times[refs]
-        if not late.any():
-            return Admission(order, refs, times, values, None, None, conflicts)
-        found = locate(self._chunks, self._newest, refs[late], times[late])
-        known = found.cells >= 0
-        stored = self._chunks.cells.values[found.cells[known]].view(np.int64)
-        conflicts += int((stored != values[late][known].view(np.int64)).sum())
         fresh = np.ones(len(refs), dtype=np.bool_)
-        fresh[np.flatnonzero(late)[known]] = False
-        found = found.where(~known)
-        order, refs, times, values = order[fresh], refs[fresh], times[fresh], values[fresh]
-        return Admission(order, refs, times, values, late[fresh], found, conflicts)
+        bits = values.view(np.int64)
+        found: Late | None = None
+        conflicts = 0
+        if late.any():
+            found = locate(self._chunks, self._newest, refs[late], times[late])
+            known = found.cells >= 0
+            stored = self._chunks.cells.values[found.cells[known]].view(np.int64)
+            conflicts += int((stored != bits[late][known]).sum())
+            fresh[late] = ~known
+        same = (refs[1:] == refs[:-1]) & (times[1:] == times[:-1])
+        if same.any():
+            again = np.concatenate(([False], same))
+            leaders = np.maximum.accumulate(np.where(again, 0, np.arange(len(refs))))
+            # What is stored already has been compared with that.
+            conflicts += int((fresh & (bits != bits[leaders])).sum())
+            fresh &= ~again
+        if found is not None:
+            found = found.where(fresh[late])
+            late = late[fresh]
+        if not fresh.all():
+            order, refs, times, values = order[fresh], refs[fresh], times[fresh], values[fresh]
+        return Admission(
+            order, refs, times, values, late if found is not None else None, found, conflicts
+        )
 
     def apply(self, admission: Admission) -> None:
         """Take in what was admitted; nothing else may have been applied in between."""
