@@ -57,9 +57,9 @@ def retry_after(headers: Mapping[str, str], now: int) -> float:
 def rejected_logs(body: bytes) -> tuple[int, str]:
     """How many records of an OTLP request that was taken were rejected, and why."""
     try:
-        for field, value in _fields(body):
+        for field, value in fields(body):
             if field == 1 and isinstance(value, bytes):
-                partial = dict(_fields(value))
+                partial = dict(fields(value))
                 count, why = partial.get(1, 0), partial.get(2, b"")
                 if isinstance(count, int) and isinstance(why, bytes):
                     return count, why.decode("utf-8", "replace")[:500]
@@ -71,7 +71,7 @@ def rejected_logs(body: bytes) -> tuple[int, str]:
 def split_write_request(compressed: bytes) -> list[tuple[int, bytes]]:
     """Two halves (series, body) of a compressed write request; one where it has one series."""
     body = bytes(cramjam.snappy.decompress_raw(compressed))
-    series = [value for field, value in _fields(body) if field == 1 and isinstance(value, bytes)]
+    series = [value for field, value in fields(body) if field == 1 and isinstance(value, bytes)]
     middle = (len(series) + 1) // 2
     halves = [half for half in (series[:middle], series[middle:]) if half]
     return [
@@ -84,7 +84,7 @@ def compress(body: bytes) -> bytes:
     return bytes(cramjam.snappy.compress_raw(body))
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Fields of a protobuf message: numbers and the bytes of what is delimited by length."""
     position = 0
     while position < len(message):
