@@ -11,7 +11,7 @@ from forewarn_collector.rules.alerts import Alert, AlertChange, AlertState
 from forewarn_collector.rules.model import AlertingRule
 from forewarn_collector.rules.templates import TemplateContext
 from forewarn_collector.tasks.identity import task_key, title_of
-from forewarn_collector.tasks.ledger import Ledger, chunks, take_numbers
+from forewarn_collector.tasks.ledger import Ledger, chunks
 from forewarn_collector.tasks.lifecycle import Draft, decide_firing, new_task
 from forewarn_collector.tasks.model import Notify, OpenReason
 from forewarn_collector.tasks.rows import alert_id, alert_to_row
@@ -71,7 +71,7 @@ class TaskKeeper:
                 sorted({_key(change) for change in changes if _fires(change)}),
             )
             for change in changes:
-                self._take(connection, work, change, documents)
+                self._take(work, change, documents)
             for draft in work.drafts.values():
                 draft.settle()
             _save_alerts(connection, changes)
@@ -81,13 +81,12 @@ class TaskKeeper:
 
     def _take(
         self,
-        connection: Connection,
         work: Work,
         change: AlertChange,
         documents: Mapping[str, Mapping[str, Any]],
     ) -> None:
         if _fires(change):
-            self._fire(connection, work, change, documents)
+            self._fire(work, change, documents)
             return
         name = _id(change)
         draft = work.owner(name)
@@ -100,7 +99,6 @@ class TaskKeeper:
 
     def _fire(
         self,
-        connection: Connection,
         work: Work,
         change: AlertChange,
         documents: Mapping[str, Mapping[str, Any]],
@@ -118,9 +116,7 @@ class TaskKeeper:
             return
         title = title_of(rule, alert, self._templates)
         if reason is OpenReason.NEW or last is None:
-            task = new_task(
-                take_numbers(connection, 1), rule, alert, title, self._default_queue, work.now
-            )
+            task = new_task(work.new_id(), rule, alert, title, self._default_queue, work.now)
             draft = Draft(task, {}, work.now)
             draft.open(name, alert, change.at)
         else:

@@ -26,6 +26,8 @@ _WRITES = "forewarn_writes"
 _CHUNK = 500
 """How many values stand in one IN list; every engine takes this many."""
 
+_NEXT_TASK = facts.c.name == "next_task"
+
 T = TypeVar("T")
 
 
@@ -141,14 +143,15 @@ class Ledger:
             ) from error
 
 
-def take_numbers(connection: Connection, count: int) -> int:
-    """Reserve `count` task ids within a transaction; returns the first."""
-    next_task = facts.c.name == "next_task"
-    first = int(
-        connection.execute(select(facts.c.value).where(next_task).with_for_update()).scalar_one()
-    )
-    connection.execute(update(facts).where(next_task).values(value=str(first + count)))
-    return first
+def next_number(connection: Connection) -> int:
+    """The id for the next task; nobody else takes it before this transaction ends."""
+    found = select(facts.c.value).where(_NEXT_TASK).with_for_update()
+    return int(connection.execute(found).scalar_one())
+
+
+def set_next_number(connection: Connection, number: int) -> None:
+    """Note the id for the next task."""
+    connection.execute(update(facts).where(_NEXT_TASK).values(value=str(number)))
 
 
 def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -130,6 +130,7 @@ class Draft:
 
     def __init__(self, task: Task, members: Mapping[str, Member], now: int) -> None:
         self.task = task
+        self.loaded = task
         self.members = dict(members)
         self.touched: dict[str, Member] = {}
         self.entries: list[TimelineEntry] = []

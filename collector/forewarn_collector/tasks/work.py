@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
-from forewarn_collector.tasks.ledger import Ledger, chunks
+from forewarn_collector.tasks.ledger import Ledger, chunks, next_number, set_next_number
 from forewarn_collector.tasks.lifecycle import Draft, Message
 from forewarn_collector.tasks.model import DeliveryState, Member, Task, TaskChange
 from forewarn_collector.tasks.rows import (
@@ -35,6 +35,7 @@ class Work:
         self._latest: dict[str, Draft] = {}
         self._owners: dict[str, int] = {}
         self._evidence: list[tuple[Draft, Mapping[str, Any]]] = []
+        self._next_id = 0
 
     def load_round(self, alert_ids: Sequence[str], keys: Sequence[str]) -> None:
         """Load the tasks that these alerts are members of, and the newest task of each key."""
@@ -73,6 +74,12 @@ class Work:
         """The newest task of a key, as far as loaded."""
         return self._latest.get(key)
 
+    def new_id(self) -> int:
+        """The id for a new task."""
+        task_id = self._next_id or next_number(self._connection)
+        self._next_id = task_id + 1
+        return task_id
+
     def own(self, alert_id: str, draft: Draft) -> None:
         """Remember that an alert has become a member of a task."""
         self._owners[alert_id] = draft.task.id
@@ -85,6 +92,8 @@ class Work:
     def save(self) -> list[TaskChange]:
         """Write every draft; returns what to tell once the transaction is durable."""
         drafts = list(self.drafts.values())
+        if self._next_id:
+            set_next_number(self._connection, self._next_id)
         self._save_tasks(drafts)
         self._save_members(drafts)
         self._insert(
@@ -106,7 +115,8 @@ class Work:
 
     def _save_tasks(self, drafts: Sequence[Draft]) -> None:
         self._insert(tasks, [task_to_row(draft.task) for draft in drafts if draft.is_new])
-        rows = [task_to_row(draft.task) for draft in drafts if not draft.is_new]
+        changed = [draft for draft in drafts if not draft.is_new and draft.task != draft.loaded]
+        rows = [task_to_row(draft.task) for draft in changed]
         if rows:
             columns: dict[str, Any] = {name: bindparam(name) for name in rows[0] if name != "id"}
             statement = update(tasks).where(tasks.c.id == bindparam("task_id")).values(columns)
