@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import ssl
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -43,12 +41,12 @@ from forewarn_collector.tasks import (
     Ledger,
     LedgerError,
     Outbox,
-    StoreEvidence,
     TaskChange,
     TaskCommands,
     TaskKeeper,
     TaskQueries,
 )
+from forewarn_collector.tasks.evidence import StoreEvidence
 from forewarn_collector.upkeep import Upkeep
 from forewarn_collector.web import WebPages
 from forewarn_wire import labels_from
@@ -243,8 +241,9 @@ class Collector:
 
     def _application(self, gate: Gate) -> web.Application:
         loopback = self._config.listen.is_loopback
+        gated = middleware(gate, self._metrics, loopback=loopback)
         application = web.Application(
-            middlewares=[_measured(self._metrics), middleware(gate, self._metrics, loopback=loopback)],
+            middlewares=[_measured(self._metrics), gated],
             client_max_size=self._config.max_body,
         )
         limits = Limits(max_body=self._config.max_body)

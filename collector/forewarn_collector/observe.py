@@ -75,7 +75,7 @@ def ledger_families(queries: TaskQueries, outbox: Outbox) -> Iterable[Family]:
     )
     try:
         for count in queries.counts():
-            tasks.row(count.count, count.state, count.severity, count.kind)
+            tasks.row(count.tasks, count.state.value, count.severity, count.kind)
         for queue, counts in outbox.counts().items():
             deliveries.row(counts.owed, queue, "owed")
             deliveries.row(counts.delivered, queue, "delivered")

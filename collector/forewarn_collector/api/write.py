@@ -15,6 +15,7 @@ from forewarn_collector.ingest import (
     TooLargeError,
     decode_logs,
     decode_write_request,
+    encode_logs_response,
 )
 from forewarn_collector.ingest.agents import AgentWatch
 from forewarn_collector.metrics import Metrics
@@ -78,14 +79,10 @@ class WriteApi:
         return handler
 
     async def _write_samples(self, request: web.Request) -> web.Response:
-        encoding = request.headers.get("Content-Encoding", "snappy")
-        content_type = request.headers.get("Content-Type", "application/x-protobuf")
-        if encoding != "snappy" or not content_type.startswith("application/x-protobuf"):
-            text = "expected remote write: Content-Type application/x-protobuf, encoding snappy\n"
+        if not _is_remote_write_1(request):
+            # The specification's sign to a sender of 2.0 to fall back.
+            text = "expected remote write 1.0: application/x-protobuf, encoding snappy\n"
             return web.Response(status=415, text=text)
-        if "io.prometheus.write.v2.Request" in content_type:
-            # The specification's sign to a sender to fall back to 1.0.
-            return web.Response(status=415, text="remote write 2.0 is not taken; send 1.0\n")
         body = await request.read()
         decoded = await asyncio.to_thread(
             decode_write_request, body, limits=self._limits, extra=_extra(request)
@@ -95,14 +92,19 @@ class WriteApi:
             appended = await asyncio.wrap_future(self._store.append(batch))
             self._metrics.samples.inc(appended.added)
             self._metrics.duplicates.inc(appended.duplicates)
-        return self._outcome(decoded.rejected)
+        if not decoded.rejected:
+            return web.Response(status=204)
+        self._count(decoded.rejected)
+        text = f"{len(decoded.rejected)} refused, the rest is kept:\n{_shown(decoded.rejected)}\n"
+        return web.Response(status=400, text=text)
 
     async def _write_events(self, request: web.Request) -> web.Response:
         body = await request.read()
+        content_type = request.headers.get("Content-Type", "")
         decoded = await asyncio.to_thread(
             decode_logs,
             body,
-            request.headers.get("Content-Type", ""),
+            content_type,
             request.headers.get("Content-Encoding", ""),
             limits=self._limits,
             extra=_extra(request),
@@ -110,17 +112,33 @@ class WriteApi:
         if decoded.events:
             appended = await asyncio.wrap_future(self._store.append_events(decoded.events))
             self._metrics.events.inc(appended.added)
-        return self._outcome(decoded.rejected)
+        if decoded.rejected:
+            self._count(decoded.rejected)
+            log.warning("refused some events:\n%s", _shown(decoded.rejected))
+        answer = encode_logs_response(content_type, decoded.rejected)
+        return web.Response(body=answer, headers={"Content-Type": content_type})
 
-    def _outcome(self, rejected: Sequence[Rejected]) -> web.Response:
-        if not rejected:
-            return web.Response(status=204)
+    def _count(self, rejected: Sequence[Rejected]) -> None:
         for item in rejected:
-            self._metrics.rejected.labels(item.kind).inc()
-        shown = "\n".join(f"{item.subject}: {item.reason}" for item in rejected[:_SHOWN])
-        more = f"\n... and {len(rejected) - _SHOWN} more" if len(rejected) > _SHOWN else ""
-        text = f"{len(rejected)} refused, the rest is kept:\n{shown}{more}\n"
-        return web.Response(status=400, text=text)
+            self._metrics.rejected.labels(item.kind.value).inc()
+
+
+def _is_remote_write_1(request: web.Request) -> bool:
+    """Whether the headers say so, or say nothing."""
+    encoding = request.headers.get("Content-Encoding", "snappy")
+    content_type = request.headers.get("Content-Type", "application/x-protobuf")
+    return (
+        encoding == "snappy"
+        and content_type.startswith("application/x-protobuf")
+        and "io.prometheus.write.v2" not in content_type
+    )
+
+
+def _shown(rejected: Sequence[Rejected]) -> str:
+    lines = [f"{item.subject}: {item.reason}" for item in rejected[:_SHOWN]]
+    if len(rejected) > _SHOWN:
+        lines.append(f"... and {len(rejected) - _SHOWN} more")
+    return "\n".join(lines)
 
 
 def _extra(request: web.Request) -> Labels:

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from forewarn_collector.cli.client import Client
+from forewarn_collector.tasks.evidence_text import evidence_lines
 from forewarn_wire.clock import Clock
 from forewarn_wire.durations import format_duration
 
@@ -142,7 +143,8 @@ def show(number: str, *, server: str, token_file: Path | None, as_json: bool) ->
     for item in task["checklist"]:
         console.print(f"  [dim]todo[/] {escape(item)}")
     console.print("[dim]evidence[/]")
-    console.print(escape(task["evidence_text"]))
+    for line in evidence_lines(task["evidence"]):
+        console.print(f"  {escape(line)}", soft_wrap=True)
     console.print("[dim]timeline[/]")
     for entry in task["timeline"]:
         line = f"{_local(entry['at'])} {entry['kind']} {entry['who']} {entry['text']}"

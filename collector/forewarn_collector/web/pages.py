@@ -10,6 +10,7 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from forewarn_collector.tasks import NoSuchTaskError, TaskFilter, TaskQueries, TaskState
+from forewarn_collector.tasks.evidence_text import evidence_lines
 from forewarn_wire.clock import Clock
 
 _HERE = Path(__file__).parent
@@ -60,7 +61,8 @@ class WebPages:
             task = await asyncio.to_thread(self._queries.one, request.match_info["number"])
         except NoSuchTaskError as error:
             raise web.HTTPNotFound(text=f"{error}\n") from error
-        return self._page("task.html", task=task)
+        evidence = "\n".join(evidence_lines(task.evidence))
+        return self._page("task.html", task=task, evidence=evidence)
 
     def _page(self, template: str, **values: object) -> web.Response:
         text = self._templates.get_template(template).render(now=self._clock(), **values)
