@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from forewarn_collector.ingest.limits import EARLIEST, LATEST, Kind, Limits, Rejected
+from forewarn_collector.ingest.limits import Kind, Limits, Rejected
 from forewarn_collector.ingest.series import show
 from forewarn_wire import Event, Labels, Severity, labels_from
 from forewarn_wire.otlp import LABEL_PREFIX, RESOURCE_LABELS, UID_ATTRIBUTE
@@ -80,17 +80,15 @@ def event_of(record: Any, resource: Resource, limits: Limits, extra: Labels) -> 
     if problem is not None:
         return Rejected(Kind.LABEL_LIMIT, show(found), problem)
     nanoseconds = record.time_unix_nano or record.observed_time_unix_nano
-    time = nanoseconds // _NANOSECONDS
-    if not nanoseconds or not EARLIEST <= time <= LATEST:
-        reason = "it has no time" if not nanoseconds else f"its time is after the year 9999: {time}"
-        return Rejected(Kind.BAD_TIME, show(found), f"{reason}; set time_unix_nano")
+    if not nanoseconds:
+        return Rejected(Kind.BAD_TIME, show(found), "it has no time; set time_unix_nano")
 
     severity = _severity(record)
     body = _text(record.body)
     if not uid:
         uid = _digest(nanoseconds, kind, severity, found, body, sorted(attributes.items()))
     return Event(
-        time=time,
+        time=nanoseconds // _NANOSECONDS,
         type=kind,
         severity=severity,
         labels=found,

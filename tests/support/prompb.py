@@ -1,0 +1,71 @@
+"""Prometheus' remote write 1.0 messages for Google's own protobuf library, as an oracle.
+
+Source: prometheus/prometheus `prompb/remote.proto` and `prompb/types.proto`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+_FIELD = descriptor_pb2.FieldDescriptorProto
+_MESSAGES: dict[str, list[tuple[str, int, int, str, bool]]] = {
+    "Label": [
+        ("name", 1, _FIELD.TYPE_STRING, "", False),
+        ("value", 2, _FIELD.TYPE_STRING, "", False),
+    ],
+    "Sample": [
+        ("value", 1, _FIELD.TYPE_DOUBLE, "", False),
+        ("timestamp", 2, _FIELD.TYPE_INT64, "", False),
+    ],
+    "Exemplar": [
+        ("labels", 1, _FIELD.TYPE_MESSAGE, "Label", True),
+        ("value", 2, _FIELD.TYPE_DOUBLE, "", False),
+        ("timestamp", 3, _FIELD.TYPE_INT64, "", False),
+    ],
+    "Histogram": [
+        ("count_int", 1, _FIELD.TYPE_UINT64, "", False),
+        ("sum", 3, _FIELD.TYPE_DOUBLE, "", False),
+        ("timestamp", 15, _FIELD.TYPE_INT64, "", False),
+    ],
+    "MetricMetadata": [
+        ("type", 1, _FIELD.TYPE_INT32, "", False),
+        ("metric_family_name", 2, _FIELD.TYPE_STRING, "", False),
+        ("help", 4, _FIELD.TYPE_STRING, "", False),
+        ("unit", 5, _FIELD.TYPE_STRING, "", False),
+    ],
+    "TimeSeries": [
+        ("labels", 1, _FIELD.TYPE_MESSAGE, "Label", True),
+        ("samples", 2, _FIELD.TYPE_MESSAGE, "Sample", True),
+        ("exemplars", 3, _FIELD.TYPE_MESSAGE, "Exemplar", True),
+        ("histograms", 4, _FIELD.TYPE_MESSAGE, "Histogram", True),
+    ],
+    "WriteRequest": [
+        ("timeseries", 1, _FIELD.TYPE_MESSAGE, "TimeSeries", True),
+        ("metadata", 3, _FIELD.TYPE_MESSAGE, "MetricMetadata", True),
+    ],
+}
+
+
+def _write_request() -> Any:
+    file = descriptor_pb2.FileDescriptorProto(
+        name="prompb.proto", package="prometheus", syntax="proto3"
+    )
+    for name, fields in _MESSAGES.items():
+        message = file.message_type.add(name=name)
+        for field, number, kind, type_name, repeated in fields:
+            message.field.add(
+                name=field,
+                number=number,
+                type=kind,
+                type_name=f".prometheus.{type_name}" if type_name else None,
+                label=_FIELD.LABEL_REPEATED if repeated else _FIELD.LABEL_OPTIONAL,
+            )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("prometheus.WriteRequest"))
+
+
+WriteRequest = _write_request()
+"""The message class `prometheus.WriteRequest`."""
