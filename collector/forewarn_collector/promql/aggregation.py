@@ -1,0 +1,216 @@
+"""Aggregation of series into groups: sum, avg, min, max, count, group, deviations, quantile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forewarn_collector.promql.segments import cancelled, pick_quantiles
+from forewarn_collector.promql.values import Bools, Context, Memo, Plan, Scalars, Vector
+from forewarn_collector.store.columns import Floats, Ints
+from forewarn_wire.labels import METRIC_NAME, Labels
+
+Number = TypeVar("Number", np.float64, np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Which series belong together.
+
+    `ids: int64[series]` is each series' group, `order: int64[series]` puts them group by group
+    (None if they stand so already), `starts: int64[groups]` are the groups' first places in it.
+    """
+
+    labels: Sequence[Labels]
+    ids: Ints
+    order: Ints | None
+    starts: Ints
+
+    def ordered(self, table: NDArray[Number]) -> NDArray[Number]:
+        """Rows of `[series, steps]`, group by group."""
+        return table if self.order is None else table[self.order]
+
+
+def grouping(names: Sequence[str], without: bool) -> Callable[[Sequence[Labels]], Groups]:
+    """How `by` or `without` these labels divides series."""
+    listed = frozenset(names) | ({METRIC_NAME} if without else frozenset())
+
+    def divide(series: Sequence[Labels]) -> Groups:
+        places: dict[Labels, int] = {}
+        ids = np.array(
+            [
+                places.setdefault(
+                    tuple(pair for pair in labels if (pair[0] in listed) is not without),
+                    len(places),
+                )
+                for labels in series
+            ],
+            dtype=np.int64,
+        )
+        in_order = bool((ids[1:] >= ids[:-1]).all())
+        order = None if in_order else np.argsort(ids, kind="stable")
+        ordered = ids if order is None else ids[order]
+        return Groups(tuple(places), ids, order, np.searchsorted(ordered, np.arange(len(places))))
+
+    return divide
+
+
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """A vector's series, group by group: `values`, `present` [series, steps] in group order.
+
+    `counts: int64[groups, steps]` are those present.
+    """
+
+    groups: Groups
+    values: Floats
+    present: Bools
+    counts: Ints
+
+    def reduce(self, ufunc: np.ufunc, table: Floats) -> Floats:
+        """`ufunc` over each group of a table in group order. -> [groups, steps]."""
+        reduced: Floats
+        if table.shape[1] == 1:
+            # Much faster on a plain column than along an axis.
+            reduced = ufunc.reduceat(table.ravel(), self.groups.starts)[:, np.newaxis]
+        else:
+            reduced = ufunc.reduceat(table, self.groups.starts, axis=0)
+        return reduced
+
+    def filled(self, value: float) -> Floats:
+        """Values with something else where a series is not present."""
+        return np.where(self.present, self.values, value)
+
+    def spread(self, table: Floats) -> Floats:
+        """A row for each group, repeated for each of its series."""
+        sizes = np.diff(self.groups.starts, append=len(self.values))
+        return np.repeat(table, sizes, axis=0)
+
+
+_Parameter = Floats | None
+
+
+def _sum(members: _Members, parameter: _Parameter) -> Floats:
+    filled = members.filled(0.0)
+    sums = members.reduce(np.add, filled)
+    if filled.min() >= 0:
+        return sums
+    scales = members.reduce(np.add, np.abs(filled))
+    # Rare and few: sums in which nearly everything cancels, so a loop may be exact here.
+    for group, step in np.argwhere(cancelled(sums, scales)):
+        sums[group, step] = math.fsum(_terms(members, filled, group, step))
+    return sums
+
+
+def _terms(members: _Members, table: Floats, group: int, step: int) -> Floats:
+    edges = np.append(members.groups.starts, len(table))
+    return table[edges[group] : edges[group + 1], step]
+
+
+def _avg(members: _Members, parameter: _Parameter) -> Floats:
+    sums = _sum(members, parameter)
+    means: Floats = sums / members.counts
+    # A sum that overflows does not spoil the mean.
+    for group, step in np.argwhere(~np.isfinite(sums)):
+        terms = _terms(members, members.filled(0.0), group, step)
+        if np.isfinite(terms).all():
+            means[group, step] = math.fsum(terms / members.counts[group, step])
+    return means
+
+
+def _extreme(ufunc: np.ufunc) -> Callable[[_Members, _Parameter], Floats]:
+    # fmin and fmax skip NaN, as Prometheus does, unless there is nothing else.
+    return lambda members, parameter: members.reduce(ufunc, members.filled(np.nan))
+
+
+def _count(members: _Members, parameter: _Parameter) -> Floats:
+    return members.counts.astype(np.float64)
+
+
+def _group(members: _Members, parameter: _Parameter) -> Floats:
+    return np.ones(members.counts.shape)
+
+
+def _variance(members: _Members, parameter: _Parameter) -> Floats:
+    means = _avg(members, parameter)
+    deviations = np.where(members.present, members.values - members.spread(means), 0.0)
+    variances: Floats = members.reduce(np.add, deviations * deviations) / members.counts
+    return variances
+
+
+def _deviation(members: _Members, parameter: _Parameter) -> Floats:
+    return np.sqrt(_variance(members, parameter))
+
+
+def _quantile(members: _Members, parameter: _Parameter) -> Floats:
+    if parameter is None:
+        raise TypeError("quantile has a parameter")
+    groups, steps = members.counts.shape
+    ids = np.repeat(np.arange(groups), np.diff(members.groups.starts, append=len(members.values)))
+    # Step by step, then group by group, those not present behind all groups.
+    by_step = members.values.T
+    keys = np.where(members.present.T, ids, groups)
+    order = np.lexsort((by_step, keys), axis=1)
+    ordered = np.take_along_axis(by_step, order, axis=1).ravel()
+    counts = members.counts.T
+    starts = np.cumsum(counts, axis=1) - counts + np.arange(steps)[:, np.newaxis] * len(ids)
+    nans = members.reduce(np.add, (np.isnan(members.values) & members.present).astype(np.float64))
+    chosen = counts.ravel() > 0
+    result = np.zeros(counts.size)
+    result[chosen] = pick_quantiles(
+        ordered,
+        starts.ravel()[chosen],
+        counts.ravel()[chosen],
+        nans.T.ravel()[chosen].astype(np.int64),
+        np.repeat(parameter, groups)[chosen],
+    )
+    return result.reshape(counts.shape).T
+
+
+AGGREGATIONS: Mapping[str, Callable[[_Members, _Parameter], Floats]] = {
+    "sum": _sum,
+    "avg": _avg,
+    "min": _extreme(np.fmin),
+    "max": _extreme(np.fmax),
+    "count": _count,
+    "group": _group,
+    "stddev": _deviation,
+    "stdvar": _variance,
+    "quantile": _quantile,
+}
+
+
+class AggregationPlan:
+    """One value for each group of series and each step."""
+
+    def __init__(
+        self,
+        operator: str,
+        argument: Plan[Vector],
+        parameter: Plan[Scalars] | None,
+        names: Sequence[str],
+        without: bool,
+    ) -> None:
+        self._operator = operator
+        self._compute = AGGREGATIONS[operator]
+        self._argument = argument
+        self._parameter = parameter
+        self._groups: Memo[Groups] = Memo(grouping(names, without))
+
+    def evaluate(self, context: Context) -> Vector:
+        parameter = self._parameter.evaluate(context).values if self._parameter else None
+        if parameter is not None and not ((parameter >= 0) & (parameter <= 1)).all():
+            context.warn("quantile value should be between 0 and 1")
+        vector = self._argument.evaluate(context)
+        groups = self._groups(vector.labels)
+        if not len(groups.labels):
+            return Vector(groups.labels, vector.values, vector.present)
+        present = groups.ordered(vector.present)
+        counts = np.add.reduceat(present, groups.starts, axis=0, dtype=np.int64)
+        members = _Members(groups, groups.ordered(vector.values), present, counts)
+        return Vector(groups.labels, self._compute(members, parameter), counts > 0)

@@ -1,0 +1,121 @@
+"""How a function of a call becomes a plan; the shapes that most functions share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from forewarn_collector.promql.nodes import Call, Expr
+from forewarn_collector.promql.relabel import drop_name
+from forewarn_collector.promql.segments import Segments, segments
+from forewarn_collector.promql.values import (
+    Bools,
+    Context,
+    Plan,
+    Scalars,
+    Vector,
+    Windows,
+)
+from forewarn_collector.store.columns import Floats
+
+
+class Compiler(Protocol):
+    """What builds the plans of a call's arguments."""
+
+    def vector(self, node: Expr) -> Plan[Vector]:
+        """A plan of an instant vector."""
+
+    def scalars(self, node: Expr) -> Plan[Scalars]:
+        """A plan of a scalar."""
+
+    def windows(self, node: Expr) -> Plan[Windows]:
+        """A plan of a range vector."""
+
+    def text(self, node: Expr) -> str:
+        """The value of a string argument."""
+
+
+Builder = Callable[[Compiler, Call], Plan[Vector]]
+"""Makes the plan of a call that gives an instant vector."""
+
+OverRange = Callable[[Windows, Context, Sequence[Floats]], tuple[Floats, Bools]]
+"""Windows, and scalar arguments as `float64[steps]` -> values and presence, [series, steps]."""
+
+OverSegments = Callable[[Segments, Sequence[Floats]], Floats]
+"""Windows end to end, and scalar arguments by window -> one value for each window."""
+
+Elementwise = Callable[..., Floats]
+"""Values [series, steps], and scalar arguments [steps] -> values [series, steps]."""
+
+
+@dataclass(frozen=True, slots=True)
+class _RangePlan:
+    argument: Plan[Windows]
+    parameters: tuple[Plan[Scalars], ...]
+    compute: OverRange
+    finish: Callable[..., Vector]
+
+    def evaluate(self, context: Context) -> Vector:
+        windows = self.argument.evaluate(context)
+        parameters = [parameter.evaluate(context).values for parameter in self.parameters]
+        values, present = self.compute(windows, context, parameters)
+        return self.finish(windows.labels, values, present)
+
+
+def over_range(compute: OverRange, position: int = 0, keeps_name: bool = False) -> Builder:
+    """A function of a range vector at `position`; its other arguments are scalars."""
+
+    def build(compiler: Compiler, call: Call) -> Plan[Vector]:
+        arguments = list(call.arguments)
+        windows = compiler.windows(arguments.pop(position))
+        parameters = tuple(compiler.scalars(argument) for argument in arguments)
+        return _RangePlan(windows, parameters, compute, Vector if keeps_name else drop_name())
+
+    return build
+
+
+def over_segments(compute: OverSegments, least: int = 1, position: int = 0) -> Builder:
+    """A function of each window of at least `least` samples."""
+
+    def laid_out(
+        windows: Windows, context: Context, parameters: Sequence[Floats]
+    ) -> tuple[Floats, Bools]:
+        shape = windows.starts.shape
+        values, present = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
+        by_window = [np.broadcast_to(parameter, shape).ravel() for parameter in parameters]
+        for part in segments(windows, least):
+            chosen = [parameter[part.windows] for parameter in by_window]
+            values.ravel()[part.windows] = compute(part, chosen)
+            present.ravel()[part.windows] = True
+        return values, present
+
+    return over_range(laid_out, position)
+
+
+@dataclass(frozen=True, slots=True)
+class ElementwisePlan:
+    """Applies `compute` to every value."""
+
+    argument: Plan[Vector]
+    parameters: tuple[Plan[Scalars], ...]
+    compute: Elementwise
+    finish: Callable[..., Vector]
+
+    def evaluate(self, context: Context) -> Vector:
+        vector = self.argument.evaluate(context)
+        parameters = [parameter.evaluate(context).values for parameter in self.parameters]
+        return self.finish(vector.labels, self.compute(vector.values, *parameters), vector.present)
+
+
+def elementwise(compute: Elementwise) -> Builder:
+    """A function of each value alone; its arguments after the vector are scalars."""
+
+    def build(compiler: Compiler, call: Call) -> Plan[Vector]:
+        vector, *others = call.arguments
+        parameters = tuple(compiler.scalars(other) for other in others)
+        return ElementwisePlan(compiler.vector(vector), parameters, compute, drop_name())
+
+    return build

@@ -1,0 +1,128 @@
+"""Functions of how a series moves: rate, increase, delta, changes, resets.
+
+Source: prometheus/prometheus `promql/functions.go`, `extrapolatedRate` and what follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from forewarn_collector.promql.functions.base import Builder, over_range
+from forewarn_collector.promql.segments import reduce_windows
+from forewarn_collector.promql.values import Bools, Context, Windows
+from forewarn_collector.store.columns import Floats, Ints
+
+
+def _ends(windows: Windows, least: int) -> tuple[Bools, Ints, Ints]:
+    """Which windows have at least `least` samples, and their first and last sample's index."""
+    present = windows.ends - windows.starts >= least
+    if present.all():
+        return present, windows.starts, windows.ends - 1
+    return (
+        present,
+        np.where(present, windows.starts, 0),
+        np.where(present, windows.ends - 1, 0),
+    )
+
+
+def _absent(windows: Windows) -> tuple[Floats, Bools]:
+    shape = windows.starts.shape
+    return np.zeros(shape), np.zeros(shape, dtype=np.bool_)
+
+
+def _lost_to_resets(windows: Windows) -> Floats:
+    """What each counter had reached at its resets within each window. -> [series, steps]."""
+    values = windows.values
+    falls = np.flatnonzero(values[1:] < values[:-1]) + 1
+    # Falls from one series to the next are in no window, since a window's first sample is out.
+    first = np.searchsorted(falls, windows.starts.ravel() + 1)
+    end = np.searchsorted(falls, windows.ends.ravel())
+    reached = values[falls - 1]
+    return reduce_windows(np.add, reached, first, end).reshape(windows.starts.shape)
+
+
+def _extrapolated(is_counter: bool, is_rate: bool) -> Builder:
+    def compute(
+        windows: Windows, context: Context, parameters: Sequence[Floats]
+    ) -> tuple[Floats, Bools]:
+        if not len(windows.values):
+            return _absent(windows)
+        present, first, last = _ends(windows, 2)
+        values, times = windows.values, windows.times
+        first_values = values[first]
+        first_times, last_times = times[first], times[last]
+        moved = values[last] - first_values
+        if is_counter:
+            moved += _lost_to_resets(windows)
+        sampled = (last_times - first_times) / 1000
+        spacing = sampled / np.maximum(last - first, 1)
+        to_start = (first_times - windows.opens) / 1000
+        to_end = (windows.closes - last_times) / 1000
+        # A gap up to a tenth longer than the usual one is taken to hold no more samples, and
+        # the slope goes on to the range's boundary; else for half the usual spacing.
+        threshold = spacing * 1.1
+        to_start = np.where(to_start >= threshold, spacing / 2, to_start)
+        if is_counter:
+            # A counter was never below zero.
+            to_zero = np.where(
+                (moved > 0) & (first_values >= 0), sampled * (first_values / moved), to_start
+            )
+            to_start = np.where(to_zero < to_start, to_zero, to_start)
+        to_end = np.where(to_end >= threshold, spacing / 2, to_end)
+        factor = (sampled + to_start + to_end) / sampled
+        if is_rate:
+            factor /= (windows.closes - windows.opens) / 1000
+        return moved * factor, present
+
+    return over_range(compute)
+
+
+def _last_two(is_rate: bool) -> Builder:
+    def compute(
+        windows: Windows, context: Context, parameters: Sequence[Floats]
+    ) -> tuple[Floats, Bools]:
+        if not len(windows.values):
+            return _absent(windows)
+        present, _, last = _ends(windows, 2)
+        before = last - 1
+        latest = windows.values[last]
+        moved = latest - windows.values[before]
+        if is_rate:
+            # After a reset the counter came from zero.
+            moved = np.where(latest < windows.values[before], latest, moved)
+            moved = moved / ((windows.times[last] - windows.times[before]) / 1000)
+        return moved, present
+
+    return over_range(compute)
+
+
+def _times_that(flags_of: str) -> Builder:
+    def compute(
+        windows: Windows, context: Context, parameters: Sequence[Floats]
+    ) -> tuple[Floats, Bools]:
+        if not len(windows.values):
+            return _absent(windows)
+        values = windows.values
+        before, after = values[:-1], values[1:]
+        if flags_of == "resets":
+            flags = after < before
+        else:
+            flags = (after != before) & ~(np.isnan(after) & np.isnan(before))
+        totals = np.concatenate(([0, 0], np.cumsum(flags)))
+        present, first, last = _ends(windows, 1)
+        return (totals[last + 1] - totals[first + 1]).astype(np.float64), present
+
+    return over_range(compute)
+
+
+COUNTERS: Mapping[str, Builder] = {
+    "rate": _extrapolated(is_counter=True, is_rate=True),
+    "increase": _extrapolated(is_counter=True, is_rate=False),
+    "delta": _extrapolated(is_counter=False, is_rate=False),
+    "irate": _last_two(is_rate=True),
+    "idelta": _last_two(is_rate=False),
+    "changes": _times_that("changes"),
+    "resets": _times_that("resets"),
+}

@@ -1,0 +1,137 @@
+"""Functions that tell whether anything is there, or turn vectors into scalars and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from forewarn_collector.promql.functions.base import Builder, Compiler
+from forewarn_collector.promql.functions.dates import NO_LABELS
+from forewarn_collector.promql.nodes import Call, Expr, Range, Selector, unwrapped
+from forewarn_collector.promql.values import (
+    Bools,
+    Context,
+    Plan,
+    Scalars,
+    Vector,
+    Windows,
+    any_along,
+)
+from forewarn_collector.store.columns import MatchOp
+from forewarn_wire.labels import METRIC_NAME, Labels, labels_from
+
+
+def _labels_wanted(node: Expr) -> Labels:
+    """The labels that an absent series must have had: those matched by `=`, and only once."""
+    node = unwrapped(node)
+    selector = node.selector if isinstance(node, Range) else node
+    if not isinstance(selector, Selector):
+        return ()
+    wanted: dict[str, str] = {}
+    seen: set[str] = set()
+    for matcher in selector.matchers:
+        if matcher.name == METRIC_NAME:
+            continue
+        if matcher.op is MatchOp.EQUAL and matcher.name not in seen:
+            wanted[matcher.name] = matcher.value
+            seen.add(matcher.name)
+        else:
+            wanted.pop(matcher.name, None)
+    return labels_from(wanted)
+
+
+def _one_where(labels: Sequence[Labels], present: Bools) -> Vector:
+    return Vector(labels, np.ones((1, len(present))), present[np.newaxis, :])
+
+
+@dataclass(frozen=True, slots=True)
+class _AbsentPlan:
+    argument: Plan[Vector]
+    labels: Sequence[Labels]
+
+    def evaluate(self, context: Context) -> Vector:
+        return _one_where(self.labels, ~any_along(self.argument.evaluate(context).present, axis=0))
+
+
+@dataclass(frozen=True, slots=True)
+class _AbsentOverTimePlan:
+    argument: Plan[Windows]
+    labels: Sequence[Labels]
+
+    def evaluate(self, context: Context) -> Vector:
+        windows = self.argument.evaluate(context)
+        return _one_where(self.labels, ~any_along(windows.ends > windows.starts, axis=0))
+
+
+def _absent(compiler: Compiler, call: Call) -> Plan[Vector]:
+    (argument,) = call.arguments
+    return _AbsentPlan(compiler.vector(argument), (_labels_wanted(argument),))
+
+
+def _absent_over_time(compiler: Compiler, call: Call) -> Plan[Vector]:
+    (argument,) = call.arguments
+    return _AbsentOverTimePlan(compiler.windows(argument), (_labels_wanted(argument),))
+
+
+@dataclass(frozen=True, slots=True)
+class _OfScalarPlan:
+    argument: Plan[Scalars]
+
+    def evaluate(self, context: Context) -> Vector:
+        values = self.argument.evaluate(context).values
+        return Vector(NO_LABELS, values[np.newaxis, :], np.ones((1, len(values)), dtype=np.bool_))
+
+
+def _vector(compiler: Compiler, call: Call) -> Plan[Vector]:
+    return _OfScalarPlan(compiler.scalars(call.arguments[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class _ScalarPlan:
+    argument: Plan[Vector]
+
+    def evaluate(self, context: Context) -> Scalars:
+        vector = self.argument.evaluate(context)
+        alone = vector.present.sum(axis=0) == 1
+        values = np.full(context.steps, np.nan)
+        rows = vector.present.argmax(axis=0) if len(vector.labels) else np.zeros(0, dtype=np.int64)
+        values[alone] = vector.values[rows[alone], np.flatnonzero(alone)] if alone.any() else 0.0
+        return Scalars(values)
+
+
+@dataclass(frozen=True, slots=True)
+class _TimePlan:
+    def evaluate(self, context: Context) -> Scalars:
+        return Scalars(context.times / 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantPlan:
+    """The same number at every step."""
+
+    value: float
+
+    def evaluate(self, context: Context) -> Scalars:
+        return Scalars(np.full(context.steps, self.value))
+
+
+def scalar_call(compiler: Compiler, call: Call) -> Plan[Scalars]:
+    """The plan of a call that gives a scalar."""
+    match call.function:
+        case "scalar":
+            return _ScalarPlan(compiler.vector(call.arguments[0]))
+        case "time":
+            return _TimePlan()
+        case _:
+            return ConstantPlan(np.pi)
+
+
+SCALAR_FUNCTIONS = ("scalar", "time", "pi")
+
+PRESENCE: Mapping[str, Builder] = {
+    "absent": _absent,
+    "absent_over_time": _absent_over_time,
+    "vector": _vector,
+}

@@ -1,0 +1,83 @@
+"""Functions that fit a line or a trend to the samples of a range."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from forewarn_collector.promql.errors import EvalError
+from forewarn_collector.promql.functions.base import Builder, over_range, over_segments
+from forewarn_collector.promql.segments import Segments, segments
+from forewarn_collector.promql.values import Bools, Context, Windows
+from forewarn_collector.store.columns import Floats
+
+
+def _line(part: Segments, origins: Floats) -> tuple[Floats, Floats]:
+    """Slope (per second) and value at the origin (ms) of each window's least-squares line."""
+    seconds = (part.times - part.spread(origins)) / 1000
+    mean_second, mean_value = part.mean(seconds), part.mean(part.values)
+    off_second = seconds - part.spread(mean_second)
+    off_value = part.values - part.spread(mean_value)
+    slope = part.reduce(np.add, off_second * off_value) / part.reduce(
+        np.add, off_second * off_second
+    )
+    # A constant has no slope, not even that of rounding; a constant infinity has no line.
+    first = part.values[part.bounds[:-1]]
+    differs = (part.values != part.spread(first)).astype(np.float64)
+    constant = part.reduce(np.add, differs) == 0
+    slope = np.where(constant, np.where(np.isinf(first), np.nan, 0.0), slope)
+    at_origin = np.where(
+        constant, np.where(np.isinf(first), np.nan, first), mean_value - slope * mean_second
+    )
+    return slope, at_origin
+
+
+def _deriv(part: Segments, parameters: Sequence[Floats]) -> Floats:
+    return _line(part, part.times[part.bounds[:-1]].astype(np.float64))[0]
+
+
+def _predict_linear(
+    windows: Windows, context: Context, parameters: Sequence[Floats]
+) -> tuple[Floats, Bools]:
+    shape = windows.starts.shape
+    values, present = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
+    origins = np.broadcast_to(context.times.astype(np.float64), shape).ravel()
+    ahead = np.broadcast_to(parameters[0], shape).ravel()
+    for part in segments(windows, 2):
+        slope, at_origin = _line(part, origins[part.windows])
+        values.ravel()[part.windows] = at_origin + slope * ahead[part.windows]
+        present.ravel()[part.windows] = True
+    return values, present
+
+
+def _smoothing(part: Segments, parameters: Sequence[Floats]) -> Floats:
+    """Holt's double exponential smoothing."""
+    smoothing, trending = parameters
+    for name, factors in (("smoothing", smoothing), ("trend", trending)):
+        wrong = ~((factors > 0) & (factors < 1))
+        if wrong.any():
+            raise EvalError(
+                f"invalid {name} factor. Expected: 0 < {name[0]}f < 1, got: {factors[wrong][0]:f}"
+            )
+    counts, firsts = part.counts, part.bounds[:-1]
+    level = part.values[firsts]
+    before = level
+    trend = part.values[firsts + 1] - level
+    # Each value needs the one before, so the loop goes along the windows, all of them at once.
+    for place in range(1, int(counts.max())):
+        longer = counts > place
+        value = part.values[np.where(longer, firsts + place, firsts)]
+        if place > 1:
+            next_trend = trending * (level - before) + (1 - trending) * trend
+            trend = np.where(longer, next_trend, trend)
+        before = level
+        level = np.where(longer, smoothing * value + (1 - smoothing) * (level + trend), level)
+    return level
+
+
+TRENDS: Mapping[str, Builder] = {
+    "deriv": over_segments(_deriv, least=2),
+    "predict_linear": over_range(_predict_linear),
+    "double_exponential_smoothing": over_segments(_smoothing, least=2),
+}

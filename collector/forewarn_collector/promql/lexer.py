@@ -1,0 +1,187 @@
+"""The words of an expression with their places, for what the parser library leaves to us.
+
+The library reports most errors without a place, and misreads a few valid forms. So the text is
+cut into tokens here; `rewritten` gives each token the spelling that the library reads rightly.
+Source of the forms: prometheus/prometheus `promql/parser/lex.go`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from forewarn_collector.promql.errors import Position, PromQLError
+
+MOST_NESTING_TOKENS = 2_000
+"""Operators and brackets in one expression; the library overflows its stack at some 10,000."""
+
+
+class Kind(Enum):
+    """What a token is."""
+
+    SPACE = auto()
+    STRING = auto()
+    NUMBER = auto()
+    NAME = auto()
+    OPERATOR = auto()
+    OTHER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word of the expression; `start` is the index of its first character."""
+
+    kind: Kind
+    text: str
+    start: int
+
+
+_TOKENS = re.compile(
+    r"""
+      (?P<SPACE>    (?: \s | \#[^\n]* )+ )
+    | (?P<STRING>   "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*' | `[^`]*` )
+    | (?P<NUMBER>   0[xX][0-9a-fA-F_]+
+                  | (?:[0-9]+(?:ms|[smhdwy]))+
+                  | (?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9][0-9_]*)? )
+    | (?P<NAME>     [a-zA-Z_:][a-zA-Z0-9_:]* )
+    | (?P<OPERATOR> =~|!~|==|!=|<=|>=|[-+*/%^<>=@,(){}\[\]] )
+    | (?P<OTHER>    . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+# Prometheus 3 renamed this one; the rule files of Prometheus 2 still have it.
+_RENAMED = {"holt_winters": "double_exponential_smoothing"}
+
+
+def tokenize(text: str) -> list[Token]:
+    """Cut a text into tokens, spaces and comments included; raises `PromQLError`."""
+    tokens = [
+        Token(Kind[found.lastgroup or ""], found.group(), found.start())
+        for found in _TOKENS.finditer(text)
+    ]
+    for token in tokens:
+        if token.kind is Kind.OTHER and token.text in "\"'`":
+            raise PromQLError("unterminated quoted string", position(text, token.start))
+    if sum(token.kind is Kind.OPERATOR and token.text != "," for token in tokens) > (
+        MOST_NESTING_TOKENS
+    ):
+        raise PromQLError(f"more than {MOST_NESTING_TOKENS} operators and brackets")
+    return tokens
+
+
+def position(text: str, start: int) -> Position:
+    """Line and column of a character, counted from 1."""
+    line = text.count("\n", 0, start)
+    return line + 1, start - (text.rfind("\n", 0, start) + 1) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """Texts for the library, token by token, and the times that were taken out of them.
+
+    The time of `@ <number>` is replaced by its index in `times` (ms), since the library breaks
+    down on times before 1970.
+    """
+
+    texts: tuple[str, ...]
+    times: tuple[float, ...]
+
+
+def rewritten(tokens: Sequence[Token]) -> Rewritten:
+    """Spell tokens so that the library reads them as Prometheus does."""
+    texts: list[str] = []
+    times: list[float] = []
+    at = False  # inside `@ <number>`
+    sign = 1.0
+    for token in tokens:
+        text = token.text
+        if token.kind is Kind.STRING and text[0] == "`":
+            # A raw string: the library takes its backslashes for escapes.
+            text = '"' + text[1:-1].replace("\\", "\\\\").replace('"', '\\"') + '"'
+            text = text.replace("\n", "\\n")
+        elif token.kind is Kind.NUMBER:
+            text = text.replace("_", "")
+            if at:
+                times.append(sign * _seconds(text) * 1000)
+                text = str(len(times) - 1)
+        elif token.kind is Kind.NAME:
+            text = _RENAMED.get(text, text)
+        if token.kind is Kind.SPACE:
+            text = " "
+        elif at and token.text in ("+", "-"):
+            sign = -sign if token.text == "-" else sign
+            text = ""
+        else:
+            at, sign = token.text == "@", 1.0
+        texts.append(text)
+    return Rewritten(tuple(texts), tuple(times))
+
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
+
+
+def _seconds(text: str) -> float:
+    """The value of a number or duration."""
+    if text[:2] in ("0x", "0X"):
+        return float(int(text, 16))
+    durations = re.findall(r"([0-9]+)([a-z]+)", text)
+    if durations and "e" not in text:
+        return float(sum(int(count) * _UNITS[unit] for count, unit in durations))
+    return float(text)
+
+
+_OPENING = {"(": ")", "[": "]", "{": "}"}
+_WORD_OPERATORS = frozenset({"and", "or", "unless", "atan2"})
+_CLAUSES = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right", "bool"})
+_CLAUSES_FILL = frozenset({"fill", "fill_left", "fill_right"})
+_SIGNS = frozenset({"+", "-"})
+_INFIX = frozenset({"*", "/", "%", "^", "==", "!=", "<", ">", "<=", ">=", "+", "-"})
+
+
+def unexpected(tokens: Sequence[Token]) -> Token | None:
+    """The first token at which a text stops to be an expression; None if there is none such.
+
+    Not a parser: brackets must match, and operands and operators must alternate.
+    """
+    words = [token for token in tokens if token.kind is not Kind.SPACE]
+    brackets: list[Token] = []
+    operand = False  # whether an operand is complete, so that an operator may follow
+    for index, token in enumerate(words):
+        text = token.text
+        before = words[index - 1].text.lower() if index else ""
+        if token.kind is Kind.OTHER and not (text == "!" or (brackets and text == ":")):
+            return token
+        if text in _OPENING:
+            if text == "[" and not operand:
+                return token
+            operand = False
+            brackets.append(token)
+        elif text in _OPENING.values():
+            if not brackets or _OPENING[brackets[-1].text] != text:
+                return token
+            opened = brackets.pop()
+            if text == ")" and not operand and before not in ("(", ","):
+                return token
+            # `sum by (a)`: the bracket of a clause is no operand.
+            operand = not _is_clause(words, opened)
+        elif brackets and brackets[-1].text in "[{":
+            continue
+        elif text in _INFIX or text.lower() in _WORD_OPERATORS:
+            if not operand and text not in _SIGNS and before != "@":
+                return token
+            operand = False
+        elif text.lower() in _CLAUSES | _CLAUSES_FILL | {"offset"} or text in (",", "@"):
+            operand = False
+        else:
+            if operand:
+                return token
+            operand = True
+    return brackets[-1] if brackets else None
+
+
+def _is_clause(words: Sequence[Token], opened: Token) -> bool:
+    index = words.index(opened)
+    return index > 0 and words[index - 1].text.lower() in _CLAUSES | _CLAUSES_FILL

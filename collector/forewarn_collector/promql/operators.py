@@ -1,0 +1,97 @@
+"""Operators between numbers: what they compute, and their plans with at most one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from forewarn_collector.promql.relabel import Relabel
+from forewarn_collector.promql.values import Bools, Context, Plan, Scalars, Vector
+from forewarn_collector.store.columns import Floats
+
+ARITHMETIC: Mapping[str, Callable[[Floats, Floats], Floats]] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.divide,
+    "%": np.fmod,
+    "^": np.power,
+    "atan2": np.arctan2,
+}
+
+COMPARISONS: Mapping[str, Callable[[Floats, Floats], Bools]] = {
+    "==": np.equal,
+    "!=": np.not_equal,
+    ">": np.greater,
+    "<": np.less,
+    ">=": np.greater_equal,
+    "<=": np.less_equal,
+}
+
+
+def drops_name(operator: str, returns_bool: bool) -> bool:
+    """Whether a result is another quantity than the vector it came from."""
+    return returns_bool or operator in ARITHMETIC
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarsPlan:
+    """An operator between two scalars."""
+
+    operator: str
+    left: Plan[Scalars]
+    right: Plan[Scalars]
+
+    def evaluate(self, context: Context) -> Scalars:
+        left, right = self.left.evaluate(context).values, self.right.evaluate(context).values
+        if self.operator in ARITHMETIC:
+            return Scalars(ARITHMETIC[self.operator](left, right))
+        return Scalars(COMPARISONS[self.operator](left, right).astype(np.float64))
+
+
+@dataclass(frozen=True, slots=True)
+class VectorScalarPlan:
+    """An operator between a vector and a scalar; `swapped` if the scalar stands left."""
+
+    operator: str
+    returns_bool: bool
+    vector: Plan[Vector]
+    scalar: Plan[Scalars]
+    swapped: bool
+    finish: Relabel
+
+    def evaluate(self, context: Context) -> Vector:
+        vector = self.vector.evaluate(context)
+        scalar = self.scalar.evaluate(context).values
+        values, present = vector.values, vector.present
+        left, right = (scalar, values) if self.swapped else (values, scalar)
+        if self.operator in ARITHMETIC:
+            return self.finish(vector.labels, ARITHMETIC[self.operator](left, right), present)
+        holds = COMPARISONS[self.operator](left, right)
+        if self.returns_bool:
+            return self.finish(vector.labels, holds.astype(np.float64), present)
+        return Vector(vector.labels, values, present & holds)
+
+
+@dataclass(frozen=True, slots=True)
+class NegationPlan:
+    """`-vector`."""
+
+    argument: Plan[Vector]
+    finish: Relabel
+
+    def evaluate(self, context: Context) -> Vector:
+        vector = self.argument.evaluate(context)
+        return self.finish(vector.labels, -vector.values, vector.present)
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarNegationPlan:
+    """`-scalar`."""
+
+    argument: Plan[Scalars]
+
+    def evaluate(self, context: Context) -> Scalars:
+        return Scalars(-self.argument.evaluate(context).values)

@@ -1,0 +1,247 @@
+"""Text to syntax tree: the library `promql-parser` reads, its tree is converted once into ours."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import promql_parser
+import re2
+
+from forewarn_collector.promql.errors import Position, PromQLError
+from forewarn_collector.promql.lexer import (
+    Kind,
+    Rewritten,
+    Token,
+    position,
+    rewritten,
+    tokenize,
+    unexpected,
+)
+from forewarn_collector.promql.nodes import (
+    Aggregation,
+    At,
+    AtEdge,
+    Binary,
+    Call,
+    Cardinality,
+    Expr,
+    Matching,
+    Negation,
+    Number,
+    Paren,
+    Range,
+    Selector,
+    String,
+    Subquery,
+)
+from forewarn_collector.store.columns import Matcher, MatchOp
+from forewarn_wire.labels import METRIC_NAME
+
+DEEPEST = 200
+"""Levels of nesting; each costs frames of Python's stack when it is evaluated."""
+
+
+def parse(text: str) -> Expr:
+    """Read an expression; raises `PromQLError`."""
+    tokens = tokenize(text)
+    words = rewritten(tokens)
+    try:
+        node = promql_parser.parse("".join(words.texts))
+    except ValueError as error:
+        message = str(error)
+        raise PromQLError(message, _place(text, tokens, words, message)) from None
+    except RecursionError:
+        raise PromQLError(f"nested deeper than {DEEPEST} levels") from None
+    return _Converter(text, tokens, words).expr(node, 0)
+
+
+class _Converter:
+    """Walks the library's tree; times of `@` come from the rewritten text's table."""
+
+    def __init__(self, text: str, tokens: Sequence[Token], words: Rewritten) -> None:
+        self._text = text
+        self._tokens = tokens
+        self._times = words.times
+
+    def expr(self, node: Any, depth: int) -> Expr:
+        if depth > DEEPEST:
+            raise PromQLError(f"nested deeper than {DEEPEST} levels")
+        below = depth + 1
+        match type(node).__name__:
+            case "NumberLiteral":
+                return Number(float(node.val))
+            case "StringLiteral":
+                return String(node.val)
+            case "ParenExpr":
+                return Paren(self.expr(node.expr, below))
+            case "UnaryExpr":
+                return Negation(self.expr(node.expr, below))
+            case "VectorSelector":
+                return self._selector(node)
+            case "MatrixSelector":
+                return Range(self._selector(node.vector_selector), _ms(node.range))
+            case "SubqueryExpr":
+                return Subquery(
+                    self.expr(node.expr, below),
+                    _ms(node.range),
+                    None if node.step is None else _ms(node.step),
+                    _ms(node.offset),
+                    self._at(node.at),
+                )
+            case "Call":
+                arguments = tuple(self.expr(argument, below) for argument in node.args)
+                return Call(node.func.name, arguments)
+            case "AggregateExpr":
+                return self._aggregation(node, below)
+            case "BinaryExpr":
+                return self._binary(node, below)
+        raise PromQLError(f"unknown kind of expression: {type(node).__name__}")
+
+    def _selector(self, node: Any) -> Selector:
+        if node.matchers.or_matchers:
+            place = self._place_of("or")
+            raise PromQLError("'or' between matchers is not PromQL of Prometheus", place)
+        matchers = [
+            Matcher(matcher.name, _MATCH_OPS[str(matcher.op)], matcher.value)
+            for matcher in node.matchers.matchers
+        ]
+        if node.name is not None:
+            matchers.insert(0, Matcher(METRIC_NAME, MatchOp.EQUAL, node.name))
+        for matcher in matchers:
+            if matcher.op in (MatchOp.REGEX, MatchOp.NOT_REGEX):
+                self._check_regex(matcher.value)
+        return Selector(tuple(matchers), _ms(node.offset), self._at(node.at))
+
+    def _check_regex(self, pattern: str) -> None:
+        # The library checks with the syntax of Rust; the store and Prometheus use RE2's.
+        try:
+            re2.compile(pattern, _quiet())
+        except re2.error as error:
+            detail = error.args[0].decode() if error.args[0:1] else "invalid"
+            places = [token for token in self._tokens if pattern in token.text[1:-1]]
+            place = position(self._text, places[0].start) if places else None
+            raise PromQLError(f"illegal regex {pattern!r}: {detail}", place) from None
+
+    def _at(self, modifier: Any) -> At:
+        if modifier is None:
+            return None
+        match str(modifier.type):
+            case "AtModifierType.Start":
+                return AtEdge.START
+            case "AtModifierType.End":
+                return AtEdge.END
+        time = self._times[int(modifier.at.timestamp())]
+        if not abs(time) < 2**62:
+            raise PromQLError(f"timestamp out of bounds for @ modifier: {time / 1000}")
+        return math.floor(time + 0.5)
+
+    def _aggregation(self, node: Any, depth: int) -> Expr:
+        modifier = node.modifier
+        return Aggregation(
+            str(node.op),
+            self.expr(node.expr, depth),
+            None if node.param is None else self.expr(node.param, depth),
+            () if modifier is None else tuple(modifier.labels),
+            modifier is not None and str(modifier.type) == "AggModifierType.Without",
+        )
+
+    def _binary(self, node: Any, depth: int) -> Expr:
+        left, right = self.expr(node.lhs, depth), self.expr(node.rhs, depth)
+        operator = str(node.op).strip()
+        modifier = node.modifier
+        many = Cardinality.MANY_TO_MANY if operator in SET_OPERATORS else Cardinality.ONE_TO_ONE
+        if modifier is None:
+            return Binary(operator, left, right, False, Matching(many))
+        matching = modifier.matching
+        fills = modifier.fill_values
+        return Binary(
+            operator,
+            left,
+            right,
+            modifier.return_bool,
+            Matching(
+                _CARDINALITIES[str(modifier.card)],
+                matching is not None and str(matching.type) == "LabelModifierType.Include",
+                () if matching is None else tuple(matching.labels),
+                tuple(modifier.group_labels or ()),
+                (None, None) if fills is None else (fills.lhs, fills.rhs),
+            ),
+        )
+
+    def _place_of(self, word: str) -> Position | None:
+        for token in self._tokens:
+            if token.text.lower() == word:
+                return position(self._text, token.start)
+        return None
+
+
+SET_OPERATORS = frozenset({"and", "or", "unless"})
+
+_MATCH_OPS = {
+    "MatchOp.Equal": MatchOp.EQUAL,
+    "MatchOp.NotEqual": MatchOp.NOT_EQUAL,
+    "MatchOp.Re": MatchOp.REGEX,
+    "MatchOp.NotRe": MatchOp.NOT_REGEX,
+}
+_CARDINALITIES = {
+    "VectorMatchCardinality.OneToOne": Cardinality.ONE_TO_ONE,
+    "VectorMatchCardinality.ManyToOne": Cardinality.MANY_TO_ONE,
+    "VectorMatchCardinality.OneToMany": Cardinality.ONE_TO_MANY,
+    "VectorMatchCardinality.ManyToMany": Cardinality.MANY_TO_MANY,
+}
+
+
+def _quiet() -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    return options
+
+
+def _ms(duration: timedelta | None) -> int:
+    return 0 if duration is None else round(duration / timedelta(milliseconds=1))
+
+
+def _place(text: str, tokens: Sequence[Token], words: Rewritten, message: str) -> Position | None:
+    """Where the library found what it says, which it does not say itself.
+
+    A word that breaks the alternation of operands and operators; else the shortest call or
+    bracket that fails alone with the same message; else the word that the message quotes.
+    """
+    token = unexpected(tokens)
+    if token is not None:
+        return position(text, token.start)
+    start = _shortest_failing(tokens, words.texts, message)
+    if start is not None:
+        return position(text, start)
+    for quoted in re.findall(r"'([^']+)'", message):
+        for token in tokens:
+            if token.text == quoted:
+                return position(text, token.start)
+    last = [token for token in tokens if token.kind is not Kind.SPACE]
+    return position(text, last[-1].start) if last else (1, 1)
+
+
+def _shortest_failing(tokens: Sequence[Token], texts: Sequence[str], message: str) -> int | None:
+    spans: list[tuple[int, int]] = []
+    opened: list[int] = []
+    for index, token in enumerate(tokens):
+        if token.text in "([{":
+            opened.append(index)
+        elif token.text in ")]}" and opened:
+            first = opened.pop()
+            while first and tokens[first - 1].kind in (Kind.NAME, Kind.SPACE):
+                first -= 1
+                if tokens[first].kind is Kind.NAME:
+                    spans.append((first, index + 1))
+    spans.sort(key=lambda span: span[1] - span[0])
+    for first, end in spans[:100]:
+        try:
+            promql_parser.parse("".join(texts[first:end]))
+        except ValueError as error:
+            if str(error) == message:
+                return tokens[first].start
+    return None

@@ -1,0 +1,179 @@
+"""Leaves of a plan: samples from the source, each time range read once for all steps.
+
+Source of the semantics: Prometheus 3, where look-back and ranges are left-open.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from forewarn_collector.promql.errors import EvalError
+from forewarn_collector.promql.nodes import At, AtEdge, Range, Selector, Subquery
+from forewarn_collector.promql.values import Bools, Context, Plan, Vector, Windows, empty_vector
+from forewarn_collector.store.columns import Floats, Ints, SeriesColumns
+from forewarn_wire.signals import STALE_NAN_BITS
+
+MOST_CELLS = 50_000_000
+"""Values of one selector or subquery, series times steps: 450 MB."""
+
+DEFAULT_SUBQUERY_STEP = 60_000
+"""Step of `[1h:]` in ms: Prometheus' default evaluation interval."""
+
+
+def moved(times: Ints, at: At, offset: int, context: Context) -> Ints:
+    """The times that steps look at: `@` sets them all to one, `offset` moves them back."""
+    if at is None:
+        return times - offset
+    match at:
+        case AtEdge.START:
+            time = context.start
+        case AtEdge.END:
+            time = context.end
+        case _:
+            time = at
+    return np.full(len(times), time - offset, dtype=np.int64)
+
+
+def check_size(series: int, steps: int) -> None:
+    """Raise `EvalError` rather than run out of memory."""
+    if series * steps > MOST_CELLS:
+        raise EvalError(
+            f"query processing would load too many values into memory: {series} series at "
+            f"{steps} steps; ask for fewer series or a longer step"
+        )
+
+
+def places_after(columns: SeriesColumns, instants: Ints) -> Ints:
+    """For series `i` and instant `t`, the index of the first sample later than the instant.
+
+    `instants: int64[steps]` -> `int64[series, steps]`; an index may be that of the next series'
+    first sample, or lie behind the last one.
+    """
+    series = len(columns.labels)
+    first = columns.offsets[:-1, np.newaxis]
+    counts = np.diff(columns.offsets)
+    if not len(columns.times):
+        return np.zeros((series, len(instants)), dtype=np.int64)
+    if (counts == counts[0]).all():
+        rows = columns.times.reshape(series, counts[0])
+        if (rows == rows[0]).all():
+            found: Ints = first + np.searchsorted(rows[0], instants, "right")
+            return found
+    # One ascending key for all series, so that one search serves them all.
+    least = min(int(columns.times.min()), int(instants.min()))
+    span = max(int(columns.times.max()), int(instants.max())) - least + 1
+    rises = np.arange(series) * span - least
+    keys = columns.times + np.repeat(rises, counts)
+    wanted = instants + rises[:, np.newaxis]
+    return np.searchsorted(keys, wanted.ravel(), "right").reshape(wanted.shape)
+
+
+class InstantSelector:
+    """The latest sample of each series at each step, none older than the look-back."""
+
+    def __init__(self, node: Selector) -> None:
+        self._node = node
+
+    def evaluate(self, context: Context) -> Vector:
+        columns, places, present = self._latest(context)
+        return Vector(columns.labels, _taken(columns.values, places), present)
+
+    def timestamps(self, context: Context) -> Vector:
+        """The times of the samples (seconds) in place of their values: `timestamp()`."""
+        columns, places, present = self._latest(context)
+        return Vector(columns.labels, _taken(columns.times, places) / 1000, present)
+
+    def _latest(self, context: Context) -> tuple[SeriesColumns, Ints, Bools]:
+        node = self._node
+        instants = moved(context.times, node.at, node.offset, context)
+        columns = context.source.select(
+            node.matchers, int(instants.min()) - context.lookback + 1, int(instants.max())
+        )
+        check_size(len(columns.labels), context.steps)
+        if context.steps == 1:
+            places = columns.offsets[1:, np.newaxis] - 1
+        else:
+            places = places_after(columns, instants) - 1
+        present: Bools = places >= columns.offsets[:-1, np.newaxis]
+        if len(columns.times):
+            if context.steps > 1:
+                present &= columns.times[places] > instants - context.lookback
+            bits = columns.values.view(np.int64)
+            present &= bits[places] != STALE_NAN_BITS
+        return columns, places, present
+
+
+def _taken(column: Floats | Ints, places: Ints) -> Floats:
+    if not len(column):
+        return np.zeros(places.shape)
+    return np.asarray(column[places], dtype=np.float64)
+
+
+class RangeSelector:
+    """The samples of each series in a range before each step, stale markers left out."""
+
+    def __init__(self, node: Range) -> None:
+        self._node = node
+
+    def evaluate(self, context: Context) -> Windows:
+        selector, length = self._node.selector, self._node.range
+        closes = moved(context.times, selector.at, selector.offset, context)
+        opens = closes - length
+        columns = context.source.select(selector.matchers, int(opens.min()) + 1, int(closes.max()))
+        check_size(len(columns.labels), context.steps)
+        columns = _without_stale(columns)
+        whole = context.steps == 1
+        if whole:
+            starts, ends = columns.offsets[:-1, np.newaxis], columns.offsets[1:, np.newaxis]
+        else:
+            starts, ends = places_after(columns, opens), places_after(columns, closes)
+        return Windows(
+            columns.labels, columns.times, columns.values, starts, ends, opens, closes, whole
+        )
+
+
+def _without_stale(columns: SeriesColumns) -> SeriesColumns:
+    live = columns.values.view(np.int64) != STALE_NAN_BITS
+    if live.all():
+        return columns
+    kept = np.concatenate(([0], np.cumsum(live)))
+    return SeriesColumns(
+        columns.labels, columns.times[live], columns.values[live], kept[columns.offsets]
+    )
+
+
+class SubquerySelector:
+    """An expression evaluated at its own steps, in ranges before each step of the query."""
+
+    def __init__(self, node: Subquery, inner: Plan[Vector]) -> None:
+        self._node = node
+        self._inner = inner
+
+    def evaluate(self, context: Context) -> Windows:
+        node = self._node
+        closes = moved(context.times, node.at, node.offset, context)
+        opens = closes - node.range
+        step = node.step or DEFAULT_SUBQUERY_STEP
+        # Steps are multiples of the step's length, whatever the query's own start.
+        first = (int(opens.min()) // step + 1) * step
+        grid = np.arange(first, int(closes.max()) + 1, step, dtype=np.int64)
+        vector = self._inner.evaluate(context.at_steps(grid)) if len(grid) else empty_vector(0)
+        check_size(len(vector.labels), max(context.steps, len(grid)))
+        starts, ends = (
+            _found_on(grid, vector.present, opens),
+            _found_on(grid, vector.present, closes),
+        )
+        present = vector.present
+        times = np.broadcast_to(grid, present.shape)[present]
+        return Windows(
+            vector.labels, times, vector.values[present], starts, ends, opens, closes, whole=False
+        )
+
+
+def _found_on(grid: Ints, present: Bools, instants: Ints) -> Ints:
+    """`places_after` for samples on a common grid of which only those present count."""
+    before = np.zeros((present.shape[0], len(grid) + 1), dtype=np.int64)
+    np.cumsum(present, axis=1, out=before[:, 1:])
+    totals = np.cumsum(before[:, -1])
+    before[1:] += totals[:-1, np.newaxis]
+    return before[:, np.searchsorted(grid, instants, "right")]

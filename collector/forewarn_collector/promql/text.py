@@ -1,0 +1,38 @@
+"""Numbers and labels as texts, spelled as Prometheus spells them."""
+
+from __future__ import annotations
+
+import json
+import math
+from decimal import Decimal
+
+from forewarn_wire.labels import METRIC_NAME, Labels, is_metric_name
+
+
+def plain_float(value: float) -> str:
+    """The shortest decimal that reads back the same, without an exponent: Go's `'f', -1`."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    text = format(Decimal(repr(value)), "f")
+    return text[:-2] if text.endswith(".0") else text
+
+
+def open_metrics_float(value: float) -> str:
+    """As OpenMetrics writes a quantile: a whole number keeps a decimal place."""
+    text = plain_float(value)
+    whole = text.lstrip("-").isdigit()
+    return f"{text}.0" if whole else text
+
+
+def series_text(labels: Labels) -> str:
+    """A label set as PromQL writes it, with the metric's name in front of the braces."""
+    name = dict(labels).get(METRIC_NAME, "")
+    outside = name if is_metric_name(name) else ""
+    inside = ", ".join(
+        f"{key}={json.dumps(value, ensure_ascii=False)}"
+        for key, value in labels
+        if not (outside and key == METRIC_NAME)
+    )
+    return f"{outside}{{{inside}}}" if inside or not outside else outside
