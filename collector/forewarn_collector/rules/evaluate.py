@@ -9,8 +9,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-import numpy as np
-
 from forewarn_collector.promql import Query, compile_query
 from forewarn_collector.rules.alerts import Alert, AlertChange, Element, step
 from forewarn_collector.rules.inputs import RuleInputs, inputs_of
@@ -180,10 +178,7 @@ class GroupRunner:
             raise SinkError(f"group {self.group.key}: {error}") from error
 
     def _vector(self, query: Query, at: int) -> list[Element]:
-        result = query.instant(self._with.source, at, lookback=self._with.lookback)
-        rows = np.flatnonzero(result.present[:, 0]).tolist()
-        values = result.values[:, 0]
-        return [(result.labels[row], float(values[row])) for row in rows]
+        return query.instant(self._with.source, at, lookback=self._with.lookback).vector()
 
     def _context(self, at: int) -> TemplateContext:
         return TemplateContext(

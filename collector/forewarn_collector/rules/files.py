@@ -6,7 +6,7 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
-from forewarn_collector.rules.load import load_rules
+from forewarn_collector.rules.load import is_test, load_rules
 from forewarn_collector.rules.model import RuleSet
 from forewarn_collector.rules.shipped import shipped_rules_dir
 
@@ -39,8 +39,9 @@ class RuleFiles:
             return [shipped_rules_dir()]
         found: list[Path] = []
         for pattern in self._patterns:
-            # What is not there stays in the list, so that loading says so.
-            found += [Path(name) for name in sorted(glob.glob(pattern))] or [Path(pattern)]
+            matched = [Path(name) for name in sorted(glob.glob(pattern)) if name != pattern]
+            # What is named, or not there, stays in the list, so that loading says what is wrong.
+            found += [path for path in matched if not is_test(path)] or [Path(pattern)]
         return found
 
     def _look(self) -> _Seen:

@@ -72,12 +72,17 @@ def read_rule_files(
     return files, problems
 
 
+def is_test(path: Path) -> bool:
+    """Whether a file holds tests of rules, by its name."""
+    return path.name.endswith(_TESTS)
+
+
 def _expand(paths: Iterable[Path], problems: list[Problem]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
             inside = sorted(item for item in path.iterdir() if item.suffix in _SUFFIXES)
-            found |= dict.fromkeys(item for item in inside if not item.name.endswith(_TESTS))
+            found |= dict.fromkeys(item for item in inside if not is_test(item))
         elif path.exists():
             found[path] = None
         else:

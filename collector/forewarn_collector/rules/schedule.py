@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from forewarn_collector.promql import LOOKBACK
 from forewarn_collector.rules.alerts import Alert, remove
 from forewarn_collector.rules.evaluate import (
     Append,
@@ -29,8 +30,6 @@ from forewarn_wire.clock import Clock
 
 log = logging.getLogger(__name__)
 
-LOOKBACK = 300_000
-"""How long (ms) a sample counts for an instant selector: Prometheus' default."""
 COALESCE = 50
 """How long (ms) an arrival waits for others before the group is evaluated."""
 SKEW = 5_000
