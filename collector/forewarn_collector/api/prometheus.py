@@ -22,8 +22,9 @@ from forewarn_collector.promql import (
     PromQLError,
     Query,
     Result,
+    Selector,
+    ValueType,
     compile_query,
-    compile_selector,
 )
 from forewarn_collector.store import Matcher, Store
 from forewarn_wire.clock import Clock
@@ -88,12 +89,6 @@ class PrometheusApi:
                 "Try decreasing the query resolution (?step=XX)",
             )
         query = self._compiled(given)
-        if query.result_type not in {"scalar", "vector"}:
-            raise _bad(
-                "query",
-                f'invalid expression type "{_TYPE_NAMES[query.result_type]}" for range query, '
-                "must be Scalar or instant Vector",
-            )
         result = await self._run(lambda: query.range(self._store, start, end, step))
         return success(_data(result, instant=False), result.warnings)
 
@@ -160,47 +155,47 @@ class PrometheusApi:
         return query
 
     def _selectors(self, given: MultiMapping[str]) -> list[Sequence[Matcher]]:
-        try:
-            return [compile_selector(text) for text in given.getall("match[]", [])]
-        except PromQLError as error:
-            raise _bad("match[]", str(error)) from error
-
-
-_TYPE_NAMES = {"matrix": "range vector", "string": "string"}
+        found: list[Sequence[Matcher]] = []
+        for text in given.getall("match[]", []):
+            try:
+                expr = compile_query(text).expr
+            except PromQLError as error:
+                raise _bad("match[]", str(error)) from error
+            if not isinstance(expr, Selector):
+                raise _bad("match[]", f"{text} is no series selector")
+            found.append(expr.matchers)
+        return found
 
 
 def _data(result: Result, *, instant: bool) -> dict[str, Any]:
-    kind = result.kind
     times = [seconds(int(time)) for time in result.times]
-    if kind == "string":
-        return {"resultType": kind, "result": [times[0], result.text]}
-    if not instant or kind == "matrix":
-        return {"resultType": "matrix", "result": _matrix(result, times)}
-    if kind == "scalar":
-        return {"resultType": kind, "result": [times[0], format_value(float(result.values[0, 0]))]}
-    rows = [
-        {"metric": dict(labels), "value": [times[0], format_value(value)]}
-        for labels, value, present in zip(
-            result.labels, result.values[:, 0].tolist(), result.present[:, 0].tolist(), strict=True
-        )
-        if present
-    ]
-    return {"resultType": "vector", "result": rows}
+    match result.kind:
+        case ValueType.STRING:
+            value: Any = [times[0], result.text]
+        case ValueType.SCALAR if instant:
+            value = [times[0], format_value(float(result.values[0, 0]))]
+        case ValueType.VECTOR if instant:
+            value = [
+                {"metric": dict(labels), "value": [times[0], format_value(number)]}
+                for labels, number in result.vector()
+            ]
+        case _:
+            value = _matrix(result, times)
+    return {"resultType": result.kind.value, "result": value}
 
 
 def _matrix(result: Result, times: list[float]) -> list[dict[str, Any]]:
-    rows = []
-    for labels, values, present in zip(
-        result.labels, result.values.tolist(), result.present.tolist(), strict=True
-    ):
+    found = []
+    for row in result.rows().tolist():
         points = [
             [time, format_value(value)]
-            for time, value, there in zip(times, values, present, strict=True)
-            if there
+            for time, value, present in zip(
+                times, result.values[row].tolist(), result.present[row].tolist(), strict=True
+            )
+            if present
         ]
-        if points:
-            rows.append({"metric": dict(labels), "values": points})
-    return rows
+        found.append({"metric": dict(result.labels[row]), "values": points})
+    return found
 
 
 def _bad(name: str, message: str) -> ApiError:

@@ -15,9 +15,6 @@ def own_batch(registry: CollectorRegistry, target: Labels, now: int) -> Batch:
     values: list[float] = []
     for family in registry.collect():
         for sample in family.samples:
-            # The time at which a counter was made says nothing that a query needs.
-            if sample.name.endswith("_created"):
-                continue
             pairs = {**sample.labels, **dict(target), "__name__": sample.name}
             labels.append(labels_from(pairs))
             values.append(float(sample.value))

@@ -21,7 +21,8 @@ from typing import Any, ClassVar
 import aiosmtplib
 
 from forewarn_collector.queues.base import DeliveryError, read_secret, read_timeout
-from forewarn_collector.tasks import Delivery, Task
+from forewarn_collector.tasks import Delivery
+from forewarn_collector.tasks.evidence_text import evidence_lines
 from forewarn_wire.document import Section
 from forewarn_wire.readers import one_of, text, texts, whole_number
 
@@ -30,7 +31,6 @@ log = logging.getLogger(__name__)
 _TIMEOUT = 20_000
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _SUBJECT_LENGTH = 200
-_SHOWN_EVENTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,18 +178,8 @@ def _lines(delivery: Delivery) -> Iterable[str]:
     yield f"Labels:   {', '.join(f'{name}={value}' for name, value in task.labels)}"
     if task.checklist:
         yield from ("", "Checklist:", *(f"[ ] {item}" for item in task.checklist))
-    yield from _evidence(task)
-
-
-def _evidence(task: Task) -> Iterable[str]:
-    for document in task.evidence:
-        for asked in (*document.get("inputs", ()), *document.get("queries", ())):
-            for series in asked["series"]:
-                labels = ", ".join(f"{name}={value}" for name, value in series["labels"].items())
-                values = " ".join(value for _, value in series["samples"][-8:])
-                yield from ("", f"{{{labels}}}", f"    {values}")
-        for event in document.get("events", ())[:_SHOWN_EVENTS]:
-            yield from ("", f"{_stamp(event['time'])} {event['type']}: {event['body']}")
+    if task.evidence:
+        yield from ("", "Evidence:", *evidence_lines(task.evidence))
 
 
 def _message_id(delivery_id: str, sender: str) -> str:
