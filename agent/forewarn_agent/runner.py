@@ -161,25 +161,27 @@ class Agent:
 
     def run(self) -> None:
         """Run until `stop`, then send what can be sent in a short time."""
-        self._start_sources()
+        self.start_sources()
         self._sender.start()
         try:
             self.loop.run()
         finally:
-            for running in self._sources.values():
-                running.stop()
+            self.close()
             self._sender.stop(LAST_SEND_SECONDS)
-            self.loop.close()
 
     def collect_once(self) -> list[Reading]:
         """Start the sources, collect one round, and stop: nothing is spooled or sent."""
-        self._start_sources()
+        self.start_sources()
         try:
             return self.collect(self._clock())
         finally:
-            for running in self._sources.values():
-                running.stop()
-            self.loop.close()
+            self.close()
+
+    def close(self) -> None:
+        """Stop the sources, and the loop for good."""
+        for running in self._sources.values():
+            running.stop()
+        self.loop.close()
 
     def stop(self) -> None:
         """End `run`; from the loop's thread."""
@@ -194,7 +196,7 @@ class Agent:
         context = context_of(config)
         everything = _identity(context) != _identity(self._context)
         self.config, self._context = config, context
-        self._start_sources(everything)
+        self.start_sources(everything)
         self._schedule()
 
     def collect(self, now: int) -> list[Reading]:
@@ -222,7 +224,8 @@ class Agent:
         wait = until_next_round(self._clock(), self._context.interval, self._context.instance)
         self._timer = self.loop.call_later(wait / 1000, self._tick)
 
-    def _start_sources(self, everything: bool = True) -> None:
+    def start_sources(self, everything: bool = True) -> None:
+        """Start what the configuration wants; `everything`: also what runs and did not change."""
         before = self._sources
         self._sources = {}
         about = AboutAgent(

@@ -111,7 +111,6 @@ class FollowedLog:
         self._loop = loop
         self._marked = loop.marks(self.marks)
         known = self.marks in self._marked
-        self._marked.setdefault(self.marks, "followed")
         self._resume_renamed()
         self._find(from_beginning=known)
         self._remember()
