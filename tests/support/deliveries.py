@@ -45,6 +45,7 @@ TASK = Task(
     due_at=T0 + 86_400_000,
     evidence=(
         {
+            "gathered_at": T0,
             "value": "0.5",
             "inputs": [
                 {"query": "disk_free", "series": [{"labels": {"a": "b"}, "samples": [[T0, "0.5"]]}]}

@@ -89,7 +89,9 @@ class StoreEvidence:
         return document
 
     def _inputs(self, document: Document, rule: AlertingRule, alert: Alert, at: int) -> None:
-        for selector in rule.query.selectors:
+        # A rule often reads one input twice, to compare it in two ways.
+        chosen = {(each.matchers, each.offset): each for each in rule.query.selectors}
+        for selector in chosen.values():
             end = at - selector.offset
             series: list[Document] = []
             for narrowed in _narrowings(selector.matchers, alert.series):
