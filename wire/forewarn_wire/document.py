@@ -17,6 +17,7 @@ from forewarn_wire.errors import Problem
 
 T = TypeVar("T")
 
+_DEEPEST = 100
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -146,11 +147,12 @@ def read_document(text: str, file: str, problems: list[Problem]) -> Section | No
     What is wrong is added to `problems`; nothing is raised.
     """
     try:
+        _refuse_depth(text)
         node = yaml.compose(text, Loader=_LOADER)
         if node is not None:
             _construct(node)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        # ValueError: PyYAML lets a date such as 2026-13-45 escape as one.
+    except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError) as error:
+        # The last three: what PyYAML lets escape for 2026-13-45, !!bool x and !!timestamp x.
         problems.append(_yaml_problem(error, file))
         return None
     if node is None or (isinstance(node, yaml.ScalarNode) and node.value == ""):
@@ -168,6 +170,18 @@ def read_document(text: str, file: str, problems: list[Problem]) -> Section | No
         )
         return None
     return Section(node, file, problems)
+
+
+def _refuse_depth(text: str) -> None:
+    # libyaml's composer calls itself without a bound, and would take the process with it.
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            mark: Any = event.start_mark
+            problem = f"nested more than {_DEEPEST} deep"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
 
 def _stands_in(node: yaml.Node, parent: yaml.Node) -> bool:
