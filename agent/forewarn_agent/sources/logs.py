@@ -116,11 +116,12 @@ class FollowedLog:
         self._remember()
 
     def stop(self) -> None:
-        """Close the files and remember where they were."""
+        """Read what was written last, close the files and remember where they were."""
+        if self._loop is not None:
+            self.look()
+            self._remember()
         if self._partial is not None:
             self._partial.cancel()
-        if self._loop is not None:
-            self._remember()
         for file in self._files.values():
             file.close()
         self._files.clear()
