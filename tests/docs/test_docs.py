@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from click.testing import CliRunner
 
 from forewarn_collector.cli import build
 from forewarn_collector.cli.serve import serve
+from forewarn_collector.config import read_config
+from forewarn_collector.queues import QUEUE_KINDS, queues_from_section
 from support.servers import RunningCollector, running_collector
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +47,24 @@ def test_every_option_of_serve_is_documented() -> None:
     options = [option for parameter in serve.params for option in parameter.opts]
     for option in options:
         assert option in text, option
+
+
+def test_the_queues_shown_in_the_document_can_be_configured_so(
+    tmp_path: Path,
+) -> None:
+    text = (ROOT / "docs" / "support.md").read_text()
+    examples = re.findall(r"(?:^    .*\n)+", text, re.MULTILINE)
+    shown = [example for example in examples if example.lstrip().startswith("queues:")]
+    assert len(shown) == len(QUEUE_KINDS)
+    for name in ("webhook.secret", "mail.password"):
+        (tmp_path / name).write_text("a long enough secret\n")
+    for example in shown:
+        known = example.replace("/etc/forewarn", str(tmp_path))
+        known = re.sub(r".*ca_file:.*\n", "", known)
+        config = read_config(textwrap.dedent(known), "support.md")
+        assert config.queues is not None
+        queues_from_section(config.queues)
+        assert config.problems == []
 
 
 def test_help_names_every_command() -> None:

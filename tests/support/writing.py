@@ -31,8 +31,7 @@ def raw_series(pairs: Sequence[tuple[str, str]]) -> Series:
 def write_body(values: Mapping[str, float], time: int, **labels: str) -> bytes:
     """A remote-write body: one sample for each metric's name, all with the same labels."""
     readings = [
-        (Series(labels_from({"__name__": name, **labels})), value)
-        for name, value in values.items()
+        (Series(labels_from({"__name__": name, **labels})), value) for name, value in values.items()
     ]
     return snappy(encode_write_request(readings, time))
 
