@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.faults import Fault, Kind, Victim, in_random_order, victims
 from bench.figures import number, ratio, spread, table
-from bench.ours import forewarn, watches
+from bench.ours import forewarn
 from bench.peers import Exporters, node_exporter, prometheus_and_alertmanager, victim_exporter
 from bench.receiver import Receiver, receiver
 from support.waiting import wait_until
@@ -81,10 +81,10 @@ def _start(
     if defaults:
         peers.append(prometheus_and_alertmanager(folder, DEFAULTS, queue.url(DEFAULTS), exporters))
     started = [stack.enter_context(peer) for peer in peers]
-    collector, _ = stack.enter_context(
+    ours = stack.enter_context(
         forewarn(folder / "forewarn", queue.url(FOREWARN), list(found.values()))
     )
-    wait_until("Forewarn sees all victims", partial(watches, collector, len(found)), 30)
+    wait_until("Forewarn sees all victims", partial(ours.watches, len(found)), 30)
     for peer in started:
         print(f"waiting until {peer.name} has scraped all victims", flush=True)
         # At the defaults the first scrape may be a minute away.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.faults import Victim
@@ -25,7 +26,7 @@ def agent_config(victims: Sequence[Victim]) -> str:
     """Watch each victim's process and log; all else, the interval of 10 s too, is the default."""
     lines = ["processes:"]
     for victim in victims:
-        lines += [f"  - name: {victim.name}", f"    match: {{cmdline: ['^{victim.name} ']}}"]
+        lines += [f"  - name: {victim.name}", f"    cmdline: ['^{victim.name} ']"]
     lines.append("logs:")
     for victim in victims:
         lines += [
@@ -36,10 +37,24 @@ def agent_config(victims: Sequence[Victim]) -> str:
     return "\n".join(lines) + "\n"
 
 
+@dataclass(frozen=True)
+class Forewarn:
+    """A running collector and agent."""
+
+    collector: RunningCollector
+    agent: subprocess.Popen[bytes]
+    agent_log: Path
+
+    def watches(self, victims: int) -> bool:
+        """Whether the collector has seen every victim healthy. AssertionError: no agent."""
+        assert self.agent.poll() is None, f"the agent ended:\n{self.agent_log.read_text()}"
+        query = 'count(namedprocess_namegroup_num_procs{groupname=~"victim-.*"} == 1)'
+        values = [float(row["value"][1]) for row in self.collector.query(query)]
+        return values == [float(victims)]
+
+
 @contextmanager
-def forewarn(
-    folder: Path, url: str, victims: Sequence[Victim]
-) -> Iterator[tuple[RunningCollector, subprocess.Popen[bytes]]]:
+def forewarn(folder: Path, url: str, victims: Sequence[Victim]) -> Iterator[Forewarn]:
     """A collector that delivers to `url` and an agent that watches the victims."""
     folder.mkdir(parents=True)
     (folder / "rules.yml").write_text(RULES)
@@ -57,10 +72,4 @@ def forewarn(
             token_file=collector.data / "token",
         ) as agent,
     ):
-        yield collector, agent
-
-
-def watches(collector: RunningCollector, victims: int) -> bool:
-    """Whether the collector has seen every victim healthy."""
-    query = 'count(namedprocess_namegroup_num_procs{groupname=~"victim-.*"} == 1)'
-    return [float(row["value"][1]) for row in collector.query(query)] == [float(victims)]
+        yield Forewarn(collector, agent, folder / "agent" / "agent.log")
