@@ -20,6 +20,8 @@ from forewarn_wire import Labels
 
 log = logging.getLogger(__name__)
 
+Pair = tuple[str, str]
+
 _VERSION = 1
 _SCHEMA = """
 -- AUTOINCREMENT: a ref is never given out twice, since old rows of samples may still name it.
@@ -53,9 +55,13 @@ def labels_to_text(labels: Labels) -> str:
     return json.dumps(labels, separators=(",", ":"))
 
 
-def labels_from_text(text: str) -> Labels:
-    """What `labels_to_text` wrote. Raises ValueError."""
-    return tuple((str(name), str(value)) for name, value in json.loads(text))
+def labels_from_text(text: str, shared: dict[Pair, Pair] | None = None) -> Labels:
+    """What `labels_to_text` wrote. Raises ValueError.
+
+    With `shared`, equal pairs are one object in all label sets that were read with it.
+    """
+    pairs = [(str(name), str(value)) for name, value in json.loads(text)]
+    return tuple(pairs if shared is None else [shared.setdefault(pair, pair) for pair in pairs])
 
 
 class Journal:
@@ -107,11 +113,12 @@ class Journal:
     def load_series(self) -> list[tuple[int, Labels]]:
         """All series, by ascending ref. One that is damaged is counted and left out."""
         found = []
+        shared: dict[Pair, Pair] = {}
         with self._errors("read"):
             rows = self.connection.execute("SELECT ref, labels FROM series ORDER BY ref").fetchall()
         for ref, text in rows:
             try:
-                found.append((ref, labels_from_text(text)))
+                found.append((ref, labels_from_text(text, shared)))
             except (ValueError, TypeError) as error:
                 self.damaged += 1
                 log.error("%s: the labels of series %d are damaged: %s", self._path, ref, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -103,6 +104,33 @@ def test_writes_from_many_threads_are_committed_together_and_each_gets_its_own_c
     assert sum(item.added for item in outcomes) == 150
     assert [item.added for item in outcomes[:60]] == [1] * 30 + [0] * 30
     assert store.stats().commits < 300
+
+
+def test_readers_see_whole_commits_while_writers_write(store: Store) -> None:
+    everything = [series("cpu", instance=str(k)) for k in range(50)]
+    done = threading.Event()
+    wrong: list[object] = []
+
+    def read() -> None:
+        while not done.is_set():
+            found = store.select(matching("cpu"), 0, 1 << 60)
+            counts = set(np.diff(found.offsets).tolist())
+            # Each batch has one sample of every series, so all have as many.
+            if len(counts) > 1 or len(found.times) != len(found.values):
+                wrong.append(counts)
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for k in range(300):
+        store.append(batch(*((labels, START + k * 10, float(k)) for labels in everything)))
+    last = batch(*((labels, START - 5, 0.0) for labels in everything))
+    assert store.append(last).result(20).added == 50
+    done.set()
+    for reader in readers:
+        reader.join(10)
+    assert wrong == []
+    assert len(store.select(matching("cpu"), 0, 1 << 60).times) == 301 * 50
 
 
 def test_one_bad_batch_does_not_fail_those_that_wait_with_it(store: Store) -> None:
