@@ -146,27 +146,27 @@ def test_a_collector_that_is_killed_opens_nothing_twice_and_owes_what_it_owed(
     port = free_port()
     config = collector_config(tmp_path, f"http://127.0.0.1:{port}/")
     listen = f"127.0.0.1:{free_port()}"
-    with victim(tmp_path) as process:
+    with (
+        victim(tmp_path) as process,
+        running_collector(tmp_path, "--config", config, "--listen", listen) as collector,
+        running_agent(tmp_path, f"http://{listen}", AGENT, token_file=collector.data / "token"),
+    ):
+        wait_until("the victim is seen", lambda: members(collector) == ["1"])
+        process.kill()
+        task = wait_until("the task opens", lambda: down(collector))[0]
+        # Nobody listens at the queue: the delivery is owed.
+        assert task["delivered_at"] is None
+        collector.process.send_signal(signal.SIGKILL)
+        collector.process.wait()
         with (
-            running_collector(tmp_path, "--config", config, "--listen", listen) as collector,
-            running_agent(tmp_path, f"http://{listen}", AGENT, token_file=collector.data / "token"),
+            running_collector(tmp_path, "--config", config, "--listen", listen) as again,
+            receiving(port) as queue,
         ):
-            wait_until("the victim is seen", lambda: members(collector) == ["1"])
-            process.kill()
-            task = wait_until("the task opens", lambda: down(collector))[0]
-            # Nobody listens at the queue: the delivery is owed.
-            assert task["delivered_at"] is None
-            collector.process.send_signal(signal.SIGKILL)
-            collector.process.wait()
-            with (
-                running_collector(tmp_path, "--config", config, "--listen", listen) as again,
-                receiving(port) as queue,
-            ):
-                wait_until("the delivery is made", lambda: queue.of("open"), seconds=40)
-                wait_until("signals arrive again", lambda: members(again) == ["0"])
-                tasks = again.tasks(rule=DOWN, state=["open", "acknowledged", "resolved"])
-                assert [found["number"] for found in tasks] == [task["number"]]
-                assert len(queue.of("open")) == 1
+            wait_until("the delivery is made", lambda: queue.of("open"), seconds=40)
+            wait_until("signals arrive again", lambda: members(again) == ["0"])
+            tasks = again.tasks(rule=DOWN, state=["open", "acknowledged", "resolved"])
+            assert [found["number"] for found in tasks] == [task["number"]]
+            assert len(queue.of("open")) == 1
 
 
 def test_a_lost_agent_gives_one_task_and_holds_the_others(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ cd "$work" # away from the checkout: nothing may be found there
 
 "$bin/pip" install --quiet --disable-pip-version-check "$wheel"
 "$bin/forewarn-agent" --version
-"$bin/forewarn-agent" --print | grep -q '^node_load1{' || { echo "the agent prints no node_load1"; exit 1; }
+"$bin/forewarn-agent" --print >"$work/printed"
+grep -q '^node_load1{' "$work/printed" || { echo "the agent prints no node_load1"; exit 1; }
 if "$bin/forewarn" --version 2>"$work/error"; then
   echo "forewarn started without the collector's libraries"; exit 1
 fi

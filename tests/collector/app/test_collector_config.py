@@ -20,8 +20,19 @@ def test_the_sample_configuration_is_read_without_a_problem() -> None:
 
 def test_the_sample_configuration_names_every_setting() -> None:
     text = (ROOT / "collector" / "collector.yml").read_text()
-    for name in ("listen", "data", "retention", "evaluation_interval", "external_url", "rules",
-                 "tls", "tokens", "queues", "default_queue", "max_body"):
+    for name in (
+        "listen",
+        "data",
+        "retention",
+        "evaluation_interval",
+        "external_url",
+        "rules",
+        "tls",
+        "tokens",
+        "queues",
+        "default_queue",
+        "max_body",
+    ):
         assert f"{name}:" in text, name
 
 
