@@ -6,7 +6,7 @@ add the state `unknown` for an alert whose input stopped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
@@ -114,32 +114,35 @@ def step(
     at: int,
     context: TemplateContext,
     limit: int = 0,
+    *,
+    reuse: bool = False,
 ) -> tuple[dict[Labels, Alert], list[AlertChange]]:
     """The alerts of a rule after an evaluation at `at`, and what changed.
 
     `previous` and the result hold the alerts that are not inactive, by their final labels.
-    Raises DuplicateAlertsError, or LimitExceededError where more than `limit` would be active.
+    `reuse` says that the annotations in `previous` were made by this very rule, so that they still
+    hold where the value is the same. Raises DuplicateAlertsError, or LimitExceededError where more
+    than `limit` alerts would be active.
     """
     following: dict[Labels, Alert] = {}
     changes: list[AlertChange] = []
-    for found in _alerts_of(rule, vector, at, context):
-        if found.labels in following:
+    reuse = reuse and not any(text.asks_queries for text in rule.annotations.values())
+    for element, value in vector:
+        data = TemplateData(dict(element), value)
+        series = without(element, {METRIC_NAME})
+        labels = _labels(rule, series, data, context)
+        if labels in following:
             raise DuplicateAlertsError(
                 "vector contains metrics with the same labelset after applying alert labels"
             )
-        known = previous.get(found.labels)
-        if known is None:
-            before = replace(found, onset=inputs.onset(found.series, at))
+        known = previous.get(labels)
+        if known is not None and reuse and known.value == value:
+            before = replace(known, evaluated_at=at)
         else:
-            before = replace(
-                known,
-                series=found.series,
-                annotations=found.annotations,
-                value=found.value,
-                evaluated_at=at,
-            )
+            annotations = _annotations(rule, data, context)
+            before = _seen(known, labels, series, annotations, value, inputs, at)
         alert, reason = _condition_met(rule, before, at)
-        following[alert.labels] = alert
+        following[labels] = alert
         if reason is not None:
             changes.append(AlertChange(rule, alert, before.state, alert.state, reason, at))
     for labels, before in previous.items():
@@ -161,31 +164,36 @@ def remove(rule: AlertingRule, alert: Alert, at: int) -> AlertChange:
     return AlertChange(rule, ended, alert.state, AlertState.INACTIVE, ChangeReason.RULE_REMOVED, at)
 
 
-def series_of(labels: Labels, rule: AlertingRule) -> Labels:
-    """An element's labels, as far as they can be told from the alert's final labels."""
-    return without(labels, {ALERT_NAME, *rule.labels})
+def _labels(
+    rule: AlertingRule, series: Labels, data: TemplateData, context: TemplateContext
+) -> Labels:
+    labels = dict(series)
+    for name, text in rule.labels.items():
+        labels[name] = text.expand(data, context)
+    labels[ALERT_NAME] = rule.name
+    return labels_from(labels)
 
 
-def _alerts_of(
-    rule: AlertingRule, vector: Sequence[Element], at: int, context: TemplateContext
-) -> Iterator[Alert]:
-    for element, value in vector:
-        data = TemplateData(dict(element), value)
-        texts = {name: text.expand(data, context) for name, text in rule.annotations.items()}
-        series = without(element, {METRIC_NAME})
-        labels = dict(series)
-        labels |= {name: text.expand(data, context) for name, text in rule.labels.items()}
-        labels[ALERT_NAME] = rule.name
-        yield Alert(
-            labels=labels_from(labels),
-            series=series,
-            annotations=tuple(sorted(texts.items())),
-            value=value,
-            state=AlertState.INACTIVE,
-            onset=at,
-            active_at=at,
-            evaluated_at=at,
-        )
+def _annotations(rule: AlertingRule, data: TemplateData, context: TemplateContext) -> Labels:
+    return tuple(
+        sorted((name, text.expand(data, context)) for name, text in rule.annotations.items())
+    )
+
+
+def _seen(
+    known: Alert | None,
+    labels: Labels,
+    series: Labels,
+    annotations: Labels,
+    value: float,
+    inputs: Inputs,
+    at: int,
+) -> Alert:
+    """The alert of an element, before what follows from it: a new one, or the known one."""
+    if known is not None:
+        return replace(known, series=series, annotations=annotations, value=value, evaluated_at=at)
+    onset = inputs.onset(series, at)
+    return Alert(labels, series, annotations, value, AlertState.INACTIVE, onset, at, at)
 
 
 def _condition_met(rule: AlertingRule, alert: Alert, at: int) -> tuple[Alert, ChangeReason | None]:

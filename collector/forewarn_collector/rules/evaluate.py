@@ -73,6 +73,7 @@ class GroupRunner:
             )
             for rule in alerting
         }
+        self._evaluated: set[str] = set()
         self._publish(self.status.rules)
 
     def carry_over(self, old: GroupRunner) -> None:
@@ -116,6 +117,7 @@ class GroupRunner:
         if changes:
             self._deliver(changes, at)
         self.alerts |= alerts
+        self._evaluated |= alerts.keys()
         self.last_at = at
         self.status = replace(
             self.status,
@@ -148,6 +150,7 @@ class GroupRunner:
                 at,
                 self._context(at),
                 self.group.limit,
+                reuse=rule.key in self._evaluated,
             )
         except ValueError as error:
             # EvalError and the like: the rule does not fit the series that are there.

@@ -65,6 +65,11 @@ class Template:
         """Read a template. Raises TemplateError with the offset of what is wrong."""
         return Template(text, parse(text, _NAMES, _VARIABLES))
 
+    @property
+    def asks_queries(self) -> bool:
+        """Whether its text may change though the alert does not."""
+        return "query" in self.source
+
     def expand(self, data: TemplateData, context: TemplateContext) -> str:
         """The text for one element. A failure becomes a part of the text, as in Prometheus."""
         nodes = self.tree.nodes

@@ -346,6 +346,31 @@ def test_a_reload_keeps_the_state_of_rules_that_remain(tmp_path: Path) -> None:
     assert world.evaluate(40 * SECOND) == []
 
 
+def test_annotations_follow_the_value_the_rule_and_their_queries(tmp_path: Path) -> None:
+    one = group("{alert: A, expr: 'procs < 5', annotations: {a: 'one {{ $value }}'}}")
+    world = World(tmp_path, one)
+    world.source.add('procs{instance="a"}', (0, 1))
+    texts = []
+
+    def look(at: int) -> None:
+        world.evaluate(at)
+        texts.append(world.scheduler.alerts()[0].annotations[0][1])
+
+    look(0)
+    look(1_000)
+    world.source.add('procs{instance="a"}', (2_000, 2))
+    look(2_000)
+    world.scheduler.reload(world.rules(one.replace("one", "two")))
+    look(3_000)
+    asking = "{{ query `up` | first | value }}"
+    world.scheduler.reload(world.rules(one.replace("{{ $value }}", asking)))
+    world.source.add('up{instance="a"}', (4_000, 1))
+    look(4_000)
+    world.source.add('up{instance="a"}', (5_000, 0))
+    look(5_000)
+    assert texts == ["one 1", "one 1", "one 2", "two 2", "one 1", "one 0"]
+
+
 def test_a_reload_ends_the_series_of_recording_rules_that_left(tmp_path: Path) -> None:
     world = World(tmp_path, group("{record: one, expr: load}\n{record: two, expr: load}"))
     world.source.add('load{instance="a"}', (0, 7))
