@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -10,12 +9,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from forewarn_collector.promql.segments import cancelled, pick_quantiles
+from forewarn_collector.promql.segments import cancelled, compensated_sums, pick_quantiles
 from forewarn_collector.promql.values import Bools, Context, Memo, Plan, Scalars, Vector
 from forewarn_collector.store.columns import Floats, Ints
 from forewarn_wire.labels import METRIC_NAME, Labels
 
-Number = TypeVar("Number", np.float64, np.bool_)
+Cell = TypeVar("Cell", np.float64, np.int64, np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Groups:
     order: Ints | None
     starts: Ints
 
-    def ordered(self, table: NDArray[Number]) -> NDArray[Number]:
+    def ordered(self, table: NDArray[Cell]) -> NDArray[Cell]:
         """Rows of `[series, steps]`, group by group."""
         return table if self.order is None else table[self.order]
 
@@ -86,7 +85,7 @@ class _Members:
         """Values with something else where a series is not present."""
         return np.where(self.present, self.values, value)
 
-    def spread(self, table: Floats) -> Floats:
+    def spread(self, table: NDArray[Cell]) -> NDArray[Cell]:
         """A row for each group, repeated for each of its series."""
         sizes = np.diff(self.groups.starts, append=len(self.values))
         return np.repeat(table, sizes, axis=0)
@@ -96,31 +95,34 @@ _Parameter = Floats | None
 
 
 def _sum(members: _Members, parameter: _Parameter) -> Floats:
-    filled = members.filled(0.0)
+    return _sum_of(members, members.filled(0.0))
+
+
+def _sum_of(members: _Members, filled: Floats) -> Floats:
+    """Sums of each group of a table in group order that has 0 where nothing is present."""
     sums = members.reduce(np.add, filled)
     if filled.min() >= 0:
         return sums
     scales = members.reduce(np.add, np.abs(filled))
-    # Rare and few: sums in which nearly everything cancels, so a loop may be exact here.
-    for group, step in np.argwhere(cancelled(sums, scales)):
-        sums[group, step] = math.fsum(_terms(members, filled, group, step))
+    groups, steps = np.nonzero(cancelled(sums, scales))
+    if len(groups):
+        edges = np.append(members.groups.starts, len(filled))
+        column = filled.T.ravel()  # step by step, so that a group is a window of it
+        before = steps * len(filled)
+        sums[groups, steps] = compensated_sums(
+            column, before + edges[groups], before + edges[groups + 1]
+        )
     return sums
 
 
-def _terms(members: _Members, table: Floats, group: int, step: int) -> Floats:
-    edges = np.append(members.groups.starts, len(table))
-    return table[edges[group] : edges[group + 1], step]
-
-
 def _avg(members: _Members, parameter: _Parameter) -> Floats:
-    sums = _sum(members, parameter)
-    means: Floats = sums / members.counts
+    filled = members.filled(0.0)
+    means: Floats = _sum_of(members, filled) / members.counts
+    if np.isfinite(means).all():
+        return means
     # A sum that overflows does not spoil the mean.
-    for group, step in np.argwhere(~np.isfinite(sums)):
-        terms = _terms(members, members.filled(0.0), group, step)
-        if np.isfinite(terms).all():
-            means[group, step] = math.fsum(terms / members.counts[group, step])
-    return means
+    shares = _sum_of(members, filled / np.maximum(members.spread(members.counts), 1))
+    return np.where(np.isinf(means), shares, means)
 
 
 def _extreme(ufunc: np.ufunc) -> Callable[[_Members, _Parameter], Floats]:
@@ -137,8 +139,11 @@ def _group(members: _Members, parameter: _Parameter) -> Floats:
 
 
 def _variance(members: _Members, parameter: _Parameter) -> Floats:
-    means = _avg(members, parameter)
-    deviations = np.where(members.present, members.values - members.spread(means), 0.0)
+    # Told from the least value, so that equal values have no variance at all.
+    least = members.spread(members.reduce(np.fmin, members.filled(np.nan)))
+    moved = np.where(members.present, members.values - least, 0.0)
+    means = members.spread(_sum_of(members, moved) / members.counts)
+    deviations = np.where(members.present, moved - means, 0.0)
     variances: Floats = members.reduce(np.add, deviations * deviations) / members.counts
     return variances
 

@@ -97,8 +97,8 @@ class VectorsPlan:
         side = "left" if self._swapped else "right"
         raise EvalError(
             f"found duplicate series for the match group {series_text(group)} on the {side} "
-            f"hand-side of the operation: [{series_text(one.labels[second])}, "
-            f"{series_text(one.labels[first])}];many-to-many matching not allowed: matching "
+            f"hand-side of the operation: [{series_text(one.labels[first])}, "
+            f"{series_text(one.labels[second])}];many-to-many matching not allowed: matching "
             "labels must be unique on one side"
         )
 

@@ -44,6 +44,9 @@ from forewarn_wire.labels import METRIC_NAME
 DEEPEST = 200
 """Levels of nesting; each costs frames of Python's stack when it is evaluated."""
 
+_MOST_TRIES = 100
+"""Parts of a refused expression that are tried alone, to find the place of the error."""
+
 
 def parse(text: str) -> Expr:
     """Read an expression; raises `PromQLError`."""
@@ -209,20 +212,27 @@ def _place(text: str, tokens: Sequence[Token], words: Rewritten, message: str) -
     """Where the library found what it says, which it does not say itself.
 
     A word that breaks the alternation of operands and operators; else the shortest call or
-    bracket that fails alone with the same message; else the word that the message quotes.
+    bracket that fails alone with the same message; else the word that the message quotes; else
+    the word at which the library can notice.
     """
     token = unexpected(tokens)
     if token is not None:
         return position(text, token.start)
-    start = _shortest_failing(tokens, words.texts, message)
-    if start is not None:
-        return position(text, start)
-    for quoted in re.findall(r"'([^']+)'", message):
-        for token in tokens:
-            if token.text == quoted:
-                return position(text, token.start)
-    last = [token for token in tokens if token.kind is not Kind.SPACE]
-    return position(text, last[-1].start) if last else (1, 1)
+    if message.startswith(_ILLEGAL_REGEX):
+        quoted = [message.removeprefix(_ILLEGAL_REGEX)]
+    else:
+        start = _shortest_failing(tokens, words.texts, message)
+        if start is not None:
+            return position(text, start)
+        quoted = re.findall(r"'([^']+)'", message)
+    for token in tokens:
+        if token.text in quoted or token.text[1:-1] in quoted:
+            return position(text, token.start)
+    return position(text, _noticed(tokens, words.texts, message))
+
+
+_ILLEGAL_REGEX = "illegal regex for "
+_ANY_SYNTAX_ERROR = "invalid promql query"
 
 
 def _shortest_failing(tokens: Sequence[Token], texts: Sequence[str], message: str) -> int | None:
@@ -238,10 +248,25 @@ def _shortest_failing(tokens: Sequence[Token], texts: Sequence[str], message: st
                 if tokens[first].kind is Kind.NAME:
                     spans.append((first, index + 1))
     spans.sort(key=lambda span: span[1] - span[0])
-    for first, end in spans[:100]:
+    for first, end in spans[:_MOST_TRIES]:
         try:
             promql_parser.parse("".join(texts[first:end]))
         except ValueError as error:
             if str(error) == message:
                 return tokens[first].start
     return None
+
+
+def _noticed(tokens: Sequence[Token], texts: Sequence[str], message: str) -> int:
+    """The last word of the shortest beginning that fails with the same message.
+
+    Of a text that has no wrong word but ends too early, the last word of all.
+    """
+    words = [index for index, token in enumerate(tokens) if token.kind is not Kind.SPACE]
+    for index in words[:_MOST_TRIES] if message != _ANY_SYNTAX_ERROR else []:
+        try:
+            promql_parser.parse("".join(texts[: index + 1]))
+        except ValueError as error:
+            if str(error) == message:
+                return tokens[index].start
+    return tokens[words[-1]].start if words else 0

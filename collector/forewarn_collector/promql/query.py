@@ -22,6 +22,7 @@ from forewarn_collector.promql.nodes import (
     children,
 )
 from forewarn_collector.promql.parse import parse
+from forewarn_collector.promql.selection import check_size
 from forewarn_collector.promql.values import (
     Bools,
     Context,
@@ -124,11 +125,12 @@ class Query:
         if self.result_type in (ValueType.MATRIX, ValueType.STRING):
             name = "range vector" if self.result_type is ValueType.MATRIX else "string"
             raise EvalError(
-                f"invalid expression type {name!r} for range query, "
+                f'invalid expression type "{name}" for range query, '
                 "must be Scalar or instant Vector"
             )
         if step <= 0 or end < start:
             raise EvalError("a range needs a step above 0 and an end not before its start")
+        check_size(1, (end - start) // step + 1)
         times = np.arange(start, end + 1, step, dtype=np.int64)
         return self._evaluate(Context(source, times, start, end, lookback), ValueType.MATRIX)
 

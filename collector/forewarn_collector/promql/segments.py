@@ -5,7 +5,6 @@ Windows may overlap and be empty; what is said of an empty window is anything at
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,8 +16,8 @@ from forewarn_collector.store.columns import Floats, Ints
 CHUNK_SAMPLES = 4_000_000
 """Samples of overlapping windows laid end to end at once: 32 MB a column."""
 
-CANCELLED = 1e-4
-"""A sum smaller than this share of its absolute terms is summed again, exactly."""
+CANCELLED = 1e-6
+"""A sum smaller than this share of its absolute terms is summed again, with compensation."""
 
 
 def reduce_windows(ufunc: np.ufunc, column: Floats, starts: Ints, ends: Ints) -> Floats:
@@ -51,9 +50,9 @@ def sum_windows(column: Floats, starts: Ints, ends: Ints) -> Floats:
     if not len(column) or column.min() >= 0:
         return sums
     scales = reduce_windows(np.add, np.abs(column), starts, ends)
-    # Rare and few: sums in which nearly everything cancels, so a loop may be exact here.
-    for window in np.flatnonzero(cancelled(sums, scales) & (ends > starts)):
-        sums[window] = _exact(column[starts[window] : ends[window]], sums[window])
+    poor = np.flatnonzero(cancelled(sums, scales) & (ends > starts))
+    if len(poor):
+        sums[poor] = compensated_sums(column, starts[poor], ends[poor])
     return sums
 
 
@@ -65,11 +64,20 @@ def cancelled(sums: Floats, scales: Floats) -> np.ndarray[tuple[int, ...], np.dt
     return small
 
 
-def _exact(terms: Floats, otherwise: float) -> float:
-    try:
-        return math.fsum(terms)
-    except OverflowError:
-        return otherwise
+def compensated_sums(column: Floats, starts: Ints, ends: Ints) -> Floats:
+    """Neumaier's sums, which Prometheus takes: what is lost to rounding is summed apart.
+
+    The loop goes along the windows, all of them at once: each sum needs the one before.
+    """
+    sums, lost = np.zeros(len(starts)), np.zeros(len(starts))
+    for place in range(int((ends - starts).max())):
+        inside = starts + place < ends
+        terms = np.where(inside, column[np.where(inside, starts + place, 0)], 0.0)
+        totals = sums + terms
+        larger = np.abs(sums) >= np.abs(terms)
+        lost += np.where(larger, (sums - totals) + terms, (terms - totals) + sums)
+        sums = totals
+    return sums + lost
 
 
 def mean_windows(column: Floats, starts: Ints, ends: Ints) -> Floats:
@@ -80,7 +88,7 @@ def mean_windows(column: Floats, starts: Ints, ends: Ints) -> Floats:
     for window in np.flatnonzero(~np.isfinite(sums) & (ends > starts)):
         terms = column[starts[window] : ends[window]]
         if np.isfinite(terms).all():
-            means[window] = _exact(terms / len(terms), means[window])
+            means[window] = (terms / len(terms)).sum()
     return means
 
 

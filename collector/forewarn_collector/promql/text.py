@@ -6,7 +6,7 @@ import json
 import math
 from decimal import Decimal
 
-from forewarn_wire.labels import METRIC_NAME, Labels, is_metric_name
+from forewarn_wire.labels import Labels
 
 
 def plain_float(value: float) -> str:
@@ -27,12 +27,6 @@ def open_metrics_float(value: float) -> str:
 
 
 def series_text(labels: Labels) -> str:
-    """A label set as PromQL writes it, with the metric's name in front of the braces."""
-    name = dict(labels).get(METRIC_NAME, "")
-    outside = name if is_metric_name(name) else ""
-    inside = ", ".join(
-        f"{key}={json.dumps(value, ensure_ascii=False)}"
-        for key, value in labels
-        if not (outside and key == METRIC_NAME)
-    )
-    return f"{outside}{{{inside}}}" if inside or not outside else outside
+    """A label set as Prometheus' messages write it, the metric's name among the labels."""
+    pairs = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels)
+    return "{" + ", ".join(pairs) + "}"

@@ -29,7 +29,15 @@ NOT_OURS = {
 }
 """What a case may need that the engine does not claim to do."""
 
-KNOWN_FAILURES: dict[str, str] = {}
+DELAYED = "needs the feature flag promql-delayed-name-removal, which is off in Prometheus 3"
+
+KNOWN_FAILURES: dict[str, str] = {
+    "name_label_dropping.test:59": DELAYED,
+    "name_label_dropping.test:64": DELAYED,
+    "name_label_dropping.test:69": DELAYED,
+    "name_label_dropping.test:74": DELAYED,
+    "name_label_dropping.test:89": DELAYED,
+}
 """Cases that fail, by id, with the reason."""
 
 
@@ -147,4 +155,4 @@ def test_every_evaluation_of_prometheus_own_suite_that_we_claim_agrees() -> None
     unexpected = {case: why for case, why in failures.items() if case not in KNOWN_FAILURES}
     assert not unexpected, "\n".join(f"{case}: {why}" for case, why in unexpected.items())
     assert set(failures) == set(KNOWN_FAILURES), "a known failure passes now: take it off the list"
-    assert asked == 665
+    assert asked == 693

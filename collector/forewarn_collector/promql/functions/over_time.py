@@ -66,7 +66,9 @@ def _edge(last: bool, of_times: bool) -> Builder:
 
 
 def _variance(part: Segments, parameters: _Parameters) -> Floats:
-    deviations = part.values - part.spread(part.mean(part.values))
+    # Told from the first value, so that equal values have no variance at all.
+    moved = part.values - part.spread(part.values[part.bounds[:-1]])
+    deviations = moved - part.spread(part.mean(moved))
     variances: Floats = part.reduce(np.add, deviations * deviations) / part.counts
     return variances
 
