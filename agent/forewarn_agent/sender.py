@@ -46,11 +46,14 @@ class Target(NamedTuple):
     timeout: float = 10.0
 
     def read_token(self) -> str:
-        """The token, read anew from its file if it has one. Raises OSError."""
-        if not self.token_file:
-            return self.token
-        with open(self.token_file, encoding="utf-8") as file:
-            return file.read().strip()
+        """The token, read anew from its file if it has one. Raises OSError, ValueError."""
+        token = self.token
+        if self.token_file:
+            with open(self.token_file, encoding="utf-8") as file:
+                token = file.read().strip()
+        if not token.isascii() or not token.isprintable() or " " in token:
+            raise ValueError("a token is one word of ASCII; check token_file")
+        return token
 
     def __repr__(self) -> str:
         return f"Target({self.address})"

@@ -63,6 +63,7 @@ class Spool:
         self._last_id = 0
         self._newest_sent = 0
         self._trouble = ""
+        self._closed = False
 
     def open(self) -> None:
         """Open or create the file; a damaged one is set aside. Raises SpoolError."""
@@ -91,6 +92,7 @@ class Spool:
         """Write what is still in memory, and close."""
         with self._lock:
             self._write(())
+            self._closed = True
             if self._file is not None:
                 self._file.close()
                 self._file = None
@@ -229,6 +231,8 @@ class Spool:
 
     def _write(self, entries: Sequence[Entry]) -> None:
         """Write these and all that waits in memory in one transaction, or keep all in memory."""
+        if self._closed:
+            return  # a sender that did not end in time: the entry it holds is still in the file
         # Twice, since a damaged file is set aside and a new one takes its place at once.
         if not any(self._guarded(lambda: self._write_now(entries), False) for _ in range(2)):
             self._keep_in_memory(entries)
@@ -259,6 +263,8 @@ class Spool:
             self._count(f"dropped_{KIND_NAMES[entry.kind]}", entry.signals)
 
     def _forget(self, entries: Sequence[Entry]) -> None:
+        if self._closed:
+            return
         for entry in entries:
             if self._memory.pop(entry.id, None) is None:
                 self._gone.add(entry.id)

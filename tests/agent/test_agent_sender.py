@@ -281,6 +281,21 @@ def test_the_token_is_read_again_from_its_file_when_it_is_refused(
             wait_until("the new one is accepted", lambda: empty(spool))
 
 
+@pytest.mark.parametrize("content", ["two words", "a\r\nX-Other: b", "naïve"])
+def test_a_token_that_is_no_token_is_never_sent_nor_shown(
+    spool: Spool, tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = tmp_path / "token"
+    token.write_text(content)
+    with recording() as recorder:
+        round_of(spool, 1.0)
+        with sending(spool, recorder.url, token_file=str(token)) as sender:
+            wait_until("it is refused", lambda: sender.stats.failures > 0)
+        assert not recorder.requests
+    assert "a token is one word" in caplog.text
+    assert content not in caplog.text
+
+
 def test_no_token_is_ever_logged(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(0)
     with recording() as recorder:
