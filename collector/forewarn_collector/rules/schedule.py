@@ -269,6 +269,9 @@ class Scheduler:
             except SinkError as error:
                 log.error("alerts stay as they were, to be tried again: %s", error)
                 timing.marked = time.monotonic() + RETRY
+            except Exception:
+                # Whatever it is, the other groups must go on, and this one at its next turn.
+                log.exception("the evaluation of group %s failed", key)
             ended = time.monotonic()
             timing.rested = ended + REST * (ended - began)
 
