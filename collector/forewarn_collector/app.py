@@ -7,6 +7,7 @@ import logging
 import ssl
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -90,7 +91,7 @@ class Collector:
         self._scheduler = Scheduler(
             rules,
             self._store,
-            append=self._store.append,
+            append=partial(self._store.append, own=True),
             arrivals=self._store.arrivals(),
             sink=keeper,
             restored=self._ledger.load_alerts(),
@@ -108,7 +109,11 @@ class Collector:
             self._look_at_rules,
         )
         self._runner = web.AppRunner(
-            self._application(gate), auto_decompress=False, access_log=None, handle_signals=False
+            self._application(gate),
+            auto_decompress=False,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._ready = False
@@ -134,7 +139,6 @@ class Collector:
             self._runner,
             listen.host,
             listen.port,
-            shutdown_timeout=_SHUTDOWN_SECONDS,
             ssl_context=self._ssl_context(),
         )
         try:

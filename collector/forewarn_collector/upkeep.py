@@ -71,4 +71,4 @@ class Upkeep:
             self._agents.forget(now - self._retention)
 
     async def _append(self, batch: Batch) -> None:
-        await asyncio.wrap_future(self._store.append(batch))
+        await asyncio.wrap_future(self._store.append(batch, own=True))

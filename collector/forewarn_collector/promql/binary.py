@@ -16,14 +16,19 @@ from forewarn_collector.promql.pairing import (
     signatures,
 )
 from forewarn_collector.promql.relabel import Relabelled, relabelled, united
+from forewarn_collector.promql.selection import check_size
 from forewarn_collector.promql.text import series_text
-from forewarn_collector.promql.values import Bools, Context, Memo, Plan, Vector
+from forewarn_collector.promql.values import Bools, Context, Memo, Plan, Vector, any_along
 from forewarn_collector.store.columns import Floats, Ints
 
 _NOT_EXPLICIT = (
     "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
 )
 _NOT_UNIQUE = "multiple matches for labels: grouping labels must ensure unique matches"
+
+
+MOST_PAIRS = 10_000
+"""Pairs beyond twice the series of both sides that are kept for series that are not there."""
 
 
 class VectorsPlan:
@@ -44,15 +49,22 @@ class VectorsPlan:
         self._swapped = matching.cardinality is Cardinality.ONE_TO_MANY
         self._one_to_one = matching.cardinality is Cardinality.ONE_TO_ONE
         self._fills = matching.fills[::-1] if self._swapped else matching.fills
+        self._signatures: Memo[Signatures] = Memo(signatures(matching))
         self._pairs: Memo[Pairs] = Memo(pairing(matching, drops_name(operator, returns_bool)))
 
     def evaluate(self, context: Context) -> Vector:
         many, one = self._left.evaluate(context), self._right.evaluate(context)
         if self._swapped:
             many, one = one, many
-        pairs = self._pairs(many.labels, one.labels)
-        self._check_one_side(pairs, many, one)
-        many_values, one_values, present = self._operands(pairs, many, one)
+        ids = self._signatures(many.labels, one.labels)
+        # Before pairs are made: of sides that repeat there would be their product.
+        self._check_one_side(ids, many, one)
+        if ids.pairs > MOST_PAIRS + 2 * (len(many.labels) + len(one.labels)):
+            one = _only_present(one)
+            ids = self._signatures(many.labels, one.labels)
+        check_size(ids.pairs, context.steps)
+        pairs = self._pairs(ids, many.labels, one.labels)
+        many_values, one_values, present = self._operands(pairs, ids, many, one)
         left, right = (one_values, many_values) if self._swapped else (many_values, one_values)
         values = left
         if self._operator in ARITHMETIC:
@@ -68,32 +80,35 @@ class VectorsPlan:
         message = _NOT_EXPLICIT if self._one_to_one else _NOT_UNIQUE
         return united(pairs.result, values, present, message)
 
-    def _operands(self, pairs: Pairs, many: Vector, one: Vector) -> tuple[Floats, Floats, Bools]:
+    def _operands(
+        self, pairs: Pairs, ids: Signatures, many: Vector, one: Vector
+    ) -> tuple[Floats, Floats, Bools]:
         """Values of both sides and presence, pair by pair. -> [pairs, steps]."""
         if self._fills == (None, None):
             present = many.present[pairs.many] & one.present[pairs.one]
             return many.values[pairs.many], one.values[pairs.one], present
         fill_many, fill_one = self._fills
-        alone_many = ~_any_by(pairs.signatures.right, pairs.signatures.count, one.present)
-        alone_one = ~_any_by(pairs.signatures.left, pairs.signatures.count, many.present)
+        alone_many = ~_any_by(ids.right, ids.count, one.present)
+        alone_one = ~_any_by(ids.left, ids.count, many.present)
         many_values, many_present = _filled(many, pairs.many, fill_many, alone_one[pairs.ids])
         one_values, one_present = _filled(one, pairs.one, fill_one, alone_many[pairs.ids])
         return many_values, one_values, many_present & one_present
 
-    def _check_one_side(self, pairs: Pairs, many: Vector, one: Vector) -> None:
-        if pairs.one_repeated is None:
+    def _check_one_side(self, ids: Signatures, many: Vector, one: Vector) -> None:
+        series = ids.right_repeated
+        if series is None:
             return
-        crowded = _crowded(pairs.one_repeated, one.present)
+        crowded = _crowded(series, one.present)
         if self._fills == (None, None):
             # With nothing on one side nothing can match, so nothing can be wrong.
-            crowded &= many.present.any(axis=0)
+            crowded &= any_along(many.present, axis=0)
         if not crowded.any():
             return
         place, step = np.argwhere(crowded)[0]
-        edges = np.append(pairs.one_repeated.starts, len(pairs.one_repeated.rows))
-        rows = pairs.one_repeated.rows[edges[place] : edges[place + 1]]
+        edges = np.append(series.starts, len(series.rows))
+        rows = series.rows[edges[place] : edges[place + 1]]
         first, second = rows[one.present[rows, step]][:2]
-        group = pairs.signatures.labels[pairs.signatures.right[first]]
+        group = ids.labels[ids.right[first]]
         side = "left" if self._swapped else "right"
         raise EvalError(
             f"found duplicate series for the match group {series_text(group)} on the {side} "
@@ -101,6 +116,13 @@ class VectorsPlan:
             f"{series_text(one.labels[second])}];many-to-many matching not allowed: matching "
             "labels must be unique on one side"
         )
+
+
+def _only_present(vector: Vector) -> Vector:
+    """The series that are there at any step: those that ended long ago make no pairs."""
+    rows = np.flatnonzero(any_along(vector.present, axis=1))
+    labels = tuple(vector.labels[row] for row in rows.tolist())
+    return Vector(labels, vector.values[rows], vector.present[rows])
 
 
 def _crowded(series: Repeated, present: Bools) -> Bools:

@@ -29,35 +29,6 @@ def signature_of(matching: Matching) -> Callable[[Labels], Labels]:
 
 
 @dataclass(frozen=True, slots=True)
-class Signatures:
-    """Both sides' series by signature: `left: int64[left series]`, `right` alike, < `count`."""
-
-    left: Ints
-    right: Ints
-    count: int
-    labels: Sequence[Labels]
-
-
-def signatures(matching: Matching) -> Callable[[Sequence[Labels], Sequence[Labels]], Signatures]:
-    """Number the signatures of two sequences of labels."""
-    signature = signature_of(matching)
-
-    def number(left: Sequence[Labels], right: Sequence[Labels]) -> Signatures:
-        places: dict[Labels, int] = {}
-
-        def numbered(series: Iterable[Labels]) -> Ints:
-            return np.array(
-                [places.setdefault(signature(labels), len(places)) for labels in series],
-                dtype=np.int64,
-            )
-
-        ids = numbered(left), numbered(right)
-        return Signatures(*ids, len(places), tuple(places))
-
-    return number
-
-
-@dataclass(frozen=True, slots=True)
 class Repeated:
     """Series that share a signature with others of their side.
 
@@ -79,35 +50,68 @@ def repeated(ids: Ints, count: int) -> Repeated | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Signatures:
+    """Both sides' series by signature: `left: int64[left series]`, `right` alike, < `count`.
+
+    `labels` are the signatures; `right_repeated` the right side's series that may be too many;
+    `pairs` how many pairs of a left and a right series there are.
+    """
+
+    left: Ints
+    right: Ints
+    count: int
+    labels: Sequence[Labels]
+    right_repeated: Repeated | None
+    pairs: int
+
+
+def signatures(matching: Matching) -> Callable[[Sequence[Labels], Sequence[Labels]], Signatures]:
+    """Number the signatures of two sequences of labels."""
+    signature = signature_of(matching)
+
+    def number(left: Sequence[Labels], right: Sequence[Labels]) -> Signatures:
+        places: dict[Labels, int] = {}
+
+        def numbered(series: Iterable[Labels]) -> Ints:
+            return np.array(
+                [places.setdefault(signature(labels), len(places)) for labels in series],
+                dtype=np.int64,
+            )
+
+        left_ids, right_ids = numbered(left), numbered(right)
+        right_repeated = repeated(right_ids, len(places))
+        pairs = int(np.bincount(right_ids, minlength=len(places))[left_ids].sum())
+        return Signatures(left_ids, right_ids, len(places), tuple(places), right_repeated, pairs)
+
+    return number
+
+
+@dataclass(frozen=True, slots=True)
 class Pairs:
     """The pairs that an operator combines, `many` being the side that may repeat.
 
     `many`, `one`: int64[pairs] are rows of the two sides or `NOBODY`; `ids: int64[pairs]` their
-    signatures; `result` the labels of what they give. `many_repeated` and `one_repeated` are
-    the series that may turn out to be too many, `pairs_repeated` the pairs (one-to-one only).
+    signatures; `result` the labels of what they give; `pairs_repeated` the pairs that may turn
+    out to be too many (one-to-one only).
     """
 
     ids: Ints
     many: Ints
     one: Ints
     result: Relabelled
-    one_repeated: Repeated | None
     pairs_repeated: Repeated | None
-    signatures: Signatures
 
 
 def pairing(
     matching: Matching, drops_name: bool
-) -> Callable[[Sequence[Labels], Sequence[Labels]], Pairs]:
+) -> Callable[[Signatures, Sequence[Labels], Sequence[Labels]], Pairs]:
     """How the series of the `many` and of the `one` side pair up, fills included."""
-    number = signatures(matching)
     label = _result_labels(matching, drops_name)
     fill_many, fill_one = matching.fills
     if matching.cardinality is Cardinality.ONE_TO_MANY:
         fill_many, fill_one = fill_one, fill_many
 
-    def pair(many: Sequence[Labels], one: Sequence[Labels]) -> Pairs:
-        ids = number(many, one)
+    def pair(ids: Signatures, many: Sequence[Labels], one: Sequence[Labels]) -> Pairs:
         many_rows, one_rows = _matches(ids)
         if fill_one is not None:
             many_rows = np.concatenate((many_rows, np.arange(len(many))))
@@ -135,9 +139,7 @@ def pairing(
             many_rows,
             one_rows,
             result,
-            repeated(ids.right, ids.count),
             repeated(pair_ids, ids.count) if one_to_one else None,
-            ids,
         )
 
     return pair

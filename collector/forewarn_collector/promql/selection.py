@@ -156,6 +156,7 @@ class SubquerySelector:
         step = node.step or DEFAULT_SUBQUERY_STEP
         # Steps are multiples of the step's length, whatever the query's own start.
         first = (int(opens.min()) // step + 1) * step
+        check_size(1, (int(closes.max()) - first) // step + 1)
         grid = np.arange(first, int(closes.max()) + 1, step, dtype=np.int64)
         vector = self._inner.evaluate(context.at_steps(grid)) if len(grid) else empty_vector(0)
         check_size(len(vector.labels), max(context.steps, len(grid)))

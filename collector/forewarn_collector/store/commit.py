@@ -64,6 +64,7 @@ class Committer:
         # stays its own.
         self._refs_by_id: dict[int, int] = {}
         self._seen: list[Labels] = []
+        self.newest_received = journal.newest_received()
         self.commits = 0
         self.duplicates = 0
         self.conflicts = 0
@@ -74,6 +75,7 @@ class Committer:
         batches = [job.batch for job in jobs if isinstance(job, AppendSamples)]
         resample = max((job.now for job in jobs if isinstance(job, SampleCounters)), default=None)
         new_events: list[int] = []
+        received = _newest_received(jobs)
         with self._journal.transaction():
             samples, counters = self._events(jobs, resample, new_events)
             if samples:
@@ -84,12 +86,16 @@ class Committer:
             self._journal.add_series(series)
             save_counters(self._journal.connection, counters)
             if len(admission.refs):
-                self._journal.add_samples(admission.refs, admission.times, admission.values)
+                self._journal.add_samples(
+                    admission.refs, admission.times, admission.values, received
+                )
         with self._lock:
             self._index.add(series)
             self._head.apply(admission)
         self._next_ref += len(fresh)
         self._counters.accept(counters)
+        if received is not None:
+            self.newest_received = max(received, self.newest_received or received)
         self._answer(jobs, batches, admission, new_events)
 
     def forget(self) -> None:
@@ -177,6 +183,17 @@ class Committer:
                     _resolve(job.done, AppendedEvents(count, len(job.events) - count))
                 case SampleCounters():
                     _resolve(job.done, None)
+
+
+def _newest_received(jobs: Sequence[Write]) -> int | None:
+    """The newest time that senders gave; what the collector makes itself says nothing."""
+    times = [
+        int(job.batch.times.max())
+        for job in jobs
+        if isinstance(job, AppendSamples) and not job.own and len(job.batch.times)
+    ]
+    times += [event.time for job in jobs if isinstance(job, AppendEvents) for event in job.events]
+    return max(times, default=None)
 
 
 def _resolve(done: Future[T], result: T) -> None:

@@ -49,7 +49,6 @@ class Head:
         self._first_times: Ints = np.zeros(0, dtype=np.int64)
         self._metrics: Ints = np.zeros(0, dtype=np.int64)
         self.samples = 0
-        self.newest_time: int | None = None
 
     @property
     def nbytes(self) -> int:
@@ -116,8 +115,6 @@ class Head:
         if not len(refs):
             return
         self.samples += len(refs)
-        latest = int(times.max())
-        self.newest_time = latest if self.newest_time is None else max(self.newest_time, latest)
         if admission.late is not None and admission.found is not None:
             late = admission.late
             np.minimum.at(self._first_times, refs[late], times[late])

@@ -28,9 +28,10 @@ class AppendedEvents:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AppendSamples:
-    """Store a batch of samples."""
+    """Store a batch of samples; `own` ones the collector made itself."""
 
     batch: Batch
+    own: bool = False
     done: Future[Appended] = field(default_factory=Future)
 
 

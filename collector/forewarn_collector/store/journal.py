@@ -28,7 +28,9 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS series (ref INTEGER PRIMARY KEY AUTOINCREMENT, labels TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS journal (
     id INTEGER PRIMARY KEY, earliest INTEGER NOT NULL, latest INTEGER NOT NULL,
-    samples INTEGER NOT NULL, checksum INTEGER NOT NULL, columns BLOB NOT NULL
+    samples INTEGER NOT NULL, checksum INTEGER NOT NULL, columns BLOB NOT NULL,
+    -- The newest time that a sender gave; NULL where the collector made all of it.
+    received INTEGER
 );
 CREATE INDEX IF NOT EXISTS journal_latest ON journal (latest);
 CREATE TABLE IF NOT EXISTS damaged (
@@ -131,13 +133,19 @@ class Journal:
             ((ref, labels_to_text(labels)) for ref, labels in series),
         )
 
-    def add_samples(self, refs: Ints, times: Ints, values: Floats) -> None:
-        """Within a transaction: note one commit's samples."""
+    def newest_received(self) -> int | None:
+        """The newest time (ms) in any commit that a sender gave."""
+        with self._errors("read"):
+            row = self.connection.execute("SELECT max(received) FROM journal").fetchone()
+        return None if row[0] is None else int(row[0])
+
+    def add_samples(self, refs: Ints, times: Ints, values: Floats, received: int | None) -> None:
+        """Within a transaction: note one commit's samples, see the table for `received`."""
         blob, checksum = encode_columns(refs, times, values)
         self.connection.execute(
-            "INSERT INTO journal (earliest, latest, samples, checksum, columns)"
-            " VALUES (?, ?, ?, ?, ?)",
-            (int(times.min()), int(times.max()), len(times), checksum, blob),
+            "INSERT INTO journal (earliest, latest, samples, checksum, columns, received)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (int(times.min()), int(times.max()), len(times), checksum, blob, received),
         )
 
     def replay(self) -> Iterator[tuple[Ints, Ints, Floats]]:

@@ -55,7 +55,8 @@ class StoreStats:
     """Plain figures. Counts of `commits`, `duplicates` and `conflicts` are since opening.
 
     `conflicts` are duplicates that came with another value; `damaged` counts what could not be
-    read back at opening; `waiting` writes that are queued; `newest` is a time in ms.
+    read back at opening; `waiting` writes that are queued; `newest` is the newest
+    time (ms) that a sender gave.
     """
 
     series: int
@@ -110,12 +111,13 @@ class Store:
         self._journal.close()
         os.close(self._held)
 
-    def append(self, batch: Batch) -> Future[Appended]:
+    def append(self, batch: Batch, *, own: bool = False) -> Future[Appended]:
         """Store samples. The future is done once they are durable and visible to readers.
 
-        It fails with StoreError, and then nothing of the batch was stored.
+        It fails with StoreError, and then nothing of the batch was stored. `own` samples are
+        those that the collector makes itself, at its own clock: retention does not go by them.
         """
-        job = AppendSamples(batch)
+        job = AppendSamples(batch, own)
         self._writer.submit(job)
         return job.done
 
@@ -132,7 +134,7 @@ class Store:
         job.done.result()
 
     def enforce_retention(self) -> None:
-        """Drop what is older than the retention, by the clock or the newest sample if earlier."""
+        """Drop what is older than the retention, by the clock or the newest received if earlier."""
         job = EnforceRetention()
         self._writer.submit(job)
         job.done.result()
@@ -203,7 +205,7 @@ class Store:
                 conflicts=self._committer.conflicts,
                 damaged=self._journal.damaged,
                 waiting=self._writer.waiting,
-                newest=self._head.newest_time,
+                newest=self._committer.newest_received,
             )
 
     def _hold(self) -> None:
@@ -285,7 +287,7 @@ class Store:
             subscription.put(arrival)
 
     def _drop_old(self) -> None:
-        newest = self._head.newest_time
+        newest = self._committer.newest_received
         # A wrong clock alone, or one sample from the future, must not empty the store.
         now = self._clock() if newest is None else min(self._clock(), newest)
         cutoff = now - self._retention

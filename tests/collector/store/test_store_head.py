@@ -155,4 +155,3 @@ def test_an_empty_head_answers_with_empty_columns() -> None:
     head = head_with(3)
     assert read(head, [], 0, 10) == {}
     assert read(head, [0, 2], 0, 10) == {0: [], 2: []}
-    assert head.newest_time is None

@@ -193,6 +193,19 @@ def test_retention_counts_from_the_newest_sample_where_the_clock_is_ahead(
     assert len(contents(store, matching("cpu"))[CPU]) == 2
 
 
+def test_the_collectors_own_samples_do_not_age_what_senders_sent(
+    reopen: Reopen, clock: Clock
+) -> None:
+    store = reopen()
+    store.append(batch((CPU, 0, 1.0))).result(10)
+    store.append(batch((DISK, START, 1.0)), own=True).result(10)
+    store.enforce_retention()
+    assert len(contents(store, matching("cpu"))[CPU]) == 1
+    store = reopen()
+    store.enforce_retention()
+    assert len(contents(store, matching("cpu"))[CPU]) == 1
+
+
 def test_one_sample_from_the_future_does_not_empty_the_store(store: Store) -> None:
     store.append(batch((CPU, START, 1.0), (CPU, START + 10_000 * HOUR, 2.0))).result(10)
     store.enforce_retention()
