@@ -189,6 +189,27 @@ def test_a_match_of_many_to_many_names_the_series() -> None:
         compile_query("x / on () y{i='1'}").instant(source, 0)
 
 
+def test_series_that_ended_long_ago_make_no_match_of_many_to_many() -> None:
+    source = MemorySeries()
+    for number in range(300):
+        # One version after the other, each ended when the next began.
+        samples = [(number * 1_000, 1.0), ((number + 1) * 1_000, STALE_NAN)]
+        source.add({"__name__": "version", "v": str(number)}, samples)
+        source.add({"__name__": "x", "i": str(number)}, [(299_500, float(number))])
+    result = compile_query("x * on () group_left (v) version").instant(source, 299_600).vector()
+    assert len(result) == 300
+    assert {dict(labels)["v"] for labels, _ in result} == {"299"}
+
+
+def test_a_match_of_many_to_many_is_refused_before_its_product_is_made() -> None:
+    source = MemorySeries()
+    for number in range(3_000):
+        for name in ("x", "y"):
+            source.add({"__name__": name, "i": str(number)}, [(0, 1.0)])
+    with pytest.raises(EvalError, match="many-to-many"):
+        compile_query("x / on () y").instant(source, 0)
+
+
 def test_a_question_too_large_is_refused() -> None:
     source = _source(x=[1.0])
     with pytest.raises(EvalError, match="longer step"):
