@@ -5,21 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
-import numpy as np
-
 from forewarn_wire.durations import parse_duration
-
-
-def format_value(value: float) -> str:
-    """A float as Go's `strconv.FormatFloat(value, 'f', -1, 64)` writes it."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    text = repr(value)
-    if "e" in text:
-        return np.format_float_positional(value, trim="-")
-    return text.removesuffix(".0")
 
 
 def seconds(milliseconds: int) -> float:

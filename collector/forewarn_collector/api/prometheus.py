@@ -16,7 +16,7 @@ from aiohttp import web
 from multidict import MultiMapping
 
 from forewarn_collector.api.envelope import ApiError, enveloped, parameters, success
-from forewarn_collector.api.formats import format_value, parse_step, parse_time, seconds
+from forewarn_collector.api.formats import parse_step, parse_time, seconds
 from forewarn_collector.promql import (
     EvalError,
     PromQLError,
@@ -25,6 +25,7 @@ from forewarn_collector.promql import (
     Selector,
     ValueType,
     compile_query,
+    plain_float,
 )
 from forewarn_collector.store import Matcher, Store
 from forewarn_wire.clock import Clock
@@ -173,10 +174,10 @@ def _data(result: Result, *, instant: bool) -> dict[str, Any]:
         case ValueType.STRING:
             value: Any = [times[0], result.text]
         case ValueType.SCALAR if instant:
-            value = [times[0], format_value(float(result.values[0, 0]))]
+            value = [times[0], plain_float(float(result.values[0, 0]))]
         case ValueType.VECTOR if instant:
             value = [
-                {"metric": dict(labels), "value": [times[0], format_value(number)]}
+                {"metric": dict(labels), "value": [times[0], plain_float(number)]}
                 for labels, number in result.vector()
             ]
         case _:
@@ -188,7 +189,7 @@ def _matrix(result: Result, times: list[float]) -> list[dict[str, Any]]:
     found = []
     for row in result.rows().tolist():
         points = [
-            [time, format_value(value)]
+            [time, plain_float(value)]
             for time, value, present in zip(
                 times, result.values[row].tolist(), result.present[row].tolist(), strict=True
             )

@@ -8,7 +8,8 @@ from aiohttp import web
 from multidict import MultiMapping
 
 from forewarn_collector.api.envelope import enveloped, success
-from forewarn_collector.api.formats import format_value, rfc3339
+from forewarn_collector.api.formats import rfc3339
+from forewarn_collector.promql import plain_float
 from forewarn_collector.rules import (
     Alert,
     AlertingRule,
@@ -133,7 +134,7 @@ def _alert_json(alert: Alert) -> dict[str, Any]:
         "annotations": dict(alert.annotations),
         "state": alert.state.value,
         "activeAt": rfc3339(alert.active_at),
-        "value": format_value(alert.value),
+        "value": plain_float(alert.value),
     }
     if alert.keep_firing_since is not None:
         body["keepFiringSince"] = rfc3339(alert.keep_firing_since)

@@ -15,8 +15,8 @@ def plain_float(value: float) -> str:
         return "NaN"
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
-    text = format(Decimal(repr(value)), "f")
-    return text[:-2] if text.endswith(".0") else text
+    text = repr(value)
+    return format(Decimal(text), "f") if "e" in text else text.removesuffix(".0")
 
 
 def open_metrics_float(value: float) -> str:

@@ -20,11 +20,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from forewarn_collector.promql import EvalError, PromQLError, compile_query
+from forewarn_collector.promql import EvalError, PromQLError, compile_query, plain_float
 from forewarn_collector.rules.alerts import Alert
 from forewarn_collector.rules.model import AlertingRule, EvidenceSpec
 from forewarn_collector.store import Floats, Ints, Matcher, MatchOp, SeriesColumns, SeriesSource
-from forewarn_collector.tasks.model import format_value
 from forewarn_wire import Event, Labels, is_stale
 from forewarn_wire.labels import METRIC_NAME
 
@@ -63,7 +62,7 @@ class StoreEvidence:
         document: Document = {
             "alert": dict(alert.labels),
             "gathered_at": at,
-            "value": format_value(alert.value),
+            "value": plain_float(alert.value),
             "inputs": [],
             "queries": [],
             "events": [],
@@ -183,7 +182,7 @@ def _series(columns: SeriesColumns) -> list[Document]:
 
 def _samples(times: Ints, values: Floats) -> list[list[Any]]:
     return [
-        [int(at), "stale" if is_stale(value) else format_value(value)]
+        [int(at), "stale" if is_stale(value) else plain_float(value)]
         for at, value in zip(times.tolist(), values.tolist(), strict=True)
     ]
 

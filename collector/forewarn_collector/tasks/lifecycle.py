@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from forewarn_collector.promql import plain_float
 from forewarn_collector.rules.alerts import Alert, ChangeReason
 from forewarn_collector.rules.model import AlertingRule
 from forewarn_collector.tasks.identity import (
@@ -31,7 +32,6 @@ from forewarn_collector.tasks.model import (
     TaskState,
     TimelineEntry,
     TimelineKind,
-    format_value,
     shared_labels,
 )
 
@@ -115,7 +115,7 @@ def _described(task: Task, rule: AlertingRule, alert: Alert, title: str, now: in
         severity=severity,
         annotations=dict(alert.annotations),
         expr=rule.expr,
-        value=format_value(alert.value),
+        value=plain_float(alert.value),
         checklist=rule.task.checklist,
         due_at=now + due_after(rule, severity),
     )
@@ -288,7 +288,7 @@ class Draft:
         if self._opening is None:
             return
         reason, alert = self._opening
-        text = f"{describe(alert.labels)} is firing, value {format_value(alert.value)}."
+        text = f"{describe(alert.labels)} is firing, value {plain_float(alert.value)}."
         if reason is OpenReason.NEW:
             kind, action = TimelineKind.OPENED, DeliveryAction.OPEN
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -266,15 +265,6 @@ def id_of(number: str) -> int | None:
     """The id behind FW-17, fw-17 or 17; None where the text is no number of a task."""
     match = _NUMBER.fullmatch(number.strip())
     return int(match.group(1)) if match else None
-
-
-def format_value(value: float) -> str:
-    """A sample's value as in Prometheus' HTTP API, which JSON's numbers can't hold in full."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
 
 
 def shared_labels(sets: Sequence[Labels]) -> Labels:

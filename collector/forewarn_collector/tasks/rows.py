@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Result
 
+from forewarn_collector.promql import plain_float
 from forewarn_collector.rules.alerts import Alert, AlertState
 from forewarn_collector.tasks.model import (
     Member,
@@ -17,7 +18,6 @@ from forewarn_collector.tasks.model import (
     TaskState,
     TimelineEntry,
     TimelineKind,
-    format_value,
 )
 from forewarn_wire import Labels
 
@@ -49,7 +49,7 @@ def alert_to_row(rule_key: str, alert: Alert) -> Row:
         "series": alert.series,
         "annotations": alert.annotations,
         "state": alert.state.value,
-        "value": format_value(alert.value),
+        "value": plain_float(alert.value),
         "unknown_since": alert.unknown_since,
         **{name: getattr(alert, name) for name in _ALERT_TIMES},
     }
