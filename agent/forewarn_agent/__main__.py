@@ -9,8 +9,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from types import FrameType
+from typing import Any
 
 from forewarn_agent import __version__
 from forewarn_agent.runner import Agent
@@ -107,17 +107,17 @@ def _configuration(flags: argparse.Namespace) -> AgentConfig:
 
         names = frozenset(kind.name for kind in SOURCES)
         config = load_config(flags.config, os.environ, names)
-    given = {
+    given: dict[str, Any] = {
         name: getattr(flags, name)
-        for name in ("collector", "token_file", "instance", "interval")
+        for name in ("collector", "token_file", "interval")
         if getattr(flags, name) is not None
     }
     spool = flags.spool or config.spool.path or os.environ.get("STATE_DIRECTORY", DEFAULT_SPOOL)
-    return replace(
-        config,
+    instance = flags.instance or config.instance or os.uname().nodename
+    return config._replace(
         **given,
-        spool=replace(config.spool, path=os.path.abspath(spool)),
-        instance=given.get("instance") or config.instance or os.uname().nodename,
+        spool=config.spool._replace(path=os.path.abspath(spool)),
+        instance=instance,
     )
 
 
@@ -135,6 +135,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="forewarn-agent",
         description="Collects this host's health signals and sends them to a Forewarn collector.",
+        # With a width of its own: to ask the terminal loads shutil and all its compressors.
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, width=100),
     )
     add = parser.add_argument
     add("--config", metavar="FILE", help="YAML configuration; without one, a plain host is watched")

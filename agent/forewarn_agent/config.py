@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from forewarn_agent import config_readers
@@ -60,8 +59,7 @@ def read_config(
 
 def _agent(root: Section, environment: Mapping[str, str], sources: frozenset[str]) -> AgentConfig:
     default = AgentConfig()
-    config = replace(
-        default,
+    config = default._replace(
         collector=root.take("collector", config_readers.address, default.collector),
         token=root.take("token", config_readers.token(environment), ""),
         token_file=root.take("token_file", config_readers.existing_file, ""),

@@ -1,16 +1,18 @@
-"""What can be configured, with the defaults by which the agent runs without a configuration."""
+"""What can be configured, with the defaults by which the agent runs without a configuration.
+
+Named tuples, since the agent does without the module dataclasses, which takes 1 MB of memory.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from forewarn_wire import Labels, Problem, Severity
 
 DEFAULT_COLLECTOR = "http://127.0.0.1:9815"
 
 
-@dataclass(frozen=True, slots=True)
-class FilesystemSettings:
+class FilesystemSettings(NamedTuple):
     """Which mounts to leave out: regular expressions, node_exporter's defaults."""
 
     ignore_mountpoints: str = (
@@ -23,22 +25,19 @@ class FilesystemSettings:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class DiskSettings:
+class DiskSettings(NamedTuple):
     """Which block devices to leave out: a regular expression, node_exporter's default."""
 
     ignore_devices: str = r"^(ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$"
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkSettings:
+class NetworkSettings(NamedTuple):
     """Which network devices to leave out: a regular expression; empty leaves out none."""
 
     ignore_devices: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessGroup:
+class ProcessGroup(NamedTuple):
     """Processes that belong together; one belongs when every given condition holds.
 
     `comm`: the process' name is one of these (15 characters, as in /proc/PID/stat).
@@ -54,8 +53,7 @@ class ProcessGroup:
     pidfile: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HttpCheck:
+class HttpCheck(NamedTuple):
     """A request made at an interval, and what its answer must be.
 
     Times in milliseconds. `expect_status` empty: any 2xx. `expect_text`: the body must contain
@@ -74,8 +72,7 @@ class HttpCheck:
     ca_file: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LogPattern:
+class LogPattern(NamedTuple):
     """Lines in which the regular expression is found become events of this severity.
 
     `name` tells patterns of one log apart; it is the label `pattern`.
@@ -87,8 +84,7 @@ class LogPattern:
     ignore: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LogSettings:
+class LogSettings(NamedTuple):
     """Files to follow (paths or globs), and the patterns whose lines become events."""
 
     name: str
@@ -100,20 +96,18 @@ class LogSettings:
     max_line: int = 16_384
 
 
-@dataclass(frozen=True, slots=True)
-class SpoolSettings:
+class SpoolSettings(NamedTuple):
     """Where signals wait until the collector has them, and how many bytes may wait."""
 
     path: str = ""
     max_size: int = 64 * 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class AgentConfig:
+class AgentConfig(NamedTuple):
     """The whole configuration. Times in milliseconds."""
 
     collector: str = DEFAULT_COLLECTOR
-    token: str = field(default="", repr=False)
+    token: str = ""
     token_file: str = ""
     ca_file: str = ""
     timeout: int = 10_000
@@ -128,6 +122,10 @@ class AgentConfig:
     processes: tuple[ProcessGroup, ...] = ()
     checks: tuple[HttpCheck, ...] = ()
     logs: tuple[LogSettings, ...] = ()
+
+    def __repr__(self) -> str:
+        # Without its values, since the token is one of them.
+        return f"AgentConfig({self.instance} to {self.collector})"
 
 
 class ConfigError(ValueError):

@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import ssl
@@ -136,8 +136,10 @@ class Connection:
         return answer
 
     def _connect(self, deadline: float) -> socket.socket:
-        address = (self._address.host, self._address.port)
-        plain = socket.create_connection(address, timeout=_left(deadline))
+        # ASCII as bytes: for text the socket module loads the codec of international names.
+        name = self._address.host
+        host: Any = name.encode() if name.isascii() else name  # typeshed knows of text only
+        plain = socket.create_connection((host, self._address.port), timeout=_left(deadline))
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._address.scheme == "http":

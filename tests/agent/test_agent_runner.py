@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -183,15 +182,15 @@ def test_a_reload_keeps_what_did_not_change(tmp_path: Path) -> None:
 
     rig = Rig(tmp_path, kind("one", "filesystem"), kind("two", "disk"))
     rig.round()
-    rig.agent.reload(replace(rig.config, disk=DiskSettings("^x")))
+    rig.agent.reload(rig.config._replace(disk=DiskSettings("^x")))
     assert (len(made["one"]), len(made["two"])) == (1, 2)
     assert made["two"][0].stopped == 1
     assert rig.round()["gauge/b"] == 1, "its series did not end"
-    rig.agent.reload(replace(rig.config, disk=DiskSettings("^x"), disabled=frozenset({"two"})))
+    rig.agent.reload(rig.config._replace(disk=DiskSettings("^x"), disabled=frozenset({"two"})))
     found = rig.round()
     assert is_stale(found["gauge/b"])
     assert is_stale(found["node_scrape_collector_success/two"])
-    rig.agent.reload(replace(rig.config, interval=2_000))
+    rig.agent.reload(rig.config._replace(interval=2_000))
     assert (len(made["one"]), len(made["two"])) == (2, 3)
     assert rig.round()["forewarn_agent_interval_seconds"] == 2
     rig.close()

@@ -212,7 +212,7 @@ def test_the_back_off_doubles_up_to_its_ceiling_and_starts_anew_after_success(
         ceilings.append(high)
         return high
 
-    monkeypatch.setattr(sender_module.random, "uniform", longest)
+    monkeypatch.setattr(sender_module, "_uniform", longest)
     with recording() as recorder:
         first_then(recorder, *[(503, {}, b"")] * 5, (204, {}, b""), (503, {}, b""))
         round_of(spool, 1.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -55,8 +54,7 @@ class Severity(StrEnum):
         return list(Severity)[(number - 1) // 4]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """Something that happened: an OpenTelemetry log record with our labels.
 
     `labels` say what it belongs to (`job`, `instance`, ...) and are few, since rules count by
@@ -69,4 +67,4 @@ class Event:
     labels: Labels
     body: str
     uid: str
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = {}

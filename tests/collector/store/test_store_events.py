@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -86,7 +85,7 @@ def test_counters_go_on_after_a_restart_and_do_not_go_stale(reopen: Reopen, cloc
 
 def test_events_are_found_by_labels_and_time_newest_first(store: Store) -> None:
     events = [event(str(k), START + k, job="app" if k % 2 else "db") for k in range(10)]
-    warning = replace(event("w", START + 3), severity=Severity.WARN, type="oom")
+    warning = event("w", START + 3)._replace(severity=Severity.WARN, type="oom")
     store.append_events([*events, warning]).result(10)
 
     def found(
@@ -129,7 +128,7 @@ def test_a_counter_is_labelled_by_the_events_own_type_and_severity(store: Store)
 
 
 def test_an_event_that_cannot_be_stored_does_not_fail_its_neighbours(store: Store) -> None:
-    unwritable = replace(event("bad"), body="\ud800")
+    unwritable = event("bad")._replace(body="\ud800")
     futures = [store.append_events([item]) for item in (event("1"), unwritable, event("2"))]
     assert futures[0].result(10).added == 1
     with pytest.raises(UnicodeEncodeError):
