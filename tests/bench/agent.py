@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import importlib.util
 import shutil
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,6 +22,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import forewarn_agent
+import forewarn_wire
 from bench.figures import number, percentile, ratio, table
 from bench.peers import node_exporter
 from bench.process_cost import Cost, cost
@@ -27,6 +31,8 @@ from support.servers import call, running, running_collector
 from support.waiting import wait_until
 
 MB = 1e6
+LIBRARIES = ("cramjam", "psutil", "watchdog", "yaml")
+"""What the agent's installation needs: `dependencies` of pyproject.toml."""
 
 
 def main() -> int:
@@ -34,12 +40,13 @@ def main() -> int:
     options = _options()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="forewarn-bench-")))
-        exporter, port = stack.enter_context(node_exporter(folder))
+        exporter, port = stack.enter_context(node_exporter(folder, copied=True))
         collector = stack.enter_context(running_collector(folder / "collector"))
-        command = [_own_interpreter(folder), "-m", "forewarn_agent", "--collector", collector.url]
+        python, environment = _own_interpreter(folder)
+        command = [python, "-m", "forewarn_agent", "--collector", collector.url]
         command += ["--interval", f"{options.interval}s", "--spool", str(folder / "spool")]
         command += ["--token-file", str(collector.data / "token")]
-        agent = stack.enter_context(running(command, folder / "agent.log", cwd=folder))
+        agent = stack.enter_context(running(command, folder / "agent.log", environment, cwd=folder))
         wait_until("the agent reports", lambda: collector.query("up == 1"), 30)
         # The first rounds open descriptors and fill caches; they are shown apart, as the start.
         _each_interval(3, options.interval, lambda: _scrape(port))
@@ -62,19 +69,32 @@ def main() -> int:
     return 0
 
 
-def _own_interpreter(folder: Path) -> str:
-    """A copy of this Python for the agent alone.
+def _own_interpreter(folder: Path) -> tuple[str, dict[str, str]]:
+    """A copy of this Python and of the agent's libraries, for the agent alone.
 
-    The collector and the benchmark are Python too; sharing the program's pages with them would
-    make the agent's PSS smaller than it is on a host where nothing else runs Python.
+    The collector and the benchmark are Python too; sharing program pages with them would make the
+    agent's PSS smaller than it is on a host where nothing else runs Python. Returns the program
+    and the environment that it needs.
     """
     home = folder / "venv"
+    packages = home / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    packages /= "site-packages"
     (home / "bin").mkdir(parents=True)
+    packages.mkdir(parents=True)
     program = home / "bin" / "python3"
     shutil.copy2(Path(sys.executable).resolve(), program)
     shutil.copy2(Path(sys.prefix) / "pyvenv.cfg", home)
-    (home / "lib").symlink_to(Path(sys.prefix) / "lib")
-    return str(program)
+    for name in LIBRARIES:
+        found = importlib.util.find_spec(name)
+        assert found is not None
+        assert found.origin is not None
+        shutil.copytree(Path(found.origin).parent, packages / name)
+    ours = [Path(module.__path__[0]).parent for module in (forewarn_agent, forewarn_wire)]
+    (packages / "forewarn.pth").write_text("".join(f"{path}\n" for path in ours))
+    if sysconfig.get_config_var("Py_ENABLE_SHARED"):
+        shared = Path(sysconfig.get_config_var("LIBDIR")) / sysconfig.get_config_var("INSTSONAME")
+        shutil.copy2(shared, home / "bin")
+    return str(program), {"LD_LIBRARY_PATH": str(home / "bin")}
 
 
 def _each_interval(rounds: int, interval: float, work: Callable[[], object]) -> None:
@@ -135,8 +155,8 @@ def _report(
     ]
     print(f"\n{table(['', 'forewarn-agent', 'node_exporter', 'ratio'], rows)}")
     print(
-        "\nCPU time is utime + stime. The agent has a copy of the interpreter to itself, so that"
-        "\nits PSS shares no program pages with the collector's Python and this benchmark's."
+        "\nCPU time is utime + stime. Both run from copies of their programs, so no PSS is made"
+        "\nsmaller by pages shared with the collector, with this benchmark or with a second copy."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import urllib.parse
@@ -74,10 +75,18 @@ class Exporters:
 
 
 @contextmanager
-def node_exporter(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Debian's node_exporter with its default collectors; yields its process and port."""
+def node_exporter(
+    folder: Path, *, copied: bool = False
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Debian's node_exporter with its default collectors; yields its process and port.
+
+    `copied`: run from a copy of the program, which shares no pages with other node_exporters.
+    """
     port = free_port()
-    command = [program("prometheus-node-exporter"), f"--web.listen-address=127.0.0.1:{port}"]
+    path = program("prometheus-node-exporter")
+    if copied:
+        path = shutil.copy2(path, str(folder / "node_exporter"))
+    command = [path, f"--web.listen-address=127.0.0.1:{port}"]
     with running(command, folder / "node_exporter.log") as process:
         wait_until("node_exporter answers", lambda: answers(f"http://127.0.0.1:{port}/"))
         yield process, port
