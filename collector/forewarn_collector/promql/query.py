@@ -177,6 +177,7 @@ def _samples(windows: Windows) -> tuple[Vector, Ints]:
     counts = ends - starts
     places = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
     times, columns = np.unique(windows.times[places], return_inverse=True)
+    check_size(len(counts), len(times))
     rows = np.repeat(np.arange(len(counts)), counts)
     values = np.zeros((len(counts), len(times)))
     present = np.zeros(values.shape, dtype=np.bool_)

@@ -219,3 +219,11 @@ def test_a_question_too_large_is_refused() -> None:
 def test_a_range_query_of_a_range_vector_is_refused() -> None:
     with pytest.raises(EvalError, match='invalid expression type "range vector"'):
         compile_query("x[5m]").range(MemorySeries(), 0, 1, 1)
+
+
+def test_a_table_that_would_not_fit_memory_is_refused_before_it_is_made() -> None:
+    source = MemorySeries()
+    for number in range(7_100):  # 7,100 series at 7,100 different times: over 50 million cells
+        source.add({"__name__": "x", "n": str(number)}, [(number, 1.0)])
+    with pytest.raises(EvalError, match="too many values"):
+        compile_query("x[1m]").instant(source, 7_100)
