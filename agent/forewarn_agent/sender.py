@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 
 EVENTS_AT_ONCE = 500
 BACKOFF_BASE = 1.0
-BACKOFF_CAP = 30.0
+# Below three of the default intervals, so that a pause does not look like a lost host.
+BACKOFF_CAP = 10.0
 """Seconds."""
 
 _WRITE_HEADERS = {

@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Sequence
 from functools import partial
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -99,12 +100,13 @@ class Collector:
             external_url=config.external_url or self.url(config.listen.port),
         )
         self._query_api = PrometheusApi(self._store, clock)
+        limits = Limits(max_body=config.max_body)
+        self._write_api = WriteApi(self._store, self._agents, limits, self._metrics, clock)
         self._upkeep = Upkeep(
             self._store,
             self._agents,
             self._metrics,
             labels_from({"job": "forewarn", "instance": str(config.listen)}),
-            config.retention,
             clock,
             self._look_at_rules,
         )
@@ -165,6 +167,7 @@ class Collector:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._query_api.close()
+        self._write_api.close()
         await asyncio.to_thread(self._scheduler.stop)
         await self._workers.stop()
         await asyncio.to_thread(self._store.close)
@@ -175,7 +178,7 @@ class Collector:
         """Read the rule files anew; bad ones leave the running rules in force."""
         try:
             rules = self._rule_files.load()
-        except RuleFileError as error:
+        except (RuleFileError, OSError) as error:
             self._metrics.rule_reloads.labels("refused").inc()
             log.error("the running rules stay in force, the new ones are refused:\n%s", error)
             return
@@ -238,22 +241,25 @@ class Collector:
     def _open_databases(self) -> None:
         try:
             self._store.open()
+        except StoreError as error:
+            raise StartError(str(error)) from error
+        try:
             self._ledger.open()
-        except (StoreError, LedgerError) as error:
+        except LedgerError as error:
             self._store.close()
             raise StartError(str(error)) from error
 
     def _application(self, gate: Gate) -> web.Application:
-        loopback = self._config.listen.is_loopback
-        gated = middleware(gate, self._metrics, loopback=loopback)
+        listen, external = self._config.listen, urlsplit(self._config.external_url).hostname
+        hosts = frozenset({listen.host, external or ""}) if listen.is_loopback else None
+        gated = middleware(gate, self._metrics, hosts=hosts)
         application = web.Application(
             middlewares=[_measured(self._metrics), gated],
             client_max_size=self._config.max_body,
         )
-        limits = Limits(max_body=self._config.max_body)
         queries = TaskQueries(self._ledger)
         for part in (
-            WriteApi(self._store, self._agents, limits, self._metrics, self._clock),
+            self._write_api,
             self._query_api,
             RulesApi(self._scheduler),
             TasksApi(queries, TaskCommands(self._ledger, self._task_changed), self._clock),

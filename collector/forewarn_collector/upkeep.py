@@ -29,7 +29,6 @@ class Upkeep:
         agents: AgentWatch,
         metrics: Metrics,
         target: Labels,
-        retention: int,
         clock: Clock,
         look_at_rules: Callable[[], None],
     ) -> None:
@@ -37,7 +36,6 @@ class Upkeep:
         self._agents = agents
         self._metrics = metrics
         self._target = target
-        self._retention = retention
         self._clock = clock
         self._look_at_rules = look_at_rules
         self._next_own = 0
@@ -67,8 +65,7 @@ class Upkeep:
             await self._append(own)
         if now >= self._next_retention:
             self._next_retention = now + RETENTION_INTERVAL
-            await asyncio.to_thread(self._store.enforce_retention)
-            self._agents.forget(now - self._retention)
+            self._agents.forget(await asyncio.to_thread(self._store.enforce_retention))
 
     async def _append(self, batch: Batch) -> None:
         await asyncio.wrap_future(self._store.append(batch, own=True))

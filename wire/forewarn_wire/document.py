@@ -18,6 +18,7 @@ from forewarn_wire.errors import Problem
 T = TypeVar("T")
 
 _DEEPEST = 100
+_MOST_FIELDS = 10_000
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -196,6 +197,18 @@ def _yaml_problem(error: Exception, file: str) -> Problem:
     return Problem(file, line, column, f"not YAML: {what}", "check indentation and quotes here")
 
 
+class _Constructor(yaml.constructor.SafeConstructor):
+    """Refuses merge keys that multiply one another beyond all use."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > _MOST_FIELDS:
+            raise yaml.MarkedYAMLError(
+                problem=f"a mapping of more than {_MOST_FIELDS} fields",
+                problem_mark=node.start_mark,
+            )
+
+
 def _construct(node: yaml.Node) -> Any:
-    constructor = yaml.constructor.SafeConstructor()
+    constructor = _Constructor()
     return constructor.construct_document(node)

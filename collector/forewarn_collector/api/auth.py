@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from forewarn_collector.config import Token
+from forewarn_collector.config import Address, Token
 from forewarn_collector.metrics import Metrics
 
 TOKEN_FILE = "token"  # noqa: S105 - a file's name
@@ -24,7 +24,6 @@ OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
 _READING_POSTS = frozenset(
     {"/api/v1/query", "/api/v1/query_range", "/api/v1/series", "/api/v1/labels"}
 )
-_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +44,22 @@ class TokenError(Exception):
 def own_token(directory: Path) -> str:
     """The data directory's own token, made (readable by its owner only) where there is none."""
     path = directory / TOKEN_FILE
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return read_token(path)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(f"fw_{secrets.token_urlsafe(32)}\n")
-        file.flush()
-        os.fsync(file.fileno())
+    if not path.exists():
+        # Written whole under another name first: a crash or a full disk leaves no half a token.
+        draft = directory / f".{TOKEN_FILE}.new"
+        try:
+            draft.unlink(missing_ok=True)
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(f"fw_{secrets.token_urlsafe(32)}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        except OSError as error:
+            raise TokenError(
+                f"cannot write the token to {path}: {error.strerror}; make room there, or let "
+                "this user write to it"
+            ) from error
     return read_token(path)
 
 
@@ -100,14 +107,19 @@ def callers_from(own: str, tokens: tuple[Token, ...]) -> dict[str, Caller]:
     return callers
 
 
-def middleware(gate: Gate, metrics: Metrics, *, loopback: bool) -> Middleware:
-    """The middleware that lets a request through, with its caller, or answers 401 or 403."""
+def middleware(gate: Gate, metrics: Metrics, *, hosts: frozenset[str] | None) -> Middleware:
+    """The middleware that lets a request through, with its caller, or answers 401 or 403.
+
+    `hosts` are the names, besides those of this machine itself, under which a collector on a
+    loopback address may be asked; None where it listens beyond and any name may be right.
+    """
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         # A page of another site may reach a loopback port by a name of its own (DNS rebinding).
-        if loopback and _host(request) not in _LOOPBACK_NAMES:
-            raise web.HTTPForbidden(text=f"unknown host name {_host(request)!r}; use 127.0.0.1\n")
+        if hosts is not None and not _is_here(request.host.lower(), hosts):
+            text = f"unknown host name {request.host!r}; use 127.0.0.1, or set external_url\n"
+            raise web.HTTPForbidden(text=text)
         if request.method not in {"GET", "HEAD"} and _is_cross_site(request):
             raise web.HTTPForbidden(text="a write from another site's page is refused\n")
         caller = gate.caller(request)
@@ -127,9 +139,15 @@ def middleware(gate: Gate, metrics: Metrics, *, loopback: bool) -> Middleware:
     return check
 
 
-def _host(request: web.BaseRequest) -> str:
-    host = request.host
-    return host[1 : host.index("]")] if host.startswith("[") and "]" in host else host.split(":")[0]
+_HOST = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>[a-z0-9_.-]+))(?::[0-9]*)?")
+
+
+def _is_here(header: str, hosts: frozenset[str]) -> bool:
+    match = _HOST.fullmatch(header)
+    if match is None:
+        return False
+    host = match["v6"] or match["name"]
+    return host in hosts or Address(host, 0).is_loopback
 
 
 def _is_cross_site(request: web.BaseRequest) -> bool:
@@ -145,7 +163,7 @@ def _token(header: str) -> str:
     if scheme.lower() == "basic":
         try:
             return base64.b64decode(value, validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             return value
     return value
 

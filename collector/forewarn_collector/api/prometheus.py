@@ -222,7 +222,7 @@ def _limited(found: Sequence[T], given: MultiMapping[str]) -> Sequence[T]:
 
 
 def _whole(text: str) -> int:
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise ValueError(f'cannot parse "{text}" to a valid limit')
     return int(text)
 

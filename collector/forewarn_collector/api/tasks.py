@@ -145,6 +145,6 @@ def _count(query: MultiMapping[str], name: str, default: int) -> int:
     text = query.get(name, "")
     if not text:
         return default
-    if not text.isdigit() or len(text) > 9:
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise ValueError(f"{name} must be a whole number")
     return int(text)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
 
 from aiohttp import web
 
@@ -28,6 +32,8 @@ log = logging.getLogger(__name__)
 _SHOWN = 5
 _RETRY_AFTER = {"Retry-After": "5"}
 
+T = TypeVar("T")
+
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
@@ -42,6 +48,15 @@ class WriteApi:
         self._limits = limits
         self._metrics = metrics
         self._clock = clock
+        # Threads of their own: what is dear to decode must not hold up other parts.
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="decode")
+
+    def close(self) -> None:
+        """Take no further request."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _decode(self, decode: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, decode)
 
     def routes(self) -> list[web.RouteDef]:
         """The routes."""
@@ -84,8 +99,8 @@ class WriteApi:
             text = "expected remote write 1.0: application/x-protobuf, encoding snappy\n"
             return web.Response(status=415, text=text)
         body = await request.read()
-        decoded = await asyncio.to_thread(
-            decode_write_request, body, limits=self._limits, extra=_extra(request)
+        decoded = await self._decode(
+            partial(decode_write_request, body, limits=self._limits, extra=_extra(request))
         )
         if len(decoded.batch.times):
             batch = self._agents.observe(decoded.batch, self._clock())
@@ -101,13 +116,15 @@ class WriteApi:
     async def _write_events(self, request: web.Request) -> web.Response:
         body = await request.read()
         content_type = request.headers.get("Content-Type", "")
-        decoded = await asyncio.to_thread(
-            decode_logs,
-            body,
-            content_type,
-            request.headers.get("Content-Encoding", ""),
-            limits=self._limits,
-            extra=_extra(request),
+        decoded = await self._decode(
+            partial(
+                decode_logs,
+                body,
+                content_type,
+                request.headers.get("Content-Encoding", ""),
+                limits=self._limits,
+                extra=_extra(request),
+            )
         )
         if decoded.events:
             appended = await asyncio.wrap_future(self._store.append_events(decoded.events))
@@ -119,8 +136,8 @@ class WriteApi:
         return web.Response(body=answer, headers={"Content-Type": content_type})
 
     def _count(self, rejected: Sequence[Rejected]) -> None:
-        for item in rejected:
-            self._metrics.rejected.labels(item.kind.value).inc()
+        for kind, count in Counter(item.kind.value for item in rejected).items():
+            self._metrics.rejected.labels(kind).inc(count)
 
 
 def _is_remote_write_1(request: web.Request) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,15 +17,21 @@ from forewarn_wire import Labels, is_stale, labels_from, metric_name, without
 
 INTERVAL_METRIC = "forewarn_agent_interval_seconds"
 MISSED_INTERVALS = 3
+RESTART_GRACE = 60_000
+"""How long (ms) after a restart an agent may be silent: it may be backing off, after a time-out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """What is known of one agent; times in milliseconds since epoch."""
+    """What is known of one agent; times in milliseconds since epoch.
+
+    It counts as down once `expected_by` has passed.
+    """
 
     labels: Labels
     interval: int
     last_report: int
+    expected_by: int
     up: bool
 
 
@@ -45,14 +51,17 @@ class AgentWatch:
     def restore(self, columns: SeriesColumns, now: int) -> None:
         """Take the agents that the store knows from before a restart.
 
-        They count as having reported just now: while the collector was down nobody could.
+        They count as having reported just now: while the collector was down nobody could. Each
+        has `RESTART_GRACE` to find its way back.
         """
         with self._lock:
             for row, labels in enumerate(columns.labels):
                 start, end = int(columns.offsets[row]), int(columns.offsets[row + 1])
                 if start == end or is_stale(float(columns.values[end - 1])):
                     continue
-                self._report(labels, float(columns.values[end - 1]), now)
+                agent = self._report(labels, float(columns.values[end - 1]), now)
+                grace = max(agent.expected_by, now + RESTART_GRACE)
+                self._agents[agent.labels] = replace(agent, expected_by=grace)
 
     def observe(self, batch: Batch, now: int) -> Batch:
         """Note the agents in an arriving batch and add their `up` samples, at `now`, to it."""
@@ -77,9 +86,9 @@ class AgentWatch:
         samples = []
         with self._lock:
             for labels, agent in self._agents.items():
-                if now - agent.last_report <= MISSED_INTERVALS * agent.interval:
+                if now <= agent.expected_by:
                     continue
-                self._agents[labels] = Agent(labels, agent.interval, agent.last_report, up=False)
+                self._agents[labels] = replace(agent, up=False)
                 if now >= self._next_zero.get(labels, 0):
                     self._next_zero[labels] = now + agent.interval
                     samples.append((_up(labels), 0.0))
@@ -100,7 +109,8 @@ class AgentWatch:
     def _report(self, labels: Labels, seconds: float, now: int) -> Agent:
         identity = without(labels, ("__name__",))
         interval = int(min(max(seconds, 1.0), 86_400.0) * 1000) if seconds == seconds else 10_000
-        agent = Agent(identity, interval, now, up=True)
+        expected_by = now + MISSED_INTERVALS * interval
+        agent = Agent(identity, interval, now, expected_by, up=True)
         self._agents[identity] = agent
         self._next_zero.pop(identity, None)
         return agent

@@ -11,6 +11,8 @@ from forewarn_collector.ingest.protobuf import varint
 from forewarn_wire import WireError
 
 _GZIP = 16 + zlib.MAX_WBITS
+_MOST_MEMBERS = 16
+"""Senders write one; each further one costs a copy of the rest of the body."""
 
 
 def unsnappy(body: bytes, limit: int, padding: bytes = b"") -> bytes:
@@ -34,10 +36,12 @@ def unsnappy(body: bytes, limit: int, padding: bytes = b"") -> bytes:
 
 def ungzip(body: bytes, limit: int) -> bytes:
     """The content of gzip, of several members too. Raises WireError or TooLargeError."""
-    parts = []
+    parts: list[bytes] = []
     size = 0
     rest = body
     while rest:
+        if len(parts) == _MOST_MEMBERS:
+            raise WireError(f"the gzip data has more than {_MOST_MEMBERS} members; send one")
         unpacker = zlib.decompressobj(_GZIP)
         try:
             part = unpacker.decompress(rest, limit - size + 1)

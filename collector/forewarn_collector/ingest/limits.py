@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from forewarn_wire import WireError
 
 
 class TooLargeError(ValueError):
@@ -13,6 +16,8 @@ class TooLargeError(ValueError):
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds on a request; sizes in bytes, of labels in bytes of UTF-8.
+
+    More than `max_rejected` bad parts make the whole request bad.
 
     A body over `max_body` or `max_decoded` is refused as a whole; a series or event over one of
     the others alone. An event's text is cut at `max_event_body` and `max_attribute` instead.
@@ -26,6 +31,7 @@ class Limits:
     max_event_body: int = 16 << 10
     max_attribute: int = 4 << 10
     max_attributes: int = 128
+    max_rejected: int = 10_000
 
 
 class Kind(StrEnum):
@@ -51,6 +57,16 @@ class Rejected:
 EARLIEST = 0
 LATEST = 253_402_300_799_999
 """The end of the year 9999: a later time is a broken clock or a wrong unit (ms)."""
+
+
+def check_rejected(rejected: Sequence[Rejected], limits: Limits) -> None:
+    """Raise WireError where so much is refused that the rest is not worth the work."""
+    if len(rejected) > limits.max_rejected:
+        first = rejected[0]
+        raise WireError(
+            f"more than {limits.max_rejected} parts of the request are refused, and so is the"
+            f" rest; the first: {first.subject}: {first.reason}"
+        )
 
 
 def check_size(size: int, limit: int, what: str) -> None:

@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 )
 
 from forewarn_collector.ingest.compression import ungzip
-from forewarn_collector.ingest.limits import Limits, Rejected, check_size
+from forewarn_collector.ingest.limits import Limits, Rejected, check_rejected, check_size
 from forewarn_collector.ingest.records import event_of, resource_of
 from forewarn_wire import Event, Labels, WireError
 
@@ -61,6 +61,7 @@ def decode_logs(
                     events.append(result)
                 else:
                     rejected.append(result)
+                    check_rejected(rejected, limits)
     return DecodedEvents(events, rejected)
 
 

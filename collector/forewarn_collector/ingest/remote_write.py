@@ -21,6 +21,7 @@ from forewarn_collector.ingest.limits import (
     Kind,
     Limits,
     Rejected,
+    check_rejected,
     check_size,
 )
 from forewarn_collector.ingest.protobuf import FIXED64, LENGTH, VARINT, fields, signed, varint
@@ -64,7 +65,7 @@ class WriteDecoder:
         check_size(len(body), self._limits.max_body, "the body")
         message = unsnappy(body, self._limits.max_decoded, _PADDING)
         with self._lock:
-            walk = _Walk(message, len(message) - len(_PADDING), self._cache(extra))
+            walk = _Walk(message, len(message) - len(_PADDING), self._cache(extra), self._limits)
             walk.run()
         return Decoded(walk.batch(), walk.rejected)
 
@@ -88,7 +89,8 @@ class _Walk:
     """One pass over a body: notes series, how many samples each has, their times, and where their
     values stand in the body; values themselves are gathered at the end, bit by bit."""
 
-    def __init__(self, message: bytes, end: int, cache: SeriesCache) -> None:
+    def __init__(self, message: bytes, end: int, cache: SeriesCache, limits: Limits) -> None:
+        self._limits = limits
         self._message = message
         self._end = end
         self._cache = cache
@@ -240,11 +242,11 @@ class _Walk:
                 histograms += 1
         known = self._cache.learn(b"".join(labels))
         if isinstance(known, Rejected):
-            self.rejected.append(known)
+            self._refuse(known)
             return
         if histograms:
             reason = f"{histograms} native histograms are not taken; its floats are"
-            self.rejected.append(Rejected(Kind.NATIVE_HISTOGRAM, show(known.labels), reason))
+            self._refuse(Rejected(Kind.NATIVE_HISTOGRAM, show(known.labels), reason))
         good = [item for item in samples if EARLIEST <= item[1] <= LATEST]
         if len(good) < len(samples):
             bad = next(time for _, time in samples if not EARLIEST <= time <= LATEST)
@@ -252,12 +254,16 @@ class _Walk:
                 f"{len(samples) - len(good)} samples with a time outside the years 1970 to 9999,"
                 f" such as {bad} ms; times are milliseconds since epoch"
             )
-            self.rejected.append(Rejected(Kind.BAD_TIME, show(known.labels), reason))
+            self._refuse(Rejected(Kind.BAD_TIME, show(known.labels), reason))
         if good:
             self._series.append(known)
             self._counts.append(len(good))
             self._places += [place for place, _ in good]
             self._times += [time for _, time in good]
+
+    def _refuse(self, found: Rejected) -> None:
+        self.rejected.append(found)
+        check_rejected(self.rejected, self._limits)
 
     def _sample(self, start: int, stop: int) -> tuple[int, int]:
         """Where the value of a sample stands, and its time."""

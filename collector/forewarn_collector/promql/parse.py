@@ -59,7 +59,13 @@ def parse(text: str) -> Expr:
         raise PromQLError(message, _place(text, tokens, words, message)) from None
     except RecursionError:
         raise PromQLError(f"nested deeper than {DEEPEST} levels") from None
-    return _Converter(text, tokens, words).expr(node, 0)
+    try:
+        return _Converter(text, tokens, words).expr(node, 0)
+    except PromQLError:
+        raise
+    except (ValueError, OverflowError) as error:
+        # The library reads durations that it cannot hand out.
+        raise PromQLError(f"duration out of range: {error}") from None
 
 
 class _Converter:

@@ -32,6 +32,10 @@ from forewarn_wire.clock import Clock
 
 T = TypeVar("T")
 
+_AHEAD = 3_600_000
+"""How far (ms) a sender's clock may be ahead of ours and still be believed."""
+_NEVER = -1
+
 _EMPTY: Ints = np.empty(0, dtype=np.int64)
 
 
@@ -75,7 +79,7 @@ class Committer:
         batches = [job.batch for job in jobs if isinstance(job, AppendSamples)]
         resample = max((job.now for job in jobs if isinstance(job, SampleCounters)), default=None)
         new_events: list[int] = []
-        received = _newest_received(jobs)
+        received = _newest_received(jobs, self._clock() + _AHEAD)
         with self._journal.transaction():
             samples, counters = self._events(jobs, resample, new_events)
             if samples:
@@ -185,15 +189,18 @@ class Committer:
                     _resolve(job.done, None)
 
 
-def _newest_received(jobs: Sequence[Write]) -> int | None:
-    """The newest time that senders gave; what the collector makes itself says nothing."""
+def _newest_received(jobs: Sequence[Write], latest: int) -> int | None:
+    """The newest time up to `latest` (ms) that senders gave.
+
+    What the collector makes itself says nothing of it, nor does a time from the future.
+    """
     times = [
-        int(job.batch.times.max())
+        int(job.batch.times[job.batch.times <= latest].max(initial=_NEVER))
         for job in jobs
-        if isinstance(job, AppendSamples) and not job.own and len(job.batch.times)
+        if isinstance(job, AppendSamples) and not job.own
     ]
     times += [event.time for job in jobs if isinstance(job, AppendEvents) for event in job.events]
-    return max(times, default=None)
+    return max((time for time in times if _NEVER < time <= latest), default=None)
 
 
 def _resolve(done: Future[T], result: T) -> None:

@@ -53,9 +53,9 @@ class SampleCounters:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EnforceRetention:
-    """Drop what is too old."""
+    """Drop what is too old; the answer is the time (ms) before which nothing is kept."""
 
-    done: Future[None] = field(default_factory=Future)
+    done: Future[int] = field(default_factory=Future)
 
 
 Write = AppendSamples | AppendEvents | SampleCounters

@@ -133,11 +133,14 @@ class Store:
         self._writer.submit(job)
         job.done.result()
 
-    def enforce_retention(self) -> None:
-        """Drop what is older than the retention, by the clock or the newest received if earlier."""
+    def enforce_retention(self) -> int:
+        """Drop what is older than the retention, by the clock or the newest received if earlier.
+
+        Returns the time (ms) before which nothing is kept.
+        """
         job = EnforceRetention()
         self._writer.submit(job)
-        job.done.result()
+        return job.done.result()
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
         """As `SeriesSource.select`. Raises ValueError for a bad regex."""
@@ -286,7 +289,7 @@ class Store:
         for subscription in self._subscriptions:
             subscription.put(arrival)
 
-    def _drop_old(self) -> None:
+    def _drop_old(self) -> int:
         newest = self._committer.newest_received
         # A wrong clock alone, or one sample from the future, must not empty the store.
         now = self._clock() if newest is None else min(self._clock(), newest)
@@ -300,3 +303,4 @@ class Store:
         self._counters.forget(cutoff)
         self._committer.forget()
         self._journal.give_back()
+        return cutoff

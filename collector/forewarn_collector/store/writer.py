@@ -22,7 +22,7 @@ class Writer:
     """Runs jobs in the order they came; a job's future is done once its commit is."""
 
     def __init__(
-        self, commit: Callable[[Sequence[Write]], None], retain: Callable[[], None]
+        self, commit: Callable[[Sequence[Write]], None], retain: Callable[[], int]
     ) -> None:
         self._commit = commit
         self._retain = retain
@@ -98,11 +98,11 @@ class Writer:
 
     def _enforce(self, job: EnforceRetention) -> None:
         try:
-            self._retain()
+            cutoff = self._retain()
         except Exception as error:  # noqa: BLE001 - it is handed to whoever waits for it
             job.done.set_exception(error)
         else:
-            job.done.set_result(None)
+            job.done.set_result(cutoff)
 
 
 def _fail(group: Sequence[Write], error: Exception) -> None:

@@ -77,7 +77,7 @@ def test_a_stale_marker_is_no_report() -> None:
     assert AgentWatch().observe(ended, 5_000) is ended
 
 
-def test_after_a_restart_every_known_agent_has_three_intervals_to_report() -> None:
+def test_after_a_restart_every_known_agent_has_a_minute_to_come_back() -> None:
     watch = AgentWatch()
     columns = SeriesColumns(
         [agent("a"), agent("gone")], np.array([1_000]), np.array([10.0]), np.array([0, 1, 1])
@@ -86,8 +86,17 @@ def test_after_a_restart_every_known_agent_has_three_intervals_to_report() -> No
     assert [known.labels for known in watch.agents()] == [
         labels_from({"job": "node", "instance": "a"})
     ]
-    assert watch.overdue(130_000) is None
-    assert rows(watch.overdue(130_001)) == [(up("a"), 130_001, 0.0)]
+    assert watch.overdue(160_000) is None
+    assert rows(watch.overdue(160_001)) == [(up("a"), 160_001, 0.0)]
+
+
+def test_an_agent_that_came_back_after_a_restart_is_expected_as_usual_again() -> None:
+    watch = AgentWatch()
+    known = SeriesColumns([agent("a")], np.array([1_000]), np.array([10.0]), np.array([0, 1]))
+    watch.restore(known, 100_000)
+    watch.observe(batch((agent("a"), 10.0)), 105_000)
+    assert watch.overdue(135_000) is None
+    assert rows(watch.overdue(135_001)) == [(up("a"), 135_001, 0.0)]
 
 
 def test_an_agent_without_a_report_for_the_whole_retention_is_forgotten() -> None:
