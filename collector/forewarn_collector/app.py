@@ -26,7 +26,7 @@ from forewarn_collector.api.prometheus import PrometheusApi
 from forewarn_collector.api.rules import RulesApi
 from forewarn_collector.api.tasks import TasksApi
 from forewarn_collector.api.write import WriteApi
-from forewarn_collector.config import CollectorConfig, ConfigError
+from forewarn_collector.config import Address, CollectorConfig, ConfigError
 from forewarn_collector.ingest import Limits
 from forewarn_collector.ingest.agents import AgentWatch, known_agents
 from forewarn_collector.metrics import Metrics
@@ -51,7 +51,7 @@ from forewarn_collector.tasks import (
 from forewarn_collector.tasks.evidence import StoreEvidence
 from forewarn_collector.upkeep import Upkeep
 from forewarn_collector.web import WebPages
-from forewarn_wire import labels_from
+from forewarn_wire import Problem, labels_from
 from forewarn_wire.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,7 @@ class Collector:
         self._clock = clock
         self._metrics = Metrics()
         queues = self._checked_queues()
+        self._queue_names = sorted(queues)
         self._rule_files = RuleFiles(config.rules, interval=config.evaluation_interval)
         rules = self._first_rules()
         self._make_data_directory()
@@ -102,14 +103,6 @@ class Collector:
         self._query_api = PrometheusApi(self._store, clock)
         limits = Limits(max_body=config.max_body)
         self._write_api = WriteApi(self._store, self._agents, limits, self._metrics, clock)
-        self._upkeep = Upkeep(
-            self._store,
-            self._agents,
-            self._metrics,
-            labels_from({"job": "forewarn", "instance": str(config.listen)}),
-            clock,
-            self._look_at_rules,
-        )
         self._runner = web.AppRunner(
             self._application(gate),
             auto_decompress=False,
@@ -134,7 +127,6 @@ class Collector:
         self._agents.restore(known, now)
         self._scheduler.start()
         await self._workers.start()
-        self._tasks = [asyncio.create_task(self._upkeep.run(), name="upkeep")]
         await self._runner.setup()
         listen = self._config.listen
         site = web.TCPSite(
@@ -153,7 +145,17 @@ class Collector:
             ) from error
         self._ready = True
         port = self._runner.addresses[0][1]
-        log.info("listening on %s (data in %s)", self.url(port), self._config.data)
+        upkeep = Upkeep(
+            self._store,
+            self._agents,
+            self._metrics,
+            labels_from({"job": "forewarn", "instance": str(Address(listen.host, port))}),
+            self._clock,
+            self._look_at_rules,
+        )
+        self._tasks = [asyncio.create_task(upkeep.run(), name="upkeep")]
+        where = "" if listen.is_loopback else f", on {Address(listen.host, port)}"
+        log.info("listening on %s%s (data in %s)", self.url(port), where, self._config.data)
         if not self._config.auth:
             log.warning("no token is needed (--no-auth): whoever reaches this port may write")
         elif not listen.is_loopback and self._config.tls is None:
@@ -177,7 +179,7 @@ class Collector:
     def reload_rules(self) -> None:
         """Read the rule files anew; bad ones leave the running rules in force."""
         try:
-            rules = self._rule_files.load()
+            rules = self._load_rules()
         except (RuleFileError, OSError) as error:
             self._metrics.rule_reloads.labels("refused").inc()
             log.error("the running rules stay in force, the new ones are refused:\n%s", error)
@@ -208,10 +210,27 @@ class Collector:
             raise ConfigError(problems)
         return queues
 
+    def _load_rules(self) -> RuleSet:
+        rules = self._rule_files.load()
+        problems = [
+            Problem(
+                rule.file,
+                rule.line,
+                1,
+                f"{rule.name}: there is no queue {rule.task.queue}",
+                f"queues of the configuration: {', '.join(self._queue_names) or 'none'}",
+            )
+            for rule in rules.alerting().values()
+            if rule.task.queue and rule.task.queue not in self._queue_names
+        ]
+        if problems:
+            raise RuleFileError(problems)
+        return rules
+
     def _first_rules(self) -> RuleSet:
         try:
-            rules = self._rule_files.load()
-        except RuleFileError as error:
+            rules = self._load_rules()
+        except (RuleFileError, OSError) as error:
             raise StartError(f"the rules are refused:\n{error}") from error
         log.info("%d rules in %d groups", _count(rules), len(rules.groups))
         return rules

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +131,8 @@ def read_config(content: str, file: str) -> CollectorConfig:
         problems=problems,
     )
     document.refuse_unknown()
-    _check_default_queue(document, config)
-    return config
+    _check_tokens(document, config.tokens)
+    return _with_default_queue(document, config)
 
 
 def _interval(value: Any) -> int:
@@ -144,7 +145,7 @@ def _interval(value: Any) -> int:
 def _token(section: Section) -> Token:
     token = Token(
         name=section.require("name", text, ""),
-        file=Path(section.require("token_file", text, "")),
+        file=_file(section, "token_file"),
         customer=section.take("customer", text, ""),
     )
     section.refuse_unknown()
@@ -154,17 +155,42 @@ def _token(section: Section) -> Token:
 def _tls(section: Section | None) -> Tls | None:
     if section is None:
         return None
-    tls = Tls(Path(section.require("cert", text, "")), Path(section.require("key", text, "")))
+    tls = Tls(_file(section, "cert"), _file(section, "key"))
     section.refuse_unknown()
     return tls
 
 
-def _check_default_queue(document: Section, config: CollectorConfig) -> None:
+def _file(section: Section, name: str) -> Path:
+    """A file that is there and may be read, or a problem that says why not."""
+    path = Path(section.require(name, text, ""))
+    if path.name:
+        try:
+            with path.open("rb"):
+                pass
+        except OSError as error:
+            section.problem(name, f"{name}: cannot read {path}: {error.strerror}")
+    return path
+
+
+def _check_tokens(document: Section, tokens: Sequence[Token]) -> None:
+    for name, count in Counter(token.name for token in tokens).items():
+        if count > 1:
+            document.problem("tokens", f"{count} tokens are named {name}", "give each its own name")
+
+
+def _with_default_queue(document: Section, config: CollectorConfig) -> CollectorConfig:
+    """The only queue is the default one; of several, one must be named."""
     names = config.queues.names() if config.queues is not None else []
+    known = ", ".join(names) or "none"
     if config.default_queue and config.default_queue not in names:
-        known = ", ".join(names) or "none"
         document.problem(
             "default_queue",
             f"default_queue names {config.default_queue}, which is not under queues",
             f"queues given: {known}",
         )
+    elif not config.default_queue and len(names) > 1:
+        hint = f"name the queue of rules that name none: {known}"
+        document.problem("queues", "several queues and no default_queue", hint)
+    elif not config.default_queue and names:
+        return replace(config, default_queue=names[0])
+    return config

@@ -9,7 +9,7 @@ from forewarn_collector.ingest.agents import AgentWatch
 from forewarn_collector.metrics import Family, Table
 from forewarn_collector.rules import AlertingRule, Scheduler
 from forewarn_collector.store import Store
-from forewarn_collector.tasks import LedgerError, Outbox, TaskQueries
+from forewarn_collector.tasks import LedgerError, Outbox, TaskQueries, TaskState
 
 log = logging.getLogger(__name__)
 
@@ -74,13 +74,17 @@ def ledger_families(queries: TaskQueries, outbox: Outbox) -> Iterable[Family]:
         "forewarn_delivery_failures_total", "Attempts that failed.", ("queue",), counter=True
     )
     try:
-        for count in queries.counts():
-            tasks.row(count.tasks, count.state.value, count.severity, count.kind)
-        for queue, counts in outbox.counts().items():
-            deliveries.row(counts.owed, queue, "owed")
-            deliveries.row(counts.delivered, queue, "delivered")
-            deliveries.row(counts.dead, queue, "dead")
-            failures.row(counts.failed_attempts, queue)
+        counts = {(c.state, c.severity, c.kind): c.tasks for c in queries.counts()}
+        # Zeros too: a series that only stops would be read as its last value for a while.
+        for severity, kind in dict.fromkeys((found[1], found[2]) for found in counts):
+            for state in TaskState:
+                number = counts.get((state, severity, kind), 0)
+                tasks.row(number, state.value, severity, kind)
+        for queue, known in outbox.counts().items():
+            deliveries.row(known.owed, queue, "owed")
+            deliveries.row(known.delivered, queue, "delivered")
+            deliveries.row(known.dead, queue, "dead")
+            failures.row(known.failed_attempts, queue)
     except LedgerError as error:
         # The other metrics must stay readable just when the disk is in trouble.
         log.warning("no task metrics: %s", error)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
+import socket
 import struct
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -171,3 +175,99 @@ def test_an_unknown_task_is_not_found(collector: RunningCollector) -> None:
 def test_a_varint_that_never_ends_is_refused(collector: RunningCollector) -> None:
     body = snappy(b"\x0a" + b"\xff" * 20 + struct.pack("<Q", 1))
     assert collector.post("/api/v1/write", body, **WRITE_HEADERS).status == 400
+
+
+def test_gzip_of_many_members_is_refused_at_once(collector: RunningCollector) -> None:
+    body = gzip.compress(b"") * 100_000
+    answer = collector.post(
+        "/v1/logs", body, Content_Type="application/x-protobuf", Content_Encoding="gzip"
+    )
+    assert answer.status == 400
+    assert b"members" in answer.body
+
+
+def test_a_flood_of_bad_series_is_refused_as_a_whole(collector: RunningCollector) -> None:
+    answer = collector.post("/api/v1/write", snappy(b"\x0a\x00" * 100_000), **WRITE_HEADERS)
+    assert answer.status == 400
+    assert b"more than 10000" in answer.body
+
+
+@pytest.mark.parametrize("query", ["up[99999999y]", "up offset 300000000y"])
+def test_a_duration_beyond_all_time_is_a_bad_query(collector: RunningCollector, query: str) -> None:
+    answer = collector.get("/api/v1/query", query=query)
+    assert answer.status == 400
+    assert "out of range" in answer.json()["error"]
+
+
+def test_a_header_of_no_known_letters_is_no_token(collector: RunningCollector) -> None:
+    with socket.create_connection(("127.0.0.1", int(collector.url.rpartition(":")[2]))) as raw:
+        raw.sendall(
+            b"POST /api/v1/write HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n"
+            b"Authorization: Basic \xc3\xa9!!\r\nConnection: close\r\n\r\n"
+        )
+        assert raw.recv(1024).startswith(b"HTTP/1.1 401")
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("LOCALHOST:9815", 200),
+        ("[::1]:1", 200),
+        ("127.0.0.2", 200),
+        ("localhost:x@evil", 403),
+        ("127.0.0.1.evil.example", 403),
+    ],
+)
+def test_only_this_machines_names_reach_a_loopback_address(
+    collector: RunningCollector, host: str, status: int
+) -> None:
+    assert call(f"{collector.url}/api/tasks", headers={"Host": host}).status == status
+
+
+def test_a_second_collector_on_the_same_data_says_so(collector: RunningCollector) -> None:
+    command = [sys.executable, "-m", "forewarn_collector", "serve", "--listen", "127.0.0.1:0"]
+    done = subprocess.run(
+        [*command, "--data", str(collector.data)], capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 1
+    assert "in use by another collector" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_data_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file stands in the way")
+    command = [sys.executable, "-m", "forewarn_collector", "serve", "--listen", "127.0.0.1:0"]
+    done = subprocess.run(
+        [*command, "--data", str(tmp_path / "data")], capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 1
+    assert f"cannot make the data directory {tmp_path / 'data'}" in done.stderr
+
+
+def test_a_rule_for_a_queue_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yml"
+    rules.write_text("groups: [{name: g, rules: [{alert: A, expr: up, task: {queue: nowhere}}]}]\n")
+    command = [sys.executable, "-m", "forewarn_collector", "serve", "--listen", "127.0.0.1:0"]
+    done = subprocess.run(
+        [*command, "--data", str(tmp_path / "data"), "--rules", str(rules)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    assert f"{rules}:1:1: A: there is no queue nowhere" in done.stderr
+
+
+def test_a_customers_token_writes_for_the_customer_and_reads_nothing(tmp_path: Path) -> None:
+    token = tmp_path / "acme.token"
+    token.write_text("a-token-of-the-customer-acme\n")
+    config = tmp_path / "collector.yml"
+    config.write_text(f"tokens: [{{name: acme, token_file: {token}, customer: acme}}]\n")
+    with running_collector(tmp_path, "--config", str(config)) as own:
+        headers = {name.replace("_", "-"): value for name, value in WRITE_HEADERS.items()}
+        headers["Authorization"] = "Bearer a-token-of-the-customer-acme"
+        body = write_body({"spoofed": 1.0}, now(), customer="other")
+        assert call(f"{own.url}/api/v1/write", body, headers).status == 204
+        assert own.query("spoofed")[0]["metric"]["customer"] == "acme"
+        assert call(f"{own.url}/api/tasks", headers=headers).status == 403

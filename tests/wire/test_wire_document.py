@@ -219,3 +219,11 @@ def test_any_text_gives_a_section_or_problems(text: str) -> None:
     for problem in problems:
         assert str(problem).startswith("a.yml")
         assert problem.message
+
+
+def test_merge_keys_that_multiply_one_another_are_a_problem_and_take_no_time() -> None:
+    lines = ["a0: &a0 {x: 1, y: 2}"]
+    lines += [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}" for n in range(1, 10)]
+    problems: list[Problem] = []
+    assert read_document("\n".join(lines), "bomb.yml", problems) is None
+    assert "a mapping of more than 10000 fields" in str(problems[0])

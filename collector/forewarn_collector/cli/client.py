@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -27,12 +28,17 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 class Client:
     """The collector at `server`; the token comes from `token_file` or FOREWARN_TOKEN."""
 
-    def __init__(self, server: str, token_file: Path | None) -> None:
+    def __init__(self, server: str, token_file: Path | None, ca_file: Path | None = None) -> None:
         if not server.startswith(("http://", "https://")):
             raise click.BadParameter(f"{server} is no http:// or https:// address")
         self._server = server.rstrip("/")
         self._token = _find_token(token_file)
-        self._opener = urllib.request.build_opener(_NoRedirect)
+        try:
+            context = ssl.create_default_context(cafile=ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise click.ClickException(f"cannot use the CA file {ca_file}: {error}") from error
+        https = urllib.request.HTTPSHandler(context=context)
+        self._opener = urllib.request.build_opener(_NoRedirect, https)
 
     def get(self, path: str, query: Mapping[str, str | list[str]] | None = None) -> Any:
         """The JSON at a path. Ends the command with what is wrong if there is none."""
@@ -58,6 +64,10 @@ class Client:
                 raise click.ClickException(_reason(error)) from error
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
+            if isinstance(reason, ssl.SSLError):
+                raise click.ClickException(
+                    f"{self._server} can't be trusted: {reason}; --ca-file names its authority"
+                ) from error
             raise click.ClickException(
                 f"no collector answers at {self._server}: {reason}; is `forewarn serve` running?"
             ) from error

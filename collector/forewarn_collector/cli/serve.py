@@ -61,7 +61,10 @@ def serve(
     )
     config = CollectorConfig()
     if config_file is not None:
-        config = read_config(config_file.read_text(), str(config_file))
+        try:
+            config = read_config(config_file.read_text("utf-8"), str(config_file))
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.ClickException(f"cannot read {config_file}: {error}") from error
     try:
         if listen is not None:
             config = replace(config, listen=parse_listen(listen))

@@ -6,8 +6,9 @@ import getpass
 import json
 from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from rich.console import Console
@@ -19,19 +20,29 @@ from forewarn_collector.tasks.evidence_text import evidence_lines
 from forewarn_wire.clock import Clock
 from forewarn_wire.durations import format_duration
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 _COLOURS = {"critical": "red", "high": "dark_orange", "medium": "yellow", "low": "green"}
 
 
-def _connection(command: F) -> F:
-    """The options by which every command finds the collector."""
+def _connection(command: Callable[..., None]) -> Callable[..., None]:
+    """The options by which every command finds the collector; it gets them as `client`."""
+
+    @wraps(command)
+    def connected(
+        *arguments: Any, server: str, token_file: Path | None, ca_file: Path | None, **rest: Any
+    ) -> None:
+        command(*arguments, client=Client(server, token_file, ca_file), **rest)
+
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
         click.option(
             "--token-file",
             type=click.Path(path_type=Path),
             help="File with the token. [default: FOREWARN_TOKEN, ./forewarn-data/token]",
+        ),
+        click.option(
+            "--ca-file",
+            type=click.Path(path_type=Path),
+            help="The authority of an https collector, in PEM. [default: the system's]",
         ),
         click.option(
             "--server",
@@ -41,8 +52,8 @@ def _connection(command: F) -> F:
             help="The collector's address.",
         ),
     ):
-        command = option(command)
-    return command
+        connected = option(connected)
+    return connected
 
 
 @click.group()
@@ -68,8 +79,7 @@ def list_tasks(
     instance: str,
     customer: str,
     text: str,
-    server: str,
-    token_file: Path | None,
+    client: Client,
     as_json: bool,
 ) -> None:
     """List the tasks that are open, the newest first."""
@@ -81,7 +91,7 @@ def list_tasks(
         "customer": customer,
         "text": text,
     }
-    answer = Client(server, token_file).get("/api/tasks", {k: v for k, v in query.items() if v})
+    answer = client.get("/api/tasks", {k: v for k, v in query.items() if v})
     if as_json:
         click.echo(json.dumps(answer, indent=2))
         return
@@ -111,9 +121,9 @@ def list_tasks(
 @tasks.command()
 @click.argument("number")
 @_connection
-def show(number: str, *, server: str, token_file: Path | None, as_json: bool) -> None:
+def show(number: str, *, client: Client, as_json: bool) -> None:
     """Show a task with its evidence and timeline."""
-    task = Client(server, token_file).get(f"/api/tasks/{number}")
+    task = client.get(f"/api/tasks/{number}")
     if as_json:
         click.echo(json.dumps(task, indent=2))
         return
@@ -154,27 +164,39 @@ def show(number: str, *, server: str, token_file: Path | None, as_json: bool) ->
 @tasks.command()
 @click.argument("number")
 @_connection
-def ack(number: str, *, server: str, token_file: Path | None, as_json: bool) -> None:
+def ack(number: str, *, client: Client, as_json: bool) -> None:
     """Say that somebody is at it."""
-    _act(Client(server, token_file), number, "acknowledge", {}, as_json=as_json)
+    _act(client, number, "acknowledge", {}, as_json=as_json)
 
 
 @tasks.command()
 @click.argument("number")
 @click.argument("text")
 @_connection
-def comment(number: str, text: str, *, server: str, token_file: Path | None, as_json: bool) -> None:
+def comment(
+    number: str,
+    text: str,
+    *,
+    client: Client,
+    as_json: bool,
+) -> None:
     """Add TEXT to a task's timeline."""
-    _act(Client(server, token_file), number, "comment", {"text": text}, as_json=as_json)
+    _act(client, number, "comment", {"text": text}, as_json=as_json)
 
 
 @tasks.command()
 @click.argument("number")
 @click.option("--text", default="", help="What was done.")
 @_connection
-def resolve(number: str, *, text: str, server: str, token_file: Path | None, as_json: bool) -> None:
+def resolve(
+    number: str,
+    *,
+    text: str,
+    client: Client,
+    as_json: bool,
+) -> None:
     """Say that a task is done."""
-    _act(Client(server, token_file), number, "resolve", {"text": text}, as_json=as_json)
+    _act(client, number, "resolve", {"text": text}, as_json=as_json)
 
 
 def _act(client: Client, number: str, verb: str, body: dict[str, str], *, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from forewarn_collector.store import Batch, Matcher, MatchOp, SeriesColumns
-from forewarn_wire import Labels, is_stale, labels_from, metric_name, without
+from forewarn_wire import STALE_NAN, Labels, is_stale, labels_from, metric_name, without
 
 INTERVAL_METRIC = "forewarn_agent_interval_seconds"
 MISSED_INTERVALS = 3
@@ -67,16 +67,20 @@ class AgentWatch:
         """Note the agents in an arriving batch and add their `up` samples, at `now`, to it."""
         reports = []
         for row, labels in enumerate(batch.labels):
-            if metric_name(labels) != INTERVAL_METRIC:
-                continue
-            values = batch.values[batch.rows == row]
-            if len(values) and not is_stale(float(values[-1])):
-                reports.append((labels, float(values[-1])))
+            if metric_name(labels) == INTERVAL_METRIC:
+                values = batch.values[batch.rows == row]
+                reports += [(labels, float(value)) for value in values[-1:]]
         if not reports:
             return batch
+        samples = []
         with self._lock:
-            agents = [self._report(labels, seconds, now) for labels, seconds in reports]
-        return _with_samples(batch, [(_up(agent.labels), 1.0) for agent in agents], now)
+            for labels, seconds in reports:
+                if is_stale(seconds):
+                    # It said itself that it ends: it is not lost, and neither is its host.
+                    samples.append((_up(self._forget(labels)), STALE_NAN))
+                else:
+                    samples.append((_up(self._report(labels, seconds, now).labels), 1.0))
+        return _with_samples(batch, samples, now)
 
     def overdue(self, now: int) -> Batch | None:
         """The `up` samples of agents that are silent, each once an interval; None if none is due.
@@ -98,13 +102,18 @@ class AgentWatch:
         """Forget the agents whose last report is older than `before` (the store's retention)."""
         with self._lock:
             for labels in [k for k, agent in self._agents.items() if agent.last_report < before]:
-                del self._agents[labels]
-                self._next_zero.pop(labels, None)
+                self._forget(labels)
 
     def agents(self) -> list[Agent]:
         """All agents known."""
         with self._lock:
             return list(self._agents.values())
+
+    def _forget(self, labels: Labels) -> Labels:
+        identity = without(labels, ("__name__",))
+        self._agents.pop(identity, None)
+        self._next_zero.pop(identity, None)
+        return identity
 
     def _report(self, labels: Labels, seconds: float, now: int) -> Agent:
         identity = without(labels, ("__name__",))

@@ -78,3 +78,27 @@ def test_a_retention_under_a_minute_is_refused() -> None:
     assert parse_retention("1h30m") == 5_400_000
     with pytest.raises(ValueError, match="a minute or more"):
         parse_retention("59s")
+
+
+def test_the_only_queue_is_the_default_one_and_of_several_one_must_be_named() -> None:
+    assert read_config("queues: {a: {kind: log}}", "c.yml").default_queue == "a"
+    several = read_config("queues: {a: {kind: log}, b: {kind: log}}", "c.yml")
+    assert [str(problem) for problem in several.problems] == [
+        "c.yml:1:9: several queues and no default_queue"
+        " (name the queue of rules that name none: a, b)"
+    ]
+
+
+def test_files_that_are_not_there_are_told_with_their_places(tmp_path: Path) -> None:
+    config = read_config(
+        "tokens:\n  - {name: a, token_file: /nope}\n  - {name: a, token_file: /nope}\n"
+        "tls: {cert: /nope, key: /nope}\n",
+        "c.yml",
+    )
+    assert [str(problem) for problem in config.problems] == [
+        "c.yml:2:27: token_file: cannot read /nope: No such file or directory",
+        "c.yml:3:27: token_file: cannot read /nope: No such file or directory",
+        "c.yml:4:13: cert: cannot read /nope: No such file or directory",
+        "c.yml:4:25: key: cannot read /nope: No such file or directory",
+        "c.yml:2:3: 2 tokens are named a (give each its own name)",
+    ]

@@ -6,7 +6,7 @@ import numpy as np
 
 from forewarn_collector.ingest.agents import AgentWatch
 from forewarn_collector.store import Batch, SeriesColumns
-from forewarn_wire import STALE_NAN, Labels, labels_from
+from forewarn_wire import STALE_NAN, Labels, is_stale, labels_from
 
 NAME = "forewarn_agent_interval_seconds"
 
@@ -72,9 +72,13 @@ def test_a_sender_that_sends_its_own_up_keeps_one_series_of_it() -> None:
     assert [value for labels, _, value in rows(found) if labels == up("a")] == [1.0, 1.0]
 
 
-def test_a_stale_marker_is_no_report() -> None:
-    ended = batch((agent("a"), STALE_NAN))
-    assert AgentWatch().observe(ended, 5_000) is ended
+def test_an_agent_that_says_that_it_ends_is_not_lost() -> None:
+    watch = AgentWatch()
+    watch.observe(batch((agent("a"), 10.0)), 0)
+    found = rows(watch.observe(batch((agent("a"), STALE_NAN)), 5_000))
+    assert found[-1][:2] == (up("a"), 5_000)
+    assert is_stale(found[-1][2])
+    assert watch.overdue(60_000) is None
 
 
 def test_after_a_restart_every_known_agent_has_a_minute_to_come_back() -> None:

@@ -206,6 +206,15 @@ def test_the_collectors_own_samples_do_not_age_what_senders_sent(
     assert len(contents(store, matching("cpu"))[CPU]) == 1
 
 
+def test_one_sample_from_the_future_does_not_hand_retention_to_the_clock(
+    store: Store, clock: Clock
+) -> None:
+    store.append(batch((CPU, START, 1.0), (DISK, START + 10_000 * HOUR, 2.0))).result(10)
+    clock.now = START + 5_000 * HOUR
+    assert store.enforce_retention() <= START
+    assert len(contents(store, matching("cpu"))[CPU]) == 1
+
+
 def test_one_sample_from_the_future_does_not_empty_the_store(store: Store) -> None:
     store.append(batch((CPU, START, 1.0), (CPU, START + 10_000 * HOUR, 2.0))).result(10)
     store.enforce_retention()
