@@ -13,19 +13,26 @@ from types import FrameType
 from typing import Any
 
 from forewarn_agent import __version__
-from forewarn_agent.runner import Agent
+from forewarn_agent.runner import Agent, target_of
+from forewarn_agent.sender import TokenError
 from forewarn_agent.settings import DEFAULT_COLLECTOR, AgentConfig, ConfigError
 from forewarn_agent.sources import SOURCES
 from forewarn_agent.spool import Spool, SpoolError
 from forewarn_agent.transport import parse_address
+from forewarn_wire import Problem
 
 log = logging.getLogger("forewarn_agent")
 
 DEFAULT_SPOOL = "forewarn-agent-spool"
+BROKEN_PIPE = 128 + signal.SIGPIPE
+"""The exit status by which a shell says that nobody read the rest."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status: 0, 1 (cannot run), 2 (wrong usage)."""
+    """Run the command; returns its exit status: 0, 1 (cannot run), 2 (wrong usage).
+
+    141 where the reader of `--print` went away before the end.
+    """
     flags = _parser().parse_args(arguments)
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
@@ -39,15 +46,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{flags.config or 'the built-in configuration'} is good")
         return 0
     if flags.print:
-        from forewarn_agent.printing import print_round
-
-        print_round(config, _clock, sys.stdout.write)
-        return 0
+        return _print(config)
     return _run(flags, config)
 
 
 def _clock() -> int:
     return time.time_ns() // 1_000_000
+
+
+def _print(config: AgentConfig) -> int:
+    from forewarn_agent.printing import print_round
+
+    try:
+        print_round(config, _clock, sys.stdout.write)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # As `head` does once it has its lines. Python flushes once more at its end: into nothing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    return 0
 
 
 def _run(flags: argparse.Namespace, config: AgentConfig) -> int:
@@ -78,7 +95,7 @@ def _run_agent(flags: argparse.Namespace, config: AgentConfig, spool: Spool) -> 
     def on_signal(number: int, frame: FrameType | None) -> None:
         agent.loop.call_soon_threadsafe(reload if number == signal.SIGHUP else agent.stop)
 
-    signal.set_wakeup_fd(agent.loop.wakeup_fd, warn_on_full_buffer=False)
+    agent.loop.wake_on_signals()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, on_signal)
     log.info(
@@ -93,7 +110,6 @@ def _run_agent(flags: argparse.Namespace, config: AgentConfig, spool: Spool) -> 
     try:
         agent.run()
     finally:
-        signal.set_wakeup_fd(-1)
         if reloader is not None:
             reloader.stop()
     log.info("stopped")
@@ -114,11 +130,17 @@ def _configuration(flags: argparse.Namespace) -> AgentConfig:
     }
     spool = flags.spool or config.spool.path or os.environ.get("STATE_DIRECTORY", DEFAULT_SPOOL)
     instance = flags.instance or config.instance or os.uname().nodename
-    return config._replace(
+    config = config._replace(
         **given,
         spool=config.spool._replace(path=os.path.abspath(spool)),
         instance=instance,
     )
+    try:
+        target_of(config).read_token()
+    except TokenError as error:
+        where = "--token-file" if flags.token_file else flags.config
+        raise ConfigError([Problem(where, 0, 0, str(error))]) from error
+    return config
 
 
 def _warn_of_plain_token(config: AgentConfig) -> None:

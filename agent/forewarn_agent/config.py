@@ -18,8 +18,10 @@ from forewarn_agent.settings import (
     ProcessGroup,
     SpoolSettings,
 )
-from forewarn_wire import Problem, Severity, readers
+from forewarn_wire import Labels, Problem, Severity, is_label_name, labels_from, readers
 from forewarn_wire.document import Section, read_document
+
+RESERVED_LABELS = frozenset({"__name__", "job", "instance"})
 
 
 class _Named(Protocol):
@@ -67,7 +69,7 @@ def _agent(root: Section, environment: Mapping[str, str], sources: frozenset[str
         timeout=root.take("timeout", config_readers.positive_duration, default.timeout),
         instance=root.take("instance", readers.text, ""),
         interval=root.take("interval", config_readers.interval, default.interval),
-        labels=root.take("labels", config_readers.labels, ()),
+        labels=_labels(root.section("labels")),
         spool=_spool(root.section("spool")),
         processes=_each(root, "processes", _process),
         checks=_each(root, "checks", _check),
@@ -89,6 +91,21 @@ def _each(root: Section, field: str, read: Callable[[Section], Named]) -> tuple[
             section.problem("name", f"{item.name} is there twice in {field}", "rename one of them")
         found[item.name] = item
     return tuple(found.values())
+
+
+def _labels(section: Section | None) -> Labels:
+    if section is None:
+        return ()
+    found: dict[str, str] = {}
+    for name in section.names():
+        text = section.require(name, readers.text, "")
+        if not is_label_name(name):
+            section.problem(name, f"{name!r} is no label name", "use letters, digits and _")
+        elif name in RESERVED_LABELS:
+            section.problem(name, f"{name} is set by the agent", "see instance")
+        else:
+            found[name] = text
+    return labels_from(found)
 
 
 def _spool(section: Section | None) -> SpoolSettings:

@@ -11,11 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from forewarn_agent.transport import parse_address
-from forewarn_wire import Labels, is_label_name, labels_from, readers
+from forewarn_wire import readers
 
 MIN_INTERVAL = 1_000
 MIN_SPOOL = 2**20
-RESERVED_LABELS = frozenset({"__name__", "job", "instance"})
 
 
 def address(value: Any) -> str:
@@ -60,16 +59,6 @@ def interval(value: Any) -> int:
     if found < MIN_INTERVAL:
         raise ValueError(f"must be 1s or longer, found {value!r}")
     return found
-
-
-def labels(value: Any) -> Labels:
-    labels = readers.text_mapping(value)
-    for name in labels:
-        if not is_label_name(name):
-            raise ValueError(f"{name!r} is no label name; use letters, digits and _")
-        if name in RESERVED_LABELS:
-            raise ValueError(f"{name} is set by the agent; see instance")
-    return labels_from(labels)
 
 
 def spool_size(value: Any) -> int:

@@ -7,6 +7,7 @@ import itertools
 import logging
 import os
 import selectors
+import signal
 import threading
 import time
 from collections import deque
@@ -38,17 +39,19 @@ class SelectorLoop:
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._calls: deque[Callback] = deque()
-        self._lock = threading.Lock()
+        # Reentrant, since a signal may come while its handler's own thread holds it.
+        self._lock = threading.RLock()
         self._stopping = False
+        self._takes_signals = False
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
         self.watch(self._wake_read, self._drain)
 
-    @property
-    def wakeup_fd(self) -> int:
-        """Where `signal.set_wakeup_fd` may write, so that a signal ends the wait."""
-        return self._wake_write
+    def wake_on_signals(self) -> None:
+        """Let any signal end the wait, until `close`; both from the main thread."""
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        self._takes_signals = True
 
     def watch(self, fd: int, ready: Callback) -> None:
         """Call `ready` whenever the descriptor is readable."""
@@ -89,10 +92,14 @@ class SelectorLoop:
 
     def close(self) -> None:
         """Give the descriptors back."""
+        if self._takes_signals:
+            # First: a signal that comes after this must not be written to a closed descriptor.
+            signal.set_wakeup_fd(-1)
+            self._takes_signals = False
         with self._lock:
+            wake_write, self._wake_write = self._wake_write, -1
             os.close(self._wake_read)
-            os.close(self._wake_write)
-            self._wake_write = -1
+            os.close(wake_write)
         self._selector.close()
 
     def _turn(self) -> None:

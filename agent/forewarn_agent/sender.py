@@ -37,6 +37,10 @@ _WRITE_HEADERS = {
 _LOGS_HEADERS = {"Content-Type": otlp.CONTENT_TYPE}
 
 
+class TokenError(ValueError):
+    """There is no token to be had; the text says why, and never what the token is."""
+
+
 class Target(NamedTuple):
     """Where to send, and as whom. `timeout` in seconds for one request."""
 
@@ -47,13 +51,22 @@ class Target(NamedTuple):
     timeout: float = 10.0
 
     def read_token(self) -> str:
-        """The token, read anew from its file if it has one. Raises OSError, ValueError."""
+        """The token, read anew from its file if it has one. Raises TokenError."""
         token = self.token
         if self.token_file:
-            with open(self.token_file, encoding="utf-8") as file:
-                token = file.read().strip()
+            try:
+                with open(self.token_file, encoding="utf-8") as file:
+                    token = file.read().strip()
+            except OSError as error:
+                why = f"{error.strerror}; check the path and who may read it"
+                raise TokenError(f"cannot read the token file {self.token_file}: {why}") from error
+            except UnicodeDecodeError as error:
+                # Not its own text: that has the bytes.
+                why = "it is not text"
+                raise TokenError(f"cannot read the token file {self.token_file}: {why}") from error
         if not token.isascii() or not token.isprintable() or " " in token:
-            raise ValueError("a token is one word of ASCII; check token_file")
+            where = f"token file {self.token_file}" if self.token_file else "setting token"
+            raise TokenError(f"the {where} holds no token; a token is one word of ASCII")
         return token
 
     def __repr__(self) -> str:
@@ -168,6 +181,9 @@ class Sender:
             agent = {"User-Agent": f"forewarn-agent/{__version__}"}
             before = self._clock()
             answer = self._connection.post(path, {**headers, **agent, **identity}, body)
+        except TokenError as error:
+            self._back_off(str(error), None)
+            return
         except (OSError, ValueError) as error:
             self._back_off(f"{type(error).__name__}: {error}", None)
             return

@@ -7,14 +7,16 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from forewarn_agent import __version__
 from forewarn_agent.spool import Spool
-from support.recorder import Recorder, recording
+from support.recorder import Recorder, Reply, Request, recording
 from support.servers import free_port, program, running, running_agent, stop
 from support.waiting import wait_until
 
@@ -56,6 +58,14 @@ def intervals(recorder: Recorder) -> set[float]:
         for labels, value, _ in recorder.samples()
         if labels["__name__"] == "forewarn_agent_interval_seconds"
     }
+
+
+def has_selector(pid: int) -> bool:
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            if "eventpoll" in str(descriptor.readlink()):
+                return True
+    return False
 
 
 @contextmanager
@@ -104,6 +114,96 @@ def test_a_bad_configuration_is_refused_with_every_place(tmp_path: Path) -> None
 )
 def test_wrong_usage_is_refused(arguments: tuple[str, ...]) -> None:
     assert agent(*arguments).returncode == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--instance", "a"),
+        ("--interval", "2s"),
+        ("--collector", "https://collector.example.org"),
+        ("--token-file", "{folder}/token"),
+        ("--spool", "{folder}/spool"),
+        ("--config", "{folder}/agent.yml"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_every_flag_can_be_given_with_print_and_with_a_check(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("a-token-of-a-test\n")
+    (tmp_path / "agent.yml").write_text("instance: b\n")
+    given = [argument.format(folder=tmp_path) for argument in arguments]
+    checked = agent(*given, "--check-config")
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert checked.stdout.endswith("is good\n")
+    printed = agent(*given, "--print")
+    assert (printed.returncode, printed.stderr) == (0, "")
+    host = {"--instance": "a", "--config": "b"}.get(given[0], os.uname().nodename)
+    interval = 2.0 if given[0] == "--interval" else 10.0
+    line = f'forewarn_agent_interval_seconds{{instance="{host}",job="node"}} {interval}'
+    assert line in printed.stdout.splitlines()
+
+
+def test_the_version_is_said() -> None:
+    assert agent("--version").stdout == f"forewarn-agent {__version__}\n"
+
+
+def test_print_ends_quietly_when_nobody_reads_on() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    try:
+        result = subprocess.run(
+            [sys.executable, "-m", "forewarn_agent", "--print"],
+            stdout=write_end,
+            stderr=subprocess.PIPE,
+            timeout=30,
+            check=False,
+        )
+    finally:
+        os.close(write_end)
+    assert result.stderr == b""
+    assert result.returncode == 141, "128 and SIGPIPE, as a shell says it"
+
+
+@pytest.mark.parametrize("arguments", [("--check-config",), ("--print",), ()])
+def test_a_token_file_that_cannot_be_read_ends_the_agent(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    result = agent("--token-file", "/nope", *arguments, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    said = "cannot read the token file /nope: No such file or directory; check the path"
+    assert said in result.stderr
+    (tmp_path / "token").write_bytes(b"\xff\xfe")
+    result = agent("--token-file", str(tmp_path / "token"), *arguments, cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"--token-file: cannot read the token file {tmp_path}/token: it is not text\n"
+    )
+
+
+def test_a_second_sigterm_while_the_last_is_sent_changes_nothing(tmp_path: Path) -> None:
+    taken, go_on = threading.Event(), threading.Event()
+
+    def answer(request: Request) -> Reply:
+        taken.set()
+        go_on.wait(10)
+        return 204, {}, b""
+
+    with recording() as recorder:
+        recorder.reply = answer
+        with running_agent(tmp_path, recorder.url) as process:
+            assert taken.wait(10)
+            output = tmp_path / "agent.log"
+            process.send_signal(signal.SIGTERM)
+            # The loop is closed, and so its pipe, while the sender waits for its answer.
+            wait_until("the loop is closed", lambda: not has_selector(process.pid))
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGINT)
+            go_on.set()
+            assert process.wait(10) == 0
+        assert "stopped" in output.read_text()
+        assert "Exception ignored" not in output.read_text()
 
 
 def test_a_spool_that_cannot_be_had_ends_the_agent_with_the_remedy(tmp_path: Path) -> None:

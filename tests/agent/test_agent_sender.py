@@ -281,6 +281,19 @@ def test_the_token_is_read_again_from_its_file_when_it_is_refused(
             wait_until("the new one is accepted", lambda: empty(spool))
 
 
+def test_a_token_file_that_vanishes_is_named_and_waited_for(
+    spool: Spool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = tmp_path / "token"
+    round_of(spool, 1.0)
+    with recording() as recorder, sending(spool, recorder.url, token_file=str(token)):
+        said = f": cannot read the token file {token}: No such file or directory; check"
+        wait_until("it says so", lambda: said in caplog.text)
+        assert not recorder.requests
+        token.write_text("late\n")
+        recorder.wait_for("the samples", lambda: recorder.requests)
+
+
 @pytest.mark.parametrize("content", ["two words", "a\r\nX-Other: b", "naïve"])
 def test_a_token_that_is_no_token_is_never_sent_nor_shown(
     spool: Spool, tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture
