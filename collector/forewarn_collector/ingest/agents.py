@@ -17,6 +17,8 @@ from forewarn_wire import STALE_NAN, Labels, is_stale, labels_from, metric_name,
 
 INTERVAL_METRIC = "forewarn_agent_interval_seconds"
 MISSED_INTERVALS = 3
+STALL = 3_000
+"""A gap (ms) between two looks that says that the collector stood still or its clock was set."""
 RESTART_GRACE = 60_000
 """How long (ms) after a restart an agent may be silent: it may be backing off, after a time-out."""
 
@@ -46,6 +48,7 @@ class AgentWatch:
     def __init__(self) -> None:
         self._agents: dict[Labels, Agent] = {}
         self._next_zero: dict[Labels, int] = {}
+        self._last_look: int | None = None
         self._lock = threading.Lock()
 
     def restore(self, columns: SeriesColumns, now: int) -> None:
@@ -85,10 +88,16 @@ class AgentWatch:
     def overdue(self, now: int) -> Batch | None:
         """The `up` samples of agents that are silent, each once an interval; None if none is due.
 
-        To be asked about once a second.
+        To be asked about once a second. What could not be heard while the collector stood still is
+        not held against an agent, and neither is a step of the clock.
         """
         samples = []
         with self._lock:
+            gap = 0 if self._last_look is None else now - self._last_look
+            self._last_look = now
+            if not 0 <= gap <= STALL:
+                for labels, agent in self._agents.items():
+                    self._agents[labels] = replace(agent, expected_by=agent.expected_by + gap)
             for labels, agent in self._agents.items():
                 if now <= agent.expected_by:
                     continue

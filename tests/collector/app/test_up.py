@@ -57,6 +57,24 @@ def test_an_agent_is_down_after_three_missed_intervals_and_told_once_an_interval
     assert rows(watch.overdue(40_001)) == [(up("a"), 40_001, 0.0)]
 
 
+def test_a_collector_that_stood_still_blames_no_agent() -> None:
+    watch = AgentWatch()
+    watch.observe(batch((agent("a"), 1.0)), 0)
+    assert watch.overdue(1_000) is None
+    assert watch.overdue(61_000) is None  # a minute in which nobody could be heard
+    assert watch.overdue(63_000) is None
+    assert rows(watch.overdue(63_001)) == [(up("a"), 63_001, 0.0)]
+
+
+def test_a_clock_that_is_set_back_delays_the_news_of_a_lost_agent_no_further() -> None:
+    watch = AgentWatch()
+    watch.observe(batch((agent("a"), 1.0)), 3_600_000)
+    assert watch.overdue(3_601_000) is None
+    assert watch.overdue(1_000) is None
+    assert watch.overdue(3_000) is None
+    assert rows(watch.overdue(3_001)) == [(up("a"), 3_001, 0.0)]
+
+
 def test_an_agent_that_comes_back_is_up_at_once() -> None:
     watch = AgentWatch()
     watch.observe(batch((agent("a"), 10.0)), 0)
