@@ -39,6 +39,9 @@ import json, sys, urllib.request
 groups = json.load(urllib.request.urlopen(sys.argv[1] + "/api/v1/rules"))["data"]["groups"]
 print(f"the wheel's collector runs {sum(len(g['rules']) for g in groups)} shipped rules")
 assert groups, "no shipped rules in the wheel"
+page = urllib.request.urlopen(sys.argv[1] + "/").read().decode()
+assert "Open tasks" in page, page
+urllib.request.urlopen(sys.argv[1] + "/static/forewarn.css").read()
 PY
 kill -TERM $collector
 wait $collector
