@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -72,6 +73,14 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.damaged = 0
+        try:
+            # Made by us first: events may tell secrets, and SQLite's side files take the mode over.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise StoreError(
+                f"cannot open {path}: {error.strerror}; mend its permissions or free some space",
+                retryable=True,
+            ) from error
         with self._errors("open"):
             self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:

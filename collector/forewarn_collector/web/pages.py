@@ -1,4 +1,4 @@
-"""The page at `/`: the tasks, worst first, and one task with its evidence."""
+"""The page at `/`: the tasks, the newest first, and one task with its evidence."""
 
 from __future__ import annotations
 

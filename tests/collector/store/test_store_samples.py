@@ -278,3 +278,9 @@ def test_a_closed_store_refuses_writes_and_finishes_those_it_has(
     assert all(future.result(0).added == 1 for future in futures)
     with pytest.raises(StoreError, match="closed"):
         store.append(batch((CPU, START, 1.0)))
+
+
+def test_the_files_are_their_owners_only(reopen: Reopen, tmp_path: Path) -> None:
+    reopen().append(batch((CPU, START, 1.0))).result(10)
+    for file in (tmp_path / "data").iterdir():
+        assert file.stat().st_mode & 0o077 == 0, file.name
