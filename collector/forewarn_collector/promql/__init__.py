@@ -1,9 +1,12 @@
 """The query engine: PromQL compiled to plans, evaluated in numpy over columns of samples."""
 
 from forewarn_collector.promql.errors import EvalError, PromQLError
+from forewarn_collector.promql.leaves import SelectorInfo
 from forewarn_collector.promql.nodes import AtEdge, Expr, Selector, ValueType
-from forewarn_collector.promql.query import LOOKBACK, Query, Result, SelectorInfo, compile_query
+from forewarn_collector.promql.query import Query, Result, compile_query, share
+from forewarn_collector.promql.shared import Round
 from forewarn_collector.promql.text import plain_float, series_text
+from forewarn_collector.promql.values import LOOKBACK
 
 __all__ = [
     "LOOKBACK",
@@ -13,10 +16,12 @@ __all__ = [
     "PromQLError",
     "Query",
     "Result",
+    "Round",
     "Selector",
     "SelectorInfo",
     "ValueType",
     "compile_query",
     "plain_float",
     "series_text",
+    "share",
 ]

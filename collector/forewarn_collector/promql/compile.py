@@ -40,6 +40,7 @@ from forewarn_collector.promql.ranking import (
 )
 from forewarn_collector.promql.relabel import drop_name
 from forewarn_collector.promql.selection import InstantSelector, RangeSelector, SubquerySelector
+from forewarn_collector.promql.shared import SharedPlans
 from forewarn_collector.promql.values import Plan, Scalars, Vector, Windows
 
 
@@ -64,9 +65,31 @@ def value_type(node: Expr) -> ValueType:
 class PlanCompiler:
     """Builds plans. The parser has checked types, so each method may trust its node's."""
 
+    def __init__(self, shared: SharedPlans | None = None) -> None:
+        """`shared` has the plans of what occurs in several expressions."""
+        self._shared = shared or SharedPlans(())
+
     def vector(self, node: Expr) -> Plan[Vector]:
         """The plan of an expression that gives an instant vector."""
+        return self._shared.plan("vector", unwrapped(node), self._vector)
+
+    def scalars(self, node: Expr) -> Plan[Scalars]:
+        """The plan of an expression that gives a scalar."""
+        return self._shared.plan("scalars", unwrapped(node), self._scalars)
+
+    def windows(self, node: Expr) -> Plan[Windows]:
+        """The plan of an expression that gives a range vector."""
+        return self._shared.plan("windows", unwrapped(node), self._windows)
+
+    def text(self, node: Expr) -> str:
+        """The value of a string literal."""
         match unwrapped(node):
+            case String(value):
+                return value
+        raise PromQLError("expected a string literal")
+
+    def _vector(self, node: Expr) -> Plan[Vector]:
+        match node:
             case Selector() as selector:
                 return InstantSelector(selector)
             case Negation(expr):
@@ -81,9 +104,8 @@ class PlanCompiler:
                 return self._binary(binary)
         raise PromQLError("expected an instant vector")
 
-    def scalars(self, node: Expr) -> Plan[Scalars]:
-        """The plan of an expression that gives a scalar."""
-        match unwrapped(node):
+    def _scalars(self, node: Expr) -> Plan[Scalars]:
+        match node:
             case Number(value):
                 return ConstantPlan(value)
             case Negation(expr):
@@ -94,21 +116,13 @@ class PlanCompiler:
                 return ScalarsPlan(operator, self.scalars(left), self.scalars(right))
         raise PromQLError("expected a scalar")
 
-    def windows(self, node: Expr) -> Plan[Windows]:
-        """The plan of an expression that gives a range vector."""
-        match unwrapped(node):
+    def _windows(self, node: Expr) -> Plan[Windows]:
+        match node:
             case Range() as selector:
                 return RangeSelector(selector)
             case Subquery() as subquery:
                 return SubquerySelector(subquery, self.vector(subquery.expr))
         raise PromQLError("expected a range vector")
-
-    def text(self, node: Expr) -> str:
-        """The value of a string literal."""
-        match unwrapped(node):
-            case String(value):
-                return value
-        raise PromQLError("expected a string literal")
 
     def _aggregation(self, node: Aggregation) -> Plan[Vector]:
         argument = self.vector(node.expr)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,19 +11,16 @@ import numpy as np
 from forewarn_collector.promql.compile import PlanCompiler, value_type
 from forewarn_collector.promql.errors import EvalError
 from forewarn_collector.promql.functions.dates import NO_LABELS
+from forewarn_collector.promql.leaves import SelectorInfo, metrics_read, selectors_of
 from forewarn_collector.promql.nodes import (
-    At,
-    Binary,
-    Call,
     Expr,
-    Range,
-    Selector,
     ValueType,
-    children,
 )
 from forewarn_collector.promql.parse import parse
 from forewarn_collector.promql.selection import check_size
+from forewarn_collector.promql.shared import Round, SharedPlans
 from forewarn_collector.promql.values import (
+    LOOKBACK,
     Bools,
     Context,
     Plan,
@@ -33,27 +30,8 @@ from forewarn_collector.promql.values import (
     Windows,
     any_along,
 )
-from forewarn_collector.store.columns import Floats, Ints, Matcher, MatchOp, SeriesSource
-from forewarn_wire.labels import METRIC_NAME, Labels
-
-LOOKBACK = 300_000
-"""How old, in ms, the latest sample of a series may be to count as its value."""
-
-
-@dataclass(frozen=True, slots=True)
-class SelectorInfo:
-    """A leaf of an expression: which series it reads, and how far back.
-
-    `range` and `offset` in ms, `range` 0 for an instant selector; ranges of subqueries around
-    it are not counted in. `negated`: its series' *absence* makes the expression true, since it
-    stands within `absent` or right of `unless` (an even number of these cancels out).
-    """
-
-    matchers: tuple[Matcher, ...]
-    range: int
-    offset: int
-    at: At
-    negated: bool
+from forewarn_collector.store.columns import Floats, Ints, SeriesSource
+from forewarn_wire.labels import Labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +74,9 @@ class Query:
         self.text = text
         self.expr: Expr = parse(text)
         self.result_type: ValueType = value_type(self.expr)
-        self.selectors: tuple[SelectorInfo, ...] = tuple(_selectors(self.expr, False))
-        self.metrics: frozenset[str] | None = _metrics(self.selectors)
-        compiler = PlanCompiler()
-        self._plan: Plan[Vector | Scalars | Windows | Text]
-        match self.result_type:
-            case ValueType.SCALAR:
-                self._plan = compiler.scalars(self.expr)
-            case ValueType.STRING:
-                self._plan = _TextPlan(compiler.text(self.expr))
-            case ValueType.MATRIX:
-                self._plan = compiler.windows(self.expr)
-            case ValueType.VECTOR:
-                self._plan = compiler.vector(self.expr)
+        self.selectors: tuple[SelectorInfo, ...] = tuple(selectors_of(self.expr))
+        self.metrics: frozenset[str] | None = metrics_read(self.expr)
+        self._plan = self._compiled(PlanCompiler())
 
     def instant(self, source: SeriesSource, time: int, *, lookback: int = LOOKBACK) -> Result:
         """Evaluate at one time (ms); raises `EvalError`.
@@ -133,6 +101,29 @@ class Query:
         check_size(1, (end - start) // step + 1)
         times = np.arange(start, end + 1, step, dtype=np.int64)
         return self._evaluate(Context(source, times, start, end, lookback), ValueType.MATRIX)
+
+    def at(self, round_: Round, time: int) -> Result:
+        """Evaluate at one time (ms) as a part of a round; raises `EvalError`."""
+        times = np.array([time], dtype=np.int64)
+        context = Context(round_.source, times, time, time, round_.lookback, kept=round_.kept)
+        return self._evaluate(context, self.result_type)
+
+    def shared(self, compiler: PlanCompiler) -> Query:
+        """The same query with the plan that another compiler makes of it."""
+        query = copy(self)
+        query._plan = self._compiled(compiler)
+        return query
+
+    def _compiled(self, compiler: PlanCompiler) -> Plan[Vector | Scalars | Windows | Text]:
+        match self.result_type:
+            case ValueType.SCALAR:
+                return compiler.scalars(self.expr)
+            case ValueType.STRING:
+                return _TextPlan(compiler.text(self.expr))
+            case ValueType.MATRIX:
+                return compiler.windows(self.expr)
+            case ValueType.VECTOR:
+                return compiler.vector(self.expr)
 
     def _evaluate(self, context: Context, kind: ValueType) -> Result:
         # Divisions by zero, overflows and NaN are values in PromQL, not mistakes.
@@ -191,43 +182,7 @@ def compile_query(text: str) -> Query:
     return Query(text)
 
 
-def _selectors(node: Expr, negated: bool) -> Iterator[SelectorInfo]:
-    match node:
-        case Selector(matchers, offset, at):
-            yield SelectorInfo(matchers, 0, offset, at, negated)
-        case Range(selector, length):
-            yield SelectorInfo(selector.matchers, length, selector.offset, selector.at, negated)
-        case Call("absent" | "absent_over_time", arguments):
-            for argument in arguments:
-                yield from _selectors(argument, not negated)
-        case Binary("unless", left, right):
-            yield from _selectors(left, negated)
-            yield from _selectors(right, not negated)
-        case _:
-            for child in children(node):
-                yield from _selectors(child, negated)
-
-
-_LITERALS = re.compile(r"[A-Za-z0-9_:]+(?:\|[A-Za-z0-9_:]+)*")
-
-
-def _metrics(selectors: Sequence[SelectorInfo]) -> frozenset[str] | None:
-    names: set[str] = set()
-    for selector in selectors:
-        found = _names(selector.matchers)
-        if found is None:
-            return None
-        names |= found
-    return frozenset(names)
-
-
-def _names(matchers: Sequence[Matcher]) -> set[str] | None:
-    """The metrics that matchers allow, None if that can't be told from them."""
-    for matcher in matchers:
-        if matcher.name != METRIC_NAME:
-            continue
-        if matcher.op is MatchOp.EQUAL and matcher.value:
-            return {matcher.value}
-        if matcher.op is MatchOp.REGEX and _LITERALS.fullmatch(matcher.value):
-            return set(matcher.value.split("|"))
-    return None
+def share(queries: Sequence[Query]) -> list[Query]:
+    """The same queries, with one plan for what is common to several of them."""
+    compiler = PlanCompiler(SharedPlans(query.expr for query in queries))
+    return [query.shared(compiler) for query in queries]

@@ -14,6 +14,9 @@ from forewarn_wire.labels import Labels
 
 Bools = NDArray[np.bool_]
 
+LOOKBACK = 300_000
+"""How old, in ms, the latest sample of a series may be to count as its value."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scalars:
@@ -70,7 +73,8 @@ class Context:
     """What an evaluation is about: the data and the steps.
 
     `times: int64[steps]` are the steps in ms, `start` and `end` the first and last one of the
-    query, also within a subquery. `warnings` is filled on the way.
+    query, also within a subquery. `warnings` is filled on the way. `kept` is where values of
+    shared plans are kept, by plan and time; None where none are.
     """
 
     source: SeriesSource
@@ -79,6 +83,7 @@ class Context:
     end: int
     lookback: int
     warnings: list[str] = field(default_factory=list)
+    kept: dict[tuple[Any, int], Any] | None = None
 
     @property
     def steps(self) -> int:

@@ -1,0 +1,71 @@
+"""What an expression reads: its selectors, and the metrics that they name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from forewarn_collector.promql.nodes import At, Binary, Call, Expr, Range, Selector, children
+from forewarn_collector.store.columns import Matcher, MatchOp
+from forewarn_wire.labels import METRIC_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class SelectorInfo:
+    """A leaf of an expression: which series it reads, and how far back.
+
+    `range` and `offset` in ms, `range` 0 for an instant selector; ranges of subqueries around
+    it are not counted in. `negated`: its series' *absence* makes the expression true, since it
+    stands within `absent` or right of `unless` (an even number of these cancels out).
+    """
+
+    matchers: tuple[Matcher, ...]
+    range: int
+    offset: int
+    at: At
+    negated: bool
+
+
+def selectors_of(node: Expr, negated: bool = False) -> Iterator[SelectorInfo]:
+    """The leaves of an expression, from left to right."""
+    match node:
+        case Selector(matchers, offset, at):
+            yield SelectorInfo(matchers, 0, offset, at, negated)
+        case Range(selector, length):
+            yield SelectorInfo(selector.matchers, length, selector.offset, selector.at, negated)
+        case Call("absent" | "absent_over_time", arguments):
+            for argument in arguments:
+                yield from selectors_of(argument, not negated)
+        case Binary("unless", left, right):
+            yield from selectors_of(left, negated)
+            yield from selectors_of(right, not negated)
+        case _:
+            for child in children(node):
+                yield from selectors_of(child, negated)
+
+
+_LITERALS = re.compile(r"[A-Za-z0-9_:]+(?:\|[A-Za-z0-9_:]+)*")
+
+
+def metrics_read(expr: Expr) -> frozenset[str] | None:
+    """The metrics that an expression reads; None if its matchers don't tell."""
+    names: set[str] = set()
+    for selector in selectors_of(expr):
+        found = _names(selector.matchers)
+        if found is None:
+            return None
+        names |= found
+    return frozenset(names)
+
+
+def _names(matchers: Sequence[Matcher]) -> set[str] | None:
+    """The metrics that matchers allow, None if that can't be told from them."""
+    for matcher in matchers:
+        if matcher.name != METRIC_NAME:
+            continue
+        if matcher.op is MatchOp.EQUAL and matcher.value:
+            return {matcher.value}
+        if matcher.op is MatchOp.REGEX and _LITERALS.fullmatch(matcher.value):
+            return set(matcher.value.split("|"))
+    return None
