@@ -1,0 +1,130 @@
+"""The rules benchmark's own side: the product's store and scheduler, in this process."""
+
+from __future__ import annotations
+
+import cProfile
+import queue
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from bench.rules_fleet import SERIES, TICK, Fleet, Tick
+from forewarn_collector.promql import compile_query
+from forewarn_collector.rules import AlertChange, RuleSet, Scheduler, load_rules
+from forewarn_collector.store import Arrival, Batch, Store
+from forewarn_wire import Labels
+
+HOUR = 3_600_000
+
+
+class CountingSink:
+    """Takes the changes of alerts, and keeps nothing but their number."""
+
+    def __init__(self) -> None:
+        self.changes = 0
+
+    def apply(self, changes: Sequence[AlertChange], at: int) -> None:
+        """Count them."""
+        self.changes += len(changes)
+
+
+@dataclass
+class Measured:
+    """What rounds cost: seconds per round, by group's name."""
+
+    wall: dict[str, list[float]] = field(default_factory=dict)
+    cpu: dict[str, list[float]] = field(default_factory=dict)
+    arrival_wall: list[float] = field(default_factory=list)
+    arrival_cpu: list[float] = field(default_factory=list)
+
+
+class Ours:
+    """A store and a scheduler, composed as `app.py` does, on simulated time."""
+
+    def __init__(self, folder: Path, rule_file: Path, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self.now = 0
+        self.rules: RuleSet = load_rules([rule_file], interval=15_000)
+        self.sink = CountingSink()
+        self.store = Store(folder, retention=24 * HOUR, clock=lambda: self.now)
+        self.store.open()
+        self._arrivals: queue.SimpleQueue[Arrival] = self.store.arrivals()
+        self._scheduler = Scheduler(
+            self.rules,
+            self.store,
+            append=lambda batch: self.store.append(batch, own=True),
+            arrivals=self._arrivals,
+            sink=self.sink,
+            clock=lambda: self.now,
+        )
+        # A tick's samples come in up to a hundred writes, since a commit takes what is there.
+        writes = min(max(fleet.hosts // 10, 10), 100)
+        bounds = np.searchsorted(fleet.phases, np.linspace(0, TICK, writes + 1)).tolist()
+        self._slots = [(low, high) for low, high in pairwise(bounds) if low < high]
+        # A sender's label sets stay the same objects, and so does the list while all of them send.
+        self._labels = [
+            [labels for host in fleet.labels[low:high] for labels in host]
+            for low, high in self._slots
+        ]
+
+    def close(self) -> None:
+        """End the store's thread."""
+        self.store.close()
+
+    def take(self, tick: Tick) -> None:
+        """Store what the hosts sampled, each write when the one before it is durable."""
+        for (low, high), labels in zip(self._slots, self._labels, strict=True):
+            sent = tick.sent[low:high]
+            if not sent.any():
+                continue
+            if not sent.all():
+                hosts = np.flatnonzero(sent).tolist()
+                labels = [one for host in hosts for one in labels[host * SERIES :][:SERIES]]
+            values = tick.values[low:high][sent].ravel()
+            times = np.repeat(tick.times[low:high][sent], SERIES)
+            rows = np.arange(len(labels), dtype=np.int64)
+            self.now = max(self.now, int(times.max()))
+            self.store.append(Batch(labels, rows, times, values)).result()
+        while not self._arrivals.empty():
+            self._arrivals.get()
+
+    def rounds(self, count: int, warm: int, profile: cProfile.Profile | None = None) -> Measured:
+        """Let a tick's samples arrive and evaluate every group, again and again."""
+        found = Measured()
+        for number in range(warm + count):
+            tick = self._fleet.tick()
+            began = time.perf_counter(), time.process_time()
+            self.take(tick)
+            if number >= warm:
+                found.arrival_wall.append(time.perf_counter() - began[0])
+                found.arrival_cpu.append(time.process_time() - began[1])
+            if profile is not None and number >= warm:
+                profile.enable()
+            for group in self.rules.groups:
+                began = time.perf_counter(), time.process_time()
+                self._scheduler.evaluate_group(group.key, self.now)
+                if number >= warm:
+                    found.wall.setdefault(group.name, []).append(time.perf_counter() - began[0])
+                    found.cpu.setdefault(group.name, []).append(time.process_time() - began[1])
+            if profile is not None:
+                profile.disable()
+        failed = [
+            f"{status.rule.key}: {status.last_error}"
+            for group in self._scheduler.groups()
+            for status in group.rules
+            if status.last_error
+        ]
+        assert not failed, failed
+        return found
+
+    def alerts(self) -> int:
+        """How many alerts are not inactive."""
+        return len(self._scheduler.alerts())
+
+    def ask(self, expr: str, at: int) -> dict[Labels, float]:
+        """An instant query's vector at `at` (ms)."""
+        return dict(compile_query(expr).instant(self.store, at).vector())
