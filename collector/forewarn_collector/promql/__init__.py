@@ -1,6 +1,12 @@
 """The query engine: PromQL compiled to plans, evaluated in numpy over columns of samples."""
 
-from forewarn_collector.promql.errors import EvalError, PromQLError
+from forewarn_collector.promql.deadline import Deadline
+from forewarn_collector.promql.errors import (
+    EvalError,
+    PromQLError,
+    QueryCanceledError,
+    QueryTimeoutError,
+)
 from forewarn_collector.promql.leaves import SelectorInfo
 from forewarn_collector.promql.nodes import AtEdge, Expr, Selector, ValueType
 from forewarn_collector.promql.query import Query, Result, compile_query, share
@@ -11,10 +17,13 @@ from forewarn_collector.promql.values import LOOKBACK
 __all__ = [
     "LOOKBACK",
     "AtEdge",
+    "Deadline",
     "EvalError",
     "Expr",
     "PromQLError",
     "Query",
+    "QueryCanceledError",
+    "QueryTimeoutError",
     "Result",
     "Round",
     "Selector",

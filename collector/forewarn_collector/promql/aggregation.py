@@ -212,6 +212,7 @@ class AggregationPlan:
         if parameter is not None and not ((parameter >= 0) & (parameter <= 1)).all():
             context.warn("quantile value should be between 0 and 1")
         vector = self._argument.evaluate(context)
+        context.check()
         groups = self._groups(vector.labels)
         if not len(groups.labels):
             return Vector(groups.labels, vector.values, vector.present)

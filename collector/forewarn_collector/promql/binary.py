@@ -54,6 +54,7 @@ class VectorsPlan:
 
     def evaluate(self, context: Context) -> Vector:
         many, one = self._left.evaluate(context), self._right.evaluate(context)
+        context.check()
         if self._swapped:
             many, one = one, many
         ids = self._signatures(many.labels, one.labels)
@@ -164,6 +165,7 @@ class SetPlan:
 
     def evaluate(self, context: Context) -> Vector:
         left, right = self._left.evaluate(context), self._right.evaluate(context)
+        context.check()
         ids = self._signatures(left.labels, right.labels)
         if self._operator == "or":
             lacking = ~_any_by(ids.left, ids.count, left.present)[ids.right]

@@ -21,3 +21,11 @@ class EvalError(ValueError):
 
     Its wording is Prometheus'. Trying again helps only when the series have changed.
     """
+
+
+class QueryTimeoutError(EvalError):
+    """An evaluation that took longer than it may. Trying again may help, with less to do."""
+
+
+class QueryCanceledError(EvalError):
+    """An evaluation that was given up, since nobody waits for its answer any more."""

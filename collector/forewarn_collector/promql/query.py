@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from forewarn_collector.promql.compile import PlanCompiler, value_type
+from forewarn_collector.promql.deadline import UNLIMITED, Deadline
 from forewarn_collector.promql.errors import EvalError
 from forewarn_collector.promql.functions.dates import NO_LABELS
 from forewarn_collector.promql.leaves import SelectorInfo, metrics_read, selectors_of
@@ -78,16 +79,31 @@ class Query:
         self.metrics: frozenset[str] | None = metrics_read(self.expr)
         self._plan = self._compiled(PlanCompiler())
 
-    def instant(self, source: SeriesSource, time: int, *, lookback: int = LOOKBACK) -> Result:
+    def instant(
+        self,
+        source: SeriesSource,
+        time: int,
+        *,
+        lookback: int = LOOKBACK,
+        deadline: Deadline = UNLIMITED,
+    ) -> Result:
         """Evaluate at one time (ms); raises `EvalError`.
 
         A range vector gives the samples of its series, one step for each time there is any.
         """
         times = np.array([time], dtype=np.int64)
-        return self._evaluate(Context(source, times, time, time, lookback), self.result_type)
+        context = Context(source, times, time, time, lookback, deadline=deadline)
+        return self._evaluate(context, self.result_type)
 
     def range(
-        self, source: SeriesSource, start: int, end: int, step: int, *, lookback: int = LOOKBACK
+        self,
+        source: SeriesSource,
+        start: int,
+        end: int,
+        step: int,
+        *,
+        lookback: int = LOOKBACK,
+        deadline: Deadline = UNLIMITED,
     ) -> Result:
         """Evaluate at `start`, `start + step`, ... up to `end` (ms); raises `EvalError`."""
         if self.result_type in (ValueType.MATRIX, ValueType.STRING):
@@ -100,7 +116,8 @@ class Query:
             raise EvalError("a range needs a step above 0 and an end not before its start")
         check_size(1, (end - start) // step + 1)
         times = np.arange(start, end + 1, step, dtype=np.int64)
-        return self._evaluate(Context(source, times, start, end, lookback), ValueType.MATRIX)
+        context = Context(source, times, start, end, lookback, deadline=deadline)
+        return self._evaluate(context, ValueType.MATRIX)
 
     def at(self, round_: Round, time: int) -> Result:
         """Evaluate at one time (ms) as a part of a round; raises `EvalError`."""

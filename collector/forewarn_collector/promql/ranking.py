@@ -40,6 +40,7 @@ class RankingPlan:
         vector = self._argument.evaluate(context)
         if not len(vector.labels):
             return vector
+        context.check()
         ids = self._groups(vector.labels).ids[:, np.newaxis]
         order = self._order(vector, np.where(vector.present, ids, len(vector.labels)))
         ordered_ids = np.take_along_axis(np.broadcast_to(ids, order.shape), order, axis=0)
@@ -122,6 +123,7 @@ class CountValuesPlan:
 
     def evaluate(self, context: Context) -> Vector:
         vector = self._argument.evaluate(context)
+        context.check()
         groups = self._groups(vector.labels)
         series, steps = np.nonzero(vector.present)
         # Labels made of values can't be kept; equal bits are equal texts, and all NaN are one.

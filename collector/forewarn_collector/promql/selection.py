@@ -38,7 +38,7 @@ def check_size(series: int, steps: int) -> None:
     """Raise `EvalError` rather than run out of memory."""
     if series * steps > MOST_CELLS:
         raise EvalError(
-            f"query processing would load too many values into memory: {series} series at "
+            f"query processing would load too many samples into memory in query execution: {series} series at "
             f"{steps} steps; ask for fewer series or a longer step"
         )
 
@@ -89,6 +89,7 @@ class InstantSelector:
         columns = context.source.select(
             node.matchers, int(instants.min()) - context.lookback + 1, int(instants.max())
         )
+        context.check()
         check_size(len(columns.labels), context.steps)
         if context.steps == 1:
             places = columns.offsets[1:, np.newaxis] - 1
@@ -120,6 +121,7 @@ class RangeSelector:
         closes = moved(context.times, selector.at, selector.offset, context)
         opens = closes - length
         columns = context.source.select(selector.matchers, int(opens.min()) + 1, int(closes.max()))
+        context.check()
         check_size(len(columns.labels), context.steps)
         columns = _without_stale(columns)
         whole = context.steps == 1
@@ -159,6 +161,7 @@ class SubquerySelector:
         check_size(1, (int(closes.max()) - first) // step + 1)
         grid = np.arange(first, int(closes.max()) + 1, step, dtype=np.int64)
         vector = self._inner.evaluate(context.at_steps(grid)) if len(grid) else empty_vector(0)
+        context.check()
         check_size(len(vector.labels), max(context.steps, len(grid)))
         starts, ends = (
             _found_on(grid, vector.present, opens),

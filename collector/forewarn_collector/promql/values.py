@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forewarn_collector.promql.deadline import UNLIMITED, Deadline
 from forewarn_collector.store.columns import Floats, Ints, SeriesSource
 from forewarn_wire.labels import Labels
 
@@ -74,7 +75,8 @@ class Context:
 
     `times: int64[steps]` are the steps in ms, `start` and `end` the first and last one of the
     query, also within a subquery. `warnings` is filled on the way. `kept` is where values of
-    shared plans are kept, by plan and time; None where none are.
+    shared plans are kept, by plan and time; None where none are. What works for long calls `check`
+    between two pieces of work.
     """
 
     source: SeriesSource
@@ -84,6 +86,7 @@ class Context:
     lookback: int
     warnings: list[str] = field(default_factory=list)
     kept: dict[tuple[Any, int], Any] | None = None
+    deadline: Deadline = UNLIMITED
 
     @property
     def steps(self) -> int:
@@ -92,7 +95,11 @@ class Context:
 
     def at_steps(self, times: Ints) -> Context:
         """The same query at other steps: those of a subquery."""
-        return Context(self.source, times, self.start, self.end, self.lookback, self.warnings)
+        return replace(self, times=times, kept=None)
+
+    def check(self) -> None:
+        """Raise EvalError once the evaluation has taken too long or nobody waits for it."""
+        self.deadline.check()
 
     def warn(self, text: str) -> None:
         """Note something the asker should know, once."""

@@ -61,6 +61,7 @@ class _RangePlan:
     def evaluate(self, context: Context) -> Vector:
         windows = self.argument.evaluate(context)
         parameters = [parameter.evaluate(context).values for parameter in self.parameters]
+        context.check()
         values, present = self.compute(windows, context, parameters)
         return self.finish(windows.labels, values, present)
 
@@ -87,6 +88,7 @@ def over_segments(compute: OverSegments, least: int = 1, position: int = 0) -> B
         values, present = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
         by_window = [np.broadcast_to(parameter, shape).ravel() for parameter in parameters]
         for part in segments(windows, least):
+            context.check()
             chosen = [parameter[part.windows] for parameter in by_window]
             values.ravel()[part.windows] = compute(part, chosen)
             present.ravel()[part.windows] = True
@@ -107,6 +109,7 @@ class ElementwisePlan:
     def evaluate(self, context: Context) -> Vector:
         vector = self.argument.evaluate(context)
         parameters = [parameter.evaluate(context).values for parameter in self.parameters]
+        context.check()
         return self.finish(vector.labels, self.compute(vector.values, *parameters), vector.present)
 
 

@@ -45,6 +45,7 @@ def _predict_linear(
     origins = np.broadcast_to(context.times.astype(np.float64), shape).ravel()
     ahead = np.broadcast_to(parameters[0], shape).ravel()
     for part in segments(windows, 2):
+        context.check()
         slope, at_origin = _line(part, origins[part.windows])
         values.ravel()[part.windows] = at_origin + slope * ahead[part.windows]
         present.ravel()[part.windows] = True
