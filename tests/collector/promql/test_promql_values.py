@@ -225,5 +225,5 @@ def test_a_table_that_would_not_fit_memory_is_refused_before_it_is_made() -> Non
     source = MemorySeries()
     for number in range(7_100):  # 7,100 series at 7,100 different times: over 50 million cells
         source.add({"__name__": "x", "n": str(number)}, [(number, 1.0)])
-    with pytest.raises(EvalError, match="too many values"):
+    with pytest.raises(EvalError, match="too many samples"):
         compile_query("x[1m]").instant(source, 7_100)
