@@ -38,8 +38,8 @@ def check_size(series: int, steps: int) -> None:
     """Raise `EvalError` rather than run out of memory."""
     if series * steps > MOST_CELLS:
         raise EvalError(
-            f"query processing would load too many samples into memory in query execution: {series} series at "
-            f"{steps} steps; ask for fewer series or a longer step"
+            "query processing would load too many samples into memory in query execution: "
+            f"{series} series at {steps} steps; ask for fewer series or a longer step"
         )
 
 
