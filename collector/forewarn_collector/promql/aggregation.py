@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forewarn_collector.promql.segments import cancelled, compensated_sums, pick_quantiles
-from forewarn_collector.promql.values import Bools, Context, Memo, Plan, Scalars, Vector
+from forewarn_collector.promql.values import (
+    Bools,
+    Context,
+    Memo,
+    Nameless,
+    Plan,
+    Scalars,
+    Vector,
+    any_along,
+)
 from forewarn_collector.store.columns import Floats, Ints
 from forewarn_wire.labels import METRIC_NAME, Labels
 
@@ -206,6 +215,7 @@ class AggregationPlan:
         self._argument = argument
         self._parameter = parameter
         self._groups: Memo[Groups] = Memo(grouping(names, without))
+        self._by_name = METRIC_NAME in names and not without
 
     def evaluate(self, context: Context) -> Vector:
         parameter = self._parameter.evaluate(context).values if self._parameter else None
@@ -219,4 +229,15 @@ class AggregationPlan:
         present = groups.ordered(vector.present)
         counts = np.add.reduceat(present, groups.starts, axis=0, dtype=np.int64)
         members = _Members(groups, groups.ordered(vector.values), present, counts)
-        return Vector(groups.labels, self._compute(members, parameter), counts > 0)
+        values = self._compute(members, parameter)
+        nameless = self._by_name and _nameless(vector, groups)
+        return Vector(groups.labels, values, counts > 0, nameless=nameless)
+
+
+def _nameless(vector: Vector, groups: Groups) -> Nameless:
+    """A group loses its name if any of its series does."""
+    if isinstance(vector.nameless, bool):
+        return vector.nameless
+    losing = any_along(vector.present, axis=1) & vector.nameless
+    found: Bools = np.logical_or.reduceat(groups.ordered(losing[:, np.newaxis]), groups.starts)
+    return found[:, 0]

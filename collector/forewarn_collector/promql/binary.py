@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from forewarn_collector.promql.errors import EvalError
 from forewarn_collector.promql.nodes import Cardinality, Matching
-from forewarn_collector.promql.operators import ARITHMETIC, COMPARISONS, drops_name
+from forewarn_collector.promql.operators import ARITHMETIC, COMPARISONS
 from forewarn_collector.promql.pairing import (
     NOBODY,
     Pairs,
@@ -18,8 +20,17 @@ from forewarn_collector.promql.pairing import (
 from forewarn_collector.promql.relabel import Relabelled, relabelled, united
 from forewarn_collector.promql.selection import check_size
 from forewarn_collector.promql.text import series_text
-from forewarn_collector.promql.values import Bools, Context, Memo, Plan, Vector, any_along
+from forewarn_collector.promql.values import (
+    Bools,
+    Context,
+    Memo,
+    Nameless,
+    Plan,
+    Vector,
+    any_along,
+)
 from forewarn_collector.store.columns import Floats, Ints
+from forewarn_wire.labels import Labels
 
 _NOT_EXPLICIT = (
     "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
@@ -50,7 +61,7 @@ class VectorsPlan:
         self._one_to_one = matching.cardinality is Cardinality.ONE_TO_ONE
         self._fills = matching.fills[::-1] if self._swapped else matching.fills
         self._signatures: Memo[Signatures] = Memo(signatures(matching))
-        self._pairs: Memo[Pairs] = Memo(pairing(matching, drops_name(operator, returns_bool)))
+        self._pairs: Memo[Pairs] = Memo(pairing(matching, operator in ARITHMETIC))
 
     def evaluate(self, context: Context) -> Vector:
         many, one = self._left.evaluate(context), self._right.evaluate(context)
@@ -64,7 +75,8 @@ class VectorsPlan:
             one = _only_present(one)
             ids = self._signatures(many.labels, one.labels)
         check_size(ids.pairs, context.steps)
-        pairs = self._pairs(ids, many.labels, one.labels)
+        nameless = self._returns_bool or many.nameless
+        pairs = self._pairs(ids, many.labels, one.labels, nameless)
         many_values, one_values, present = self._operands(pairs, ids, many, one)
         left, right = (one_values, many_values) if self._swapped else (many_values, one_values)
         values = left
@@ -161,7 +173,7 @@ class SetPlan:
         self._left = left
         self._right = right
         self._signatures: Memo[Signatures] = Memo(signatures(matching))
-        self._both: Memo[Relabelled] = Memo(lambda left, right: relabelled((*left, *right)))
+        self._both: Memo[Relabelled] = Memo(_both)
 
     def evaluate(self, context: Context) -> Vector:
         left, right = self._left.evaluate(context), self._right.evaluate(context)
@@ -170,10 +182,20 @@ class SetPlan:
         if self._operator == "or":
             lacking = ~_any_by(ids.left, ids.count, left.present)[ids.right]
             return united(
-                self._both(left.labels, right.labels),
+                self._both(left.labels, right.labels, left.nameless, right.nameless),
                 np.concatenate((left.values, right.values)),
                 np.concatenate((left.present, right.present & lacking)),
             )
         matched = _any_by(ids.right, ids.count, right.present)[ids.left]
         wanted = matched if self._operator == "and" else ~matched
-        return Vector(left.labels, left.values, left.present & wanted)
+        return Vector(left.labels, left.values, left.present & wanted, nameless=left.nameless)
+
+
+def _both(
+    left: Sequence[Labels], right: Sequence[Labels], of_left: Nameless, of_right: Nameless
+) -> Relabelled:
+    """The series of two vectors, one after the other."""
+    if isinstance(of_left, bool) and of_left is of_right:
+        return relabelled((*left, *right), of_left)
+    marks = (np.broadcast_to(of_left, len(left)), np.broadcast_to(of_right, len(right)))
+    return relabelled((*left, *right), np.concatenate(marks))

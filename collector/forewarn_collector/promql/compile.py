@@ -38,7 +38,6 @@ from forewarn_collector.promql.ranking import (
     LimitRatioPlan,
     RankingPlan,
 )
-from forewarn_collector.promql.relabel import drop_name
 from forewarn_collector.promql.selection import InstantSelector, RangeSelector, SubquerySelector
 from forewarn_collector.promql.shared import SharedPlans
 from forewarn_collector.promql.values import Plan, Scalars, Vector, Windows
@@ -93,7 +92,7 @@ class PlanCompiler:
             case Selector() as selector:
                 return InstantSelector(selector)
             case Negation(expr):
-                return NegationPlan(self.vector(expr), drop_name())
+                return NegationPlan(self.vector(expr))
             case Call() as call:
                 if call.function not in FUNCTIONS:
                     raise PromQLError(f"function {call.function!r} is not supported")
@@ -147,7 +146,6 @@ class PlanCompiler:
                 self.vector(vector),
                 self.scalars(scalar),
                 scalar_left,
-                drop_name(),
             )
         left, right = self.vector(node.left), self.vector(node.right)
         if operator in SET_OPERATORS:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forewarn_collector.promql.relabel import Relabel
 from forewarn_collector.promql.values import Bools, Context, Plan, Scalars, Vector
 from forewarn_collector.store.columns import Floats
 
@@ -29,11 +28,6 @@ COMPARISONS: Mapping[str, Callable[[Floats, Floats], Bools]] = {
     ">=": np.greater_equal,
     "<=": np.less_equal,
 }
-
-
-def drops_name(operator: str, returns_bool: bool) -> bool:
-    """Whether a result is another quantity than the vector it came from."""
-    return returns_bool or operator in ARITHMETIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +54,6 @@ class VectorScalarPlan:
     vector: Plan[Vector]
     scalar: Plan[Scalars]
     swapped: bool
-    finish: Relabel
 
     def evaluate(self, context: Context) -> Vector:
         vector = self.vector.evaluate(context)
@@ -68,11 +61,13 @@ class VectorScalarPlan:
         values, present = vector.values, vector.present
         left, right = (scalar, values) if self.swapped else (values, scalar)
         if self.operator in ARITHMETIC:
-            return self.finish(vector.labels, ARITHMETIC[self.operator](left, right), present)
+            values = ARITHMETIC[self.operator](left, right)
+            return Vector(vector.labels, values, present, nameless=True)
         holds = COMPARISONS[self.operator](left, right)
         if self.returns_bool:
-            return self.finish(vector.labels, holds.astype(np.float64), present)
-        return Vector(vector.labels, values, present & holds)
+            values = holds.astype(np.float64)
+            return Vector(vector.labels, values, present, nameless=True)
+        return Vector(vector.labels, values, present & holds, nameless=vector.nameless)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +75,10 @@ class NegationPlan:
     """`-vector`."""
 
     argument: Plan[Vector]
-    finish: Relabel
 
     def evaluate(self, context: Context) -> Vector:
         vector = self.argument.evaluate(context)
-        return self.finish(vector.labels, -vector.values, vector.present)
+        return Vector(vector.labels, -vector.values, vector.present, nameless=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import numpy as np
 
 from forewarn_collector.promql.nodes import Cardinality, Matching
 from forewarn_collector.promql.relabel import Relabelled, relabelled
+from forewarn_collector.promql.values import Nameless
 from forewarn_collector.store.columns import Ints
 from forewarn_wire.labels import METRIC_NAME, Labels, labels_from
 
@@ -104,14 +105,19 @@ class Pairs:
 
 def pairing(
     matching: Matching, drops_name: bool
-) -> Callable[[Signatures, Sequence[Labels], Sequence[Labels]], Pairs]:
-    """How the series of the `many` and of the `one` side pair up, fills included."""
+) -> Callable[[Signatures, Sequence[Labels], Sequence[Labels], Nameless], Pairs]:
+    """How the series of the `many` and of the `one` side pair up, fills included.
+
+    A pair loses its name later if its series of the `many` side does.
+    """
     label = _result_labels(matching, drops_name)
     fill_many, fill_one = matching.fills
     if matching.cardinality is Cardinality.ONE_TO_MANY:
         fill_many, fill_one = fill_one, fill_many
 
-    def pair(ids: Signatures, many: Sequence[Labels], one: Sequence[Labels]) -> Pairs:
+    def pair(
+        ids: Signatures, many: Sequence[Labels], one: Sequence[Labels], nameless: Nameless
+    ) -> Pairs:
         many_rows, one_rows = _matches(ids)
         if fill_one is not None:
             many_rows = np.concatenate((many_rows, np.arange(len(many))))
@@ -124,7 +130,7 @@ def pairing(
         pair_ids[from_many] = ids.left[many_rows[from_many]]
         pair_ids[~from_many] = ids.right[one_rows[~from_many]]
         # A side that is filled has the labels that were compared, and no others.
-        result = relabelled(
+        labels = (
             label(
                 ids.labels[place] if row == NOBODY else many[row],
                 ids.labels[place] if other == NOBODY else one[other],
@@ -133,6 +139,9 @@ def pairing(
                 pair_ids.tolist(), many_rows.tolist(), one_rows.tolist(), strict=True
             )
         )
+        if not isinstance(nameless, bool):
+            nameless = nameless[many_rows] & from_many
+        result = relabelled(labels, nameless)
         one_to_one = matching.cardinality is Cardinality.ONE_TO_ONE
         return Pairs(
             pair_ids,

@@ -18,6 +18,7 @@ from forewarn_collector.promql.nodes import (
     ValueType,
 )
 from forewarn_collector.promql.parse import parse
+from forewarn_collector.promql.relabel import name_removal
 from forewarn_collector.promql.selection import check_size
 from forewarn_collector.promql.shared import Round, SharedPlans
 from forewarn_collector.promql.values import (
@@ -78,6 +79,7 @@ class Query:
         self.selectors: tuple[SelectorInfo, ...] = tuple(selectors_of(self.expr))
         self.metrics: frozenset[str] | None = metrics_read(self.expr)
         self._plan = self._compiled(PlanCompiler())
+        self._finish = name_removal()
 
     def instant(
         self,
@@ -157,7 +159,8 @@ class Query:
                 text = ""
             case Text(text):
                 vector = Vector((), np.zeros((0, 1)), np.zeros((0, 1), dtype=np.bool_))
-            case Vector() as vector:
+            case Vector():
+                vector = self._finish(value) if value.nameless is not False else value
                 text = ""
         return Result(
             kind,
@@ -191,7 +194,7 @@ def _samples(windows: Windows) -> tuple[Vector, Ints]:
     present = np.zeros(values.shape, dtype=np.bool_)
     values[rows, columns] = windows.values[places]
     present[rows, columns] = True
-    return Vector(windows.labels, values, present), times
+    return Vector(windows.labels, values, present, nameless=windows.nameless), times
 
 
 def compile_query(text: str) -> Query:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -49,7 +50,11 @@ class RankingPlan:
         present = np.zeros(vector.present.shape, dtype=np.bool_)
         np.put_along_axis(present, order, chosen, axis=0)
         return Vector(
-            vector.labels, vector.values, present, order[:, 0] if context.steps == 1 else None
+            vector.labels,
+            vector.values,
+            present,
+            order[:, 0] if context.steps == 1 else None,
+            vector.nameless,
         )
 
     def _order(self, vector: Vector, ids: Ints) -> Ints:
@@ -100,7 +105,7 @@ class LimitRatioPlan:
         vector = self._argument.evaluate(context)
         shares = self._shares(vector.labels)[:, np.newaxis]
         chosen = np.where(ratios >= 0, shares < ratios, shares >= 1 + ratios)
-        return Vector(vector.labels, vector.values, vector.present & chosen)
+        return replace(vector, present=vector.present & chosen)
 
 
 def _shares(series: Sequence[Labels]) -> Floats:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import repeat
 
 import numpy as np
 
 from forewarn_collector.promql.errors import EvalError
-from forewarn_collector.promql.values import Bools, Memo, Vector
+from forewarn_collector.promql.values import Bools, Memo, Nameless, Vector, any_along
 from forewarn_collector.store.columns import Floats, Ints
 from forewarn_wire.labels import METRIC_NAME, Labels, without
 
@@ -17,20 +18,42 @@ SAME_LABELSET = "vector cannot contain metrics with the same labelset"
 
 @dataclass(frozen=True, slots=True)
 class Relabelled:
-    """Labels after a change. Series `i` is now row `rows[i]`; `rows` is None if that is `i`."""
+    """Labels after a change. Series `i` is now row `rows[i]`; `rows` is None if that is `i`.
+
+    `nameless` are the rows that lose their name later.
+    """
 
     labels: Sequence[Labels]
     rows: Ints | None
+    nameless: Nameless
 
 
-def relabelled(changed: Iterable[Labels]) -> Relabelled:
-    """Unite the series that have the same labels after a change."""
-    places: dict[Labels, int] = {}
-    rows = [places.setdefault(labels, len(places)) for labels in changed]
-    labels = tuple(places)
-    if len(labels) == len(rows):
-        return Relabelled(labels, None)
-    return Relabelled(labels, np.array(rows, dtype=np.int64))
+def relabelled(changed: Iterable[Labels], nameless: Nameless = False) -> Relabelled:
+    """Unite the series that have the same labels after a change.
+
+    Of two that differ in what `nameless` says of them each has a row of its own.
+    """
+    marks = marks_of(nameless)
+    places: dict[tuple[Labels, bool], int] = {}
+    rows = [places.setdefault(key, len(places)) for key in zip(changed, marks, strict=False)]
+    labels = tuple(labels for labels, _ in places)
+    kept = nameless if isinstance(nameless, bool) else marked(mark for _, mark in places)
+    united_rows = None if len(labels) == len(rows) else np.array(rows, dtype=np.int64)
+    return Relabelled(labels, united_rows, kept)
+
+
+def marks_of(nameless: Nameless) -> Iterable[bool]:
+    """For each series in turn whether it loses its name; without an end if all or none do."""
+    if isinstance(nameless, bool):
+        return repeat(nameless)
+    marks: list[bool] = nameless.tolist()
+    return marks
+
+
+def marked(marks: Iterable[bool]) -> Nameless:
+    """One word for all series if that will do."""
+    each = np.array(list(marks), dtype=np.bool_)
+    return bool(each.any()) if each.all() or not each.any() else each
 
 
 def united(
@@ -38,7 +61,7 @@ def united(
 ) -> Vector:
     """Values under new labels. Two of the same labels at one step raise `EvalError(message)`."""
     if relabelling.rows is None:
-        return Vector(relabelling.labels, values, present)
+        return Vector(relabelling.labels, values, present, nameless=relabelling.nameless)
     shape = (len(relabelling.labels), values.shape[1])
     series, steps = np.nonzero(present)
     cells = relabelling.rows[series] * shape[1] + steps
@@ -47,28 +70,40 @@ def united(
     new_values, new_present = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
     new_values.ravel()[cells] = values[series, steps]
     new_present.ravel()[cells] = True
-    return Vector(relabelling.labels, new_values, new_present)
+    return Vector(relabelling.labels, new_values, new_present, nameless=relabelling.nameless)
 
 
 class Relabel:
-    """A change of each series' labels, kept while the series are the same."""
+    """A change of each series' labels, kept while the series are the same.
+
+    The change is told whether a series loses its name later, and tells so of the changed one.
+    """
 
     __slots__ = ("_memo",)
 
-    def __init__(self, change: Callable[[Labels], Labels]) -> None:
-        self._memo: Memo[Relabelled] = Memo(
-            lambda labels: relabelled(change(one) for one in labels)
-        )
+    def __init__(self, change: Callable[[Labels, bool], tuple[Labels, bool]]) -> None:
+        def changed(labels: Sequence[Labels], nameless: Nameless) -> Relabelled:
+            pairs = [change(*pair) for pair in zip(labels, marks_of(nameless), strict=False)]
+            return relabelled((one for one, _ in pairs), marked(mark for _, mark in pairs))
 
-    def __call__(self, labels: Sequence[Labels], values: Floats, present: Bools) -> Vector:
-        return united(self._memo(labels), values, present)
+        self._memo: Memo[Relabelled] = Memo(changed)
+
+    def __call__(self, vector: Vector) -> Vector:
+        relabelling = self._memo(vector.labels, vector.nameless)
+        changed = united(relabelling, vector.values, vector.present)
+        if vector.order is None:
+            return changed
+        order = vector.order
+        if relabelling.rows is not None:
+            # Of the series that became one only one is there, at the only step that has an order.
+            order = relabelling.rows[order[any_along(vector.present, axis=1)[order]]]
+        return replace(changed, order=order)
 
 
-def without_name(labels: Labels) -> Labels:
-    """The labels less the metric's name."""
+def name_removal() -> Relabel:
+    """The end of a query: series that are no longer their metric lose its name."""
+    return Relabel(lambda labels, nameless: (_without_name(labels) if nameless else labels, False))
+
+
+def _without_name(labels: Labels) -> Labels:
     return without(labels, (METRIC_NAME,))
-
-
-def drop_name() -> Relabel:
-    """What every operation does that makes another quantity of its input."""
-    return Relabel(without_name)

@@ -170,7 +170,15 @@ class SubquerySelector:
         present = vector.present
         times = np.broadcast_to(grid, present.shape)[present]
         return Windows(
-            vector.labels, times, vector.values[present], starts, ends, opens, closes, whole=False
+            vector.labels,
+            times,
+            vector.values[present],
+            starts,
+            ends,
+            opens,
+            closes,
+            whole=False,
+            nameless=vector.nameless,
         )
 
 

@@ -15,6 +15,13 @@ from forewarn_wire.labels import Labels
 
 Bools = NDArray[np.bool_]
 
+Nameless = bool | Bools
+"""Which series lose their name at the end of the query: all, none, or `bool[series]`.
+
+An operation that makes another quantity of a metric takes its name away, but only at the end, so
+that `label_replace` and `by (__name__)` still see it: Prometheus' delayed name removal.
+"""
+
 LOOKBACK = 300_000
 """How old, in ms, the latest sample of a series may be to count as its value."""
 
@@ -47,6 +54,7 @@ class Vector:
     values: Floats
     present: Bools
     order: Ints | None = None
+    nameless: Nameless = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,7 @@ class Windows:
     opens: Ints
     closes: Ints
     whole: bool
+    nameless: Nameless = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,18 +29,6 @@ NOT_OURS = {
 }
 """What a case may need that the engine does not claim to do."""
 
-DELAYED = "needs the feature flag promql-delayed-name-removal, which is off in Prometheus 3"
-
-KNOWN_FAILURES: dict[str, str] = {
-    "name_label_dropping.test:59": DELAYED,
-    "name_label_dropping.test:64": DELAYED,
-    "name_label_dropping.test:69": DELAYED,
-    "name_label_dropping.test:74": DELAYED,
-    "name_label_dropping.test:89": DELAYED,
-}
-"""Cases that fail, by id, with the reason."""
-
-
 def _records() -> list[dict[str, Any]]:
     if not CASES.exists():
         return []
@@ -152,7 +140,5 @@ def test_every_evaluation_of_prometheus_own_suite_that_we_claim_agrees() -> None
                 complaint = _complaint(source, record)
                 if complaint is not None:
                     failures[record["id"]] = f"{record['expr']}: {complaint}"
-    unexpected = {case: why for case, why in failures.items() if case not in KNOWN_FAILURES}
-    assert not unexpected, "\n".join(f"{case}: {why}" for case, why in unexpected.items())
-    assert set(failures) == set(KNOWN_FAILURES), "a known failure passes now: take it off the list"
+    assert not failures, "\n".join(f"{case}: {why}" for case, why in failures.items())
     assert asked == 693

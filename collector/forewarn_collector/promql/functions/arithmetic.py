@@ -9,7 +9,6 @@ import numpy as np
 
 from forewarn_collector.promql.functions.base import Builder, Compiler, Elementwise, elementwise
 from forewarn_collector.promql.nodes import Call
-from forewarn_collector.promql.relabel import Relabel, drop_name
 from forewarn_collector.promql.values import Context, Plan, Scalars, Vector
 from forewarn_collector.store.columns import Floats
 
@@ -26,21 +25,18 @@ class _ClampPlan:
     argument: Plan[Vector]
     least: Plan[Scalars]
     greatest: Plan[Scalars]
-    finish: Relabel
 
     def evaluate(self, context: Context) -> Vector:
         vector = self.argument.evaluate(context)
         least, greatest = (bound.evaluate(context).values for bound in (self.least, self.greatest))
         values = np.maximum(least, np.minimum(greatest, vector.values))
         # Bounds the wrong way round leave nothing.
-        return self.finish(vector.labels, values, vector.present & ~(least > greatest))
+        return Vector(vector.labels, values, vector.present & ~(least > greatest), nameless=True)
 
 
 def _clamp(compiler: Compiler, call: Call) -> Plan[Vector]:
     vector, least, greatest = call.arguments
-    return _ClampPlan(
-        compiler.vector(vector), compiler.scalars(least), compiler.scalars(greatest), drop_name()
-    )
+    return _ClampPlan(compiler.vector(vector), compiler.scalars(least), compiler.scalars(greatest))
 
 
 _PLAIN: Mapping[str, Elementwise] = {

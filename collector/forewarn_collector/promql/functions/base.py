@@ -9,7 +9,6 @@ from typing import Protocol
 import numpy as np
 
 from forewarn_collector.promql.nodes import Call, Expr
-from forewarn_collector.promql.relabel import drop_name
 from forewarn_collector.promql.segments import Segments, segments
 from forewarn_collector.promql.values import (
     Bools,
@@ -56,14 +55,15 @@ class _RangePlan:
     argument: Plan[Windows]
     parameters: tuple[Plan[Scalars], ...]
     compute: OverRange
-    finish: Callable[..., Vector]
+    keeps_name: bool
 
     def evaluate(self, context: Context) -> Vector:
         windows = self.argument.evaluate(context)
         parameters = [parameter.evaluate(context).values for parameter in self.parameters]
         context.check()
         values, present = self.compute(windows, context, parameters)
-        return self.finish(windows.labels, values, present)
+        nameless = windows.nameless if self.keeps_name else True
+        return Vector(windows.labels, values, present, nameless=nameless)
 
 
 def over_range(compute: OverRange, position: int = 0, keeps_name: bool = False) -> Builder:
@@ -73,7 +73,7 @@ def over_range(compute: OverRange, position: int = 0, keeps_name: bool = False) 
         arguments = list(call.arguments)
         windows = compiler.windows(arguments.pop(position))
         parameters = tuple(compiler.scalars(argument) for argument in arguments)
-        return _RangePlan(windows, parameters, compute, Vector if keeps_name else drop_name())
+        return _RangePlan(windows, parameters, compute, keeps_name)
 
     return build
 
@@ -104,13 +104,13 @@ class ElementwisePlan:
     argument: Plan[Vector]
     parameters: tuple[Plan[Scalars], ...]
     compute: Elementwise
-    finish: Callable[..., Vector]
 
     def evaluate(self, context: Context) -> Vector:
         vector = self.argument.evaluate(context)
         parameters = [parameter.evaluate(context).values for parameter in self.parameters]
         context.check()
-        return self.finish(vector.labels, self.compute(vector.values, *parameters), vector.present)
+        values = self.compute(vector.values, *parameters)
+        return Vector(vector.labels, values, vector.present, nameless=True)
 
 
 def elementwise(compute: Elementwise) -> Builder:
@@ -119,6 +119,6 @@ def elementwise(compute: Elementwise) -> Builder:
     def build(compiler: Compiler, call: Call) -> Plan[Vector]:
         vector, *others = call.arguments
         parameters = tuple(compiler.scalars(other) for other in others)
-        return ElementwisePlan(compiler.vector(vector), parameters, compute, drop_name())
+        return ElementwisePlan(compiler.vector(vector), parameters, compute)
 
     return build

@@ -16,7 +16,6 @@ from forewarn_collector.promql.functions.base import (
     elementwise,
 )
 from forewarn_collector.promql.nodes import Call, Selector, unwrapped
-from forewarn_collector.promql.relabel import Relabel, drop_name
 from forewarn_collector.promql.selection import InstantSelector
 from forewarn_collector.promql.values import Context, Plan, Vector
 from forewarn_collector.store.columns import Floats, Ints
@@ -98,7 +97,7 @@ def _date(compute: Elementwise) -> Builder:
     def build(compiler: Compiler, call: Call) -> Plan[Vector]:
         if call.arguments:
             return of_vector(compiler, call)
-        return ElementwisePlan(StepTimes(), (), compute, drop_name())
+        return ElementwisePlan(StepTimes(), (), compute)
 
     return build
 
@@ -106,30 +105,28 @@ def _date(compute: Elementwise) -> Builder:
 @dataclass(frozen=True, slots=True)
 class _SampleTimesPlan:
     selector: InstantSelector
-    finish: Relabel
 
     def evaluate(self, context: Context) -> Vector:
         vector = self.selector.timestamps(context)
-        return self.finish(vector.labels, vector.values, vector.present)
+        return Vector(vector.labels, vector.values, vector.present, nameless=True)
 
 
 @dataclass(frozen=True, slots=True)
 class _EvaluationTimesPlan:
     argument: Plan[Vector]
-    finish: Relabel
 
     def evaluate(self, context: Context) -> Vector:
         vector = self.argument.evaluate(context)
         seconds = np.broadcast_to(context.times / 1000, vector.values.shape)
-        return self.finish(vector.labels, seconds, vector.present)
+        return Vector(vector.labels, seconds, vector.present, nameless=True)
 
 
 def _timestamp(compiler: Compiler, call: Call) -> Plan[Vector]:
     argument = unwrapped(call.arguments[0])
     # What is not a sample of a series is of the time at which it was computed.
     if isinstance(argument, Selector):
-        return _SampleTimesPlan(InstantSelector(argument), drop_name())
-    return _EvaluationTimesPlan(compiler.vector(argument), drop_name())
+        return _SampleTimesPlan(InstantSelector(argument))
+    return _EvaluationTimesPlan(compiler.vector(argument))
 
 
 DATES: Mapping[str, Builder] = {

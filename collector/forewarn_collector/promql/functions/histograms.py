@@ -15,7 +15,7 @@ from forewarn_collector.promql.errors import EvalError
 from forewarn_collector.promql.functions.base import Builder, Compiler
 from forewarn_collector.promql.functions.labelling import with_label
 from forewarn_collector.promql.nodes import Call
-from forewarn_collector.promql.relabel import Relabelled, relabelled, united, without_name
+from forewarn_collector.promql.relabel import relabelled, united
 from forewarn_collector.promql.text import open_metrics_float
 from forewarn_collector.promql.values import (
     Bools,
@@ -42,15 +42,14 @@ class _Layout:
 
     `series: int64[buckets]` are the input's rows that are buckets and `cells: int64[buckets]`
     their places in the flattened table; `bounds: float64[histograms, most buckets]`, NaN where
-    a histogram has fewer. `names` are the histograms' labels with `__name__`, `labels` those
-    of the result; `unique` tells that no two series are the same bucket.
+    a histogram has fewer. `labels` are the histograms'; `unique` tells that no two series are
+    the same bucket.
     """
 
     series: Ints
     cells: Ints
     bounds: Floats
-    names: Sequence[Labels]
-    labels: Relabelled
+    labels: Sequence[Labels]
     unique: bool
     malformed: bool
 
@@ -79,7 +78,6 @@ def _layout(series: Sequence[Labels]) -> _Layout:
         np.array(cells, dtype=np.int64),
         bounds,
         tuple(histograms),
-        relabelled(map(without_name, histograms)),
         len(set(cells)) == len(cells),
         malformed,
     )
@@ -229,7 +227,8 @@ class _HistogramPlan:
         table = _read(self._argument, self._layout, context)
         if not table.counts.size:
             return empty_vector(context.steps)
-        return united(table.layout.labels, self._compute(table, *parameters), table.present)
+        values = self._compute(table, *parameters)
+        return Vector(table.layout.labels, values, table.present, nameless=True)
 
 
 def _read(argument: Plan[Vector], layouts: Memo[_Layout], context: Context) -> _Table:
@@ -266,17 +265,17 @@ class _QuantilesPlan:
         table = _read(self._argument, self._layout, context)
         if not table.counts.size:
             return empty_vector(context.steps)
-        if any(self._label in dict(labels) for labels in table.layout.names):
+        if any(self._label in dict(labels) for labels in table.layout.labels):
             raise EvalError(f"label {self._label} is already present on the input series")
         labels: list[Labels] = []
         values: list[Floats] = []
         for plan in self._quantiles:
             quantiles = plan.evaluate(context).values
             text = open_metrics_float(float(quantiles[0]))
-            labels += [with_label(name, self._label, text) for name in table.layout.names]
+            labels += [with_label(name, self._label, text) for name in table.layout.labels]
             values.append(_quantiles(table, quantiles))
         present = np.concatenate([table.present] * len(values))
-        return united(relabelled(map(without_name, labels)), np.concatenate(values), present)
+        return united(relabelled(labels, nameless=True), np.concatenate(values), present)
 
 
 def _histogram_quantiles(compiler: Compiler, call: Call) -> Plan[Vector]:

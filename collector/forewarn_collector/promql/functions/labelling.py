@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from forewarn_collector.promql.nodes import Call
 from forewarn_collector.promql.relabel import Relabel
 from forewarn_collector.promql.values import Context, Memo, Plan, Vector
 from forewarn_collector.store.columns import Ints
-from forewarn_wire.labels import Labels, labels_from
+from forewarn_wire.labels import METRIC_NAME, Labels, labels_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,7 @@ class _RelabelPlan:
     relabel: Relabel
 
     def evaluate(self, context: Context) -> Vector:
-        vector = self.argument.evaluate(context)
-        return self.relabel(vector.labels, vector.values, vector.present)
+        return self.relabel(self.argument.evaluate(context))
 
 
 def with_label(labels: Labels, name: str, value: str) -> Labels:
@@ -48,11 +47,12 @@ def _label_replace(compiler: Compiler, call: Call) -> Plan[Vector]:
             f"invalid regular expression in label_replace(): {pattern!r}: {detail}"
         ) from None
 
-    def change(labels: Labels) -> Labels:
+    def change(labels: Labels, nameless: bool) -> tuple[Labels, bool]:
         found = expression.match(dict(labels).get(source, ""))
         if found is None:
-            return labels
-        return with_label(labels, target, _expanded(replacement, found))
+            return labels, nameless
+        changed = with_label(labels, target, _expanded(replacement, found))
+        return changed, nameless and target != METRIC_NAME
 
     return _RelabelPlan(compiler.vector(vector), Relabel(change))
 
@@ -81,10 +81,10 @@ def _label_join(compiler: Compiler, call: Call) -> Plan[Vector]:
     target, separator, *sources = (compiler.text(other) for other in others)
     _check_target("label_join", target)
 
-    def change(labels: Labels) -> Labels:
+    def change(labels: Labels, nameless: bool) -> tuple[Labels, bool]:
         known = dict(labels)
         joined = separator.join(known.get(source, "") for source in sources)
-        return with_label(labels, target, joined)
+        return with_label(labels, target, joined), nameless and target != METRIC_NAME
 
     return _RelabelPlan(compiler.vector(vector), Relabel(change))
 
@@ -105,7 +105,7 @@ class _SortPlan:
         # The steps of a range have no common order.
         if context.steps != 1:
             return vector
-        return Vector(vector.labels, vector.values, vector.present, self.order(vector))
+        return replace(vector, order=self.order(vector))
 
 
 def _sort(descending: bool) -> Builder:
