@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import re2
 
-from forewarn_collector.store import Matcher, MatchOp, SeriesColumns
+from forewarn_collector.store import LatestColumns, Matcher, MatchOp, SeriesColumns, SeriesLabels
 from forewarn_wire import Labels, labels_from
 
 
@@ -32,7 +32,7 @@ class MemorySeries:
         )
         key = tuple(matchers)
         if self._kept.get(key) != found:
-            self._kept[key] = found
+            self._kept[key] = SeriesLabels(found)
         times: list[int] = []
         values: list[float] = []
         offsets = [0]
@@ -51,6 +51,9 @@ class MemorySeries:
             np.array(values, dtype=np.float64),
             np.array(offsets, dtype=np.int64),
         )
+
+    def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
+        return self.select(matchers, start, end).latest()
 
 
 def _matches(matcher: Matcher, value: str) -> bool:

@@ -9,7 +9,15 @@ from concurrent.futures import Future
 
 import numpy as np
 
-from forewarn_collector.store import Arrival, Batch, Matcher, MatchOp, SeriesColumns
+from forewarn_collector.store import (
+    Arrival,
+    Batch,
+    LatestColumns,
+    Matcher,
+    MatchOp,
+    SeriesColumns,
+    SeriesLabels,
+)
 from forewarn_wire import Labels, labels_from, metric_name
 
 LABELS = re.compile(r"(\w+)=\"([^\"]*)\"")
@@ -50,11 +58,14 @@ class MemorySource:
         ]
         flat = [pair for pairs in chosen for pair in pairs]
         return SeriesColumns(
-            labels=found,
+            labels=SeriesLabels(found),
             times=np.array([time for time, _ in flat], dtype=np.int64),
             values=np.array([value for _, value in flat], dtype=np.float64),
             offsets=np.cumsum([0, *map(len, chosen)], dtype=np.int64),
         )
+
+    def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
+        return self.select(matchers, start, end).latest()
 
     def append(self, batch: Batch) -> Future[None]:
         """Take what recording rules give."""

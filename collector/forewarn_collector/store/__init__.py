@@ -1,31 +1,42 @@
 """Where signals live: columns in memory, a journal on disk."""
 
 from forewarn_collector.store.columns import (
+    NEVER,
     Arrival,
     Batch,
     Floats,
     Ints,
+    LatestColumns,
     Matcher,
     MatchOp,
     SeriesColumns,
+    SeriesLabels,
     SeriesSource,
 )
 from forewarn_collector.store.errors import StoreError
 from forewarn_collector.store.jobs import Appended, AppendedEvents
+from forewarn_collector.store.sliding import Contents, Slide, SlidingWindow, Turn
 from forewarn_collector.store.store import Store, StoreStats
 
 __all__ = [
+    "NEVER",
     "Appended",
     "AppendedEvents",
     "Arrival",
     "Batch",
+    "Contents",
     "Floats",
     "Ints",
+    "LatestColumns",
     "MatchOp",
     "Matcher",
     "SeriesColumns",
+    "SeriesLabels",
     "SeriesSource",
+    "Slide",
+    "SlidingWindow",
     "Store",
     "StoreError",
     "StoreStats",
+    "Turn",
 ]

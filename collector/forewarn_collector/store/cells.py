@@ -8,9 +8,14 @@ of arrays, so that a batch that touches any number of metrics is one scatter.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
+from numpy.typing import NDArray
 
 from forewarn_collector.store.columns import Floats, Ints
+
+Cell = TypeVar("Cell", np.int64, np.float64)
 
 _SMALLEST = 1 << 16
 # Compaction moves every tile, so it waits until a third of the cells in use is waste.
@@ -97,10 +102,10 @@ class Cells:
         self.values.resize(cells, refcheck=False)
 
 
-def enlarged(column: Ints, needed: int, fill: int = 0) -> Ints:
+def enlarged(column: NDArray[Cell], needed: int, fill: int = 0) -> NDArray[Cell]:
     """The column, or a longer copy where it has fewer than `needed` elements."""
     if needed <= len(column):
         return column
-    longer = np.full(max(needed, len(column) * 3 // 2, 64), fill, dtype=np.int64)
+    longer = np.full(max(needed, len(column) * 3 // 2, 64), fill, dtype=column.dtype)
     longer[: len(column)] = column
     return longer

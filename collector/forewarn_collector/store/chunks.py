@@ -1,6 +1,6 @@
 """Chunks: runs of one series' samples, each knowing its cells, its times and the one before it.
 
-A series' chunks are a list from the newest back; their times do not overlap. Reading many series
+A series' chunks are a list, linked both ways; their times do not overlap. Reading many series
 walks all of the lists at once, one array step for each chunk of depth, so a short range costs the
 same however long the history is.
 """
@@ -22,10 +22,11 @@ class Chunks:
     """One element of each column per chunk: sample `k` lies in cell `base + k * stride`.
 
     `rows` is the room, `fill` how much of it is taken; `first` and `last` are times (ms), `prev`
-    the chunk before it or NO_CHUNK, `owner` the series' ref or -1 for a number not in use.
+    and `next` the chunks before and after it or NO_CHUNK, `owner` the series' ref or -1 for a
+    number not in use. A chunk that others point to has at least one sample.
     """
 
-    COLUMNS = ("base", "first", "fill", "last", "owner", "prev", "rows", "stride", "tile")
+    COLUMNS = ("base", "first", "fill", "last", "next", "owner", "prev", "rows", "stride", "tile")
 
     def __init__(self, cells: Cells) -> None:
         self.cells = cells
@@ -36,6 +37,7 @@ class Chunks:
         self.first: Ints = np.zeros(0, dtype=np.int64)
         self.last: Ints = np.zeros(0, dtype=np.int64)
         self.prev: Ints = np.zeros(0, dtype=np.int64)
+        self.next: Ints = np.zeros(0, dtype=np.int64)
         self.tile: Ints = np.zeros(0, dtype=np.int64)
         self.owner: Ints = np.zeros(0, dtype=np.int64)
         self.count = 0
@@ -65,8 +67,15 @@ class Chunks:
         self.tile[placed] = np.repeat(tiles, widths)
         self.fill[ids] = 0
         self.owner[ids] = owners
+        self.next[ids] = NO_CHUNK
         self.prev[ids] = previous
+        self.link(ids)
         return ids
+
+    def link(self, ids: Ints) -> None:
+        """Have the chunks before these know that these come next."""
+        known = self.prev[ids] != NO_CHUNK
+        self.next[self.prev[ids[known]]] = ids[known]
 
     def release(self, ids: Ints) -> None:
         """Give chunks back; whoever pointed to them must have been told."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,17 @@ from forewarn_wire import Labels
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+NEVER = int(np.iinfo(np.int64).min)
+"""A time before all others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Samples of one request: sample `k` has `times[k]`, `values[k]`, labels `labels[rows[k]]`.
 
-    `labels` are valid and each occurs once; `rows: int64[samples]`, `times: int64[samples]` in
-    milliseconds, `values: float64[samples]` bit by bit as they came (stale markers included).
+    `labels` are valid; `rows: int64[samples]`, `times: int64[samples]` in milliseconds, `values:
+    float64[samples]` bit by bit as they came (stale markers included). Of several samples of one
+    series and time the first stays.
     """
 
     labels: Sequence[Labels]
@@ -48,6 +52,30 @@ class Matcher:
     value: str
 
 
+class SeriesLabels(tuple[Labels, ...]):
+    """The labels of the series that were found, each once.
+
+    Whoever finds the same series again gives the same object, so that others can keep what they
+    derived from it; and whoever finds more, makes them one that `continues` it.
+    """
+
+    _lineage: object
+
+    def __new__(cls, labels: Iterable[Labels] = (), lineage: object = None) -> Self:
+        """Labels; `lineage` is shared by those that continue each other."""
+        self = super().__new__(cls, labels)
+        self._lineage = lineage or object()
+        return self
+
+    def grown(self, more: Iterable[Labels]) -> SeriesLabels:
+        """These and more behind them. To be called once on each object at most."""
+        return SeriesLabels((*self, *more), self._lineage)
+
+    def continues(self, other: SeriesLabels) -> bool:
+        """Whether these are the other ones, or those and more behind them."""
+        return self._lineage is other._lineage and len(self) >= len(other)
+
+
 @dataclass(frozen=True, slots=True)
 class SeriesColumns:
     """Samples of many series, series by series.
@@ -58,10 +86,31 @@ class SeriesColumns:
     asks can tell "no such series" from "the series has stopped". `offsets: int64[series + 1]`.
     """
 
-    labels: Sequence[Labels]
+    labels: SeriesLabels
     times: Ints
     values: Floats
     offsets: Ints
+
+    def latest(self) -> LatestColumns:
+        """The last sample of each series, stale markers included."""
+        filled = np.diff(self.offsets) > 0
+        last = self.offsets[1:][filled] - 1
+        times = np.full(len(self.labels), NEVER)
+        values = np.zeros(len(self.labels))
+        times[filled], values[filled] = self.times[last], self.values[last]
+        return LatestColumns(self.labels, times, values)
+
+
+@dataclass(frozen=True, slots=True)
+class LatestColumns:
+    """The newest sample of each of many series: `times: int64[series]` (ms), `values: float64`.
+
+    A time before the start of what was asked for means that there is none.
+    """
+
+    labels: SeriesLabels
+    times: Ints
+    values: Floats
 
 
 class SeriesSource(Protocol):
@@ -70,15 +119,23 @@ class SeriesSource(Protocol):
     def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
         """Samples with `start <= time <= end` (ms) of all series that match every matcher.
 
-        The sequence `labels` of the answer is the same object as long as the set of series that
-        match is the same, so that plans can keep what they derived from it.
+        `labels` of the answer is the same object as long as the set of series that match is the
+        same, so that plans can keep what they derived from it.
         """
+
+    def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
+        """The newest sample with `start <= time <= end` of all series that match every matcher."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What one durable write brought: the metrics it touched and the span of its times (ms)."""
+    """What one durable write brought: the series it touched and the span of its times (ms).
 
-    metrics: frozenset[str]
+    `refs: int64[series]` are the store's numbers of the series, each once, never given to another;
+    `moment` is when it was announced, in seconds of `time.monotonic`.
+    """
+
+    refs: Ints
     earliest: int
     latest: int
+    moment: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
@@ -27,6 +28,7 @@ from forewarn_collector.store.jobs import (
     Write,
 )
 from forewarn_collector.store.journal import Journal
+from forewarn_collector.store.spans import run_starts
 from forewarn_wire import Labels, Sample, metric_name
 from forewarn_wire.clock import Clock
 
@@ -169,9 +171,10 @@ class Committer:
         if len(admission.refs):
             self._announce(
                 Arrival(
-                    self._index.metric_names(self._head.metrics_of(admission.refs)),
+                    admission.refs[run_starts(admission.refs)],
                     int(admission.times.min()),
                     int(admission.times.max()),
+                    time.monotonic(),
                 )
             )
         events = iter(new_events)

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from forewarn_collector.store.cells import Cells, enlarged
 from forewarn_collector.store.chunks import LARGEST_CHUNK, NO_CHUNK, SMALLEST_CHUNK, Chunks
-from forewarn_collector.store.columns import Floats, Ints
+from forewarn_collector.store.columns import NEVER, Floats, Ints
 from forewarn_collector.store.late import Late, locate, merge
 from forewarn_collector.store.spans import run_starts, spans, strided_spans
 
-NEVER = int(np.iinfo(np.int64).min)
 _LATEST = int(np.iinfo(np.int64).max)
 
 
@@ -39,6 +38,23 @@ class Admission:
     conflicts: int
 
 
+@dataclass(slots=True)
+class Places:
+    """Where a sample of each of many series lies: its chunk, and which of the chunk's it is."""
+
+    chunks: Ints
+    indices: Ints
+
+    def at(self, rows: Ints | NDArray[np.bool_]) -> Places:
+        """The places of some of the series."""
+        return Places(self.chunks[rows], self.indices[rows])
+
+    def put(self, rows: Ints, places: Places) -> None:
+        """Move some of the series."""
+        self.chunks[rows] = places.chunks
+        self.indices[rows] = places.indices
+
+
 class Head:
     """Not thread-safe: one writer, and readers under the store's lock."""
 
@@ -46,15 +62,19 @@ class Head:
         self._chunks = Chunks(Cells())
         self._newest: Ints = np.zeros(0, dtype=np.int64)
         self._last_times: Ints = np.zeros(0, dtype=np.int64)
+        self._last_values: Floats = np.zeros(0, dtype=np.float64)
         self._first_times: Ints = np.zeros(0, dtype=np.int64)
         self._metrics: Ints = np.zeros(0, dtype=np.int64)
+        # How often each series' chunks were rewritten: places in them hold until then.
+        self._rewrites: Ints = np.zeros(0, dtype=np.int64)
+        self.cutoff = NEVER
         self.samples = 0
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory held for samples."""
         chunks = self._chunks
-        per_series = self._newest.nbytes * 4
+        per_series = self._newest.nbytes * 6
         return chunks.nbytes + chunks.cells.nbytes + per_series
 
     def add_series(self, refs: Ints, metrics: Ints) -> None:
@@ -62,13 +82,11 @@ class Head:
         needed = int(refs.max()) + 1 if len(refs) else 0
         self._newest = enlarged(self._newest, needed, NO_CHUNK)
         self._last_times = enlarged(self._last_times, needed, NEVER)
+        self._last_values = enlarged(self._last_values, needed)
         self._first_times = enlarged(self._first_times, needed, NEVER)
+        self._rewrites = enlarged(self._rewrites, needed)
         self._metrics = enlarged(self._metrics, needed)
         self._metrics[refs] = metrics
-
-    def metrics_of(self, refs: Ints) -> list[int]:
-        """The numbers of the metrics that the series belong to, each once."""
-        return [int(number) for number in np.unique(self._metrics[refs])]
 
     def admit(self, refs: Ints, times: Ints, values: Floats) -> Admission:
         """Find what is new in a batch, changing nothing. All series must have been added."""
@@ -118,6 +136,7 @@ class Head:
         if admission.late is not None and admission.found is not None:
             late = admission.late
             np.minimum.at(self._first_times, refs[late], times[late])
+            np.add.at(self._rewrites, refs[late], 1)
             merge(self._chunks, self._newest, admission.found, times[late], values[late])
             refs, times, values = refs[~late], times[~late], values[~late]
         self._append(refs, times, values)
@@ -160,6 +179,59 @@ class Head:
         offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
         return chunks.cells.times[cells], chunks.cells.values[cells], offsets
 
+    def latest(self, refs: Ints, start: int, end: int) -> tuple[Ints, Floats]:
+        """The time and value of each series' newest sample up to `end`.
+
+        Where it is before `start` the time is that or an earlier one, the value anything at all.
+        """
+        times, values = self._last_times[refs], self._last_values[refs]
+        beyond = np.flatnonzero(times > end)
+        if len(beyond):
+            found_times, found_values, offsets = self.select(refs[beyond], start, end)
+            filled = np.diff(offsets) > 0
+            last = offsets[1:][filled] - 1
+            times[beyond] = NEVER
+            times[beyond[filled]] = found_times[last]
+            values[beyond[filled]] = found_values[last]
+        return times, values
+
+    def last_times(self, refs: Ints) -> Ints:
+        """The times of the newest samples (ms)."""
+        return np.asarray(self._last_times[refs])
+
+    def rewrites(self, refs: Ints) -> Ints:
+        """How often each series' chunks were rewritten, which moves its samples."""
+        return np.asarray(self._rewrites[refs])
+
+    def seek(self, refs: Ints, time: int | Ints) -> Places:
+        """The places of the first samples later than `time` (for all, or one for each series).
+
+        A place may lie just behind a chunk's last sample, see `settle`.
+        """
+        chunks = self._chunks
+        wanted = np.broadcast_to(np.asarray(time, dtype=np.int64), refs.shape)
+        ids = self._newest[refs].copy()
+        later = np.flatnonzero(chunks.first[ids] > wanted)
+        while len(later):
+            later = later[chunks.prev[ids[later]] != NO_CHUNK]
+            ids[later] = chunks.prev[ids[later]]
+            later = later[chunks.first[ids[later]] > wanted[later]]
+        return Places(ids, chunks.before(ids, wanted + 1))
+
+    def settle(self, places: Places) -> None:
+        """Move places behind a chunk's last sample to the next chunk, where there is one."""
+        chunks = self._chunks
+        behind = np.flatnonzero(places.indices >= chunks.fill[places.chunks])
+        behind = behind[chunks.next[places.chunks[behind]] != NO_CHUNK]
+        places.chunks[behind] = chunks.next[places.chunks[behind]]
+        places.indices[behind] = 0
+
+    def read(self, places: Places) -> tuple[Ints, Floats]:
+        """Times and values of the samples at places, all of which must have one."""
+        chunks = self._chunks
+        cells = chunks.base[places.chunks] + places.indices * chunks.stride[places.chunks]
+        return chunks.cells.times[cells], chunks.cells.values[cells]
+
     def overlapping(self, refs: Ints, start: int, end: int) -> Ints:
         """Those of the series whose first and last sample span the range or a part of it."""
         spanning = (self._first_times[refs] <= end) & (self._last_times[refs] >= start)
@@ -176,6 +248,7 @@ class Head:
     def drop_before(self, cutoff: int) -> Ints:
         """Drop chunks that end before `cutoff` (ms); the refs of series that have none left."""
         chunks = self._chunks
+        self.cutoff = max(self.cutoff, cutoff)
         used = chunks.owner[: chunks.count] >= 0
         old = used & (chunks.last[: chunks.count] < cutoff)
         ids = np.flatnonzero(old)
@@ -206,6 +279,7 @@ class Head:
         unseen = self._newest[refs] == NO_CHUNK
         self._first_times[refs[unseen]] = times[starts[unseen]]
         self._last_times[refs] = times[starts + counts - 1]
+        self._last_values[refs] = values[starts + counts - 1]
         # One turn where the chunks have room; one more for each chunk that must be opened.
         while len(refs):
             ids = self._newest[refs]

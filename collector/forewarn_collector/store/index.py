@@ -7,29 +7,35 @@ ascending refs. Refs are given out ascending and never twice, so a posting only 
 from __future__ import annotations
 
 from array import array
-from collections import OrderedDict
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forewarn_collector.store.columns import Ints, Matcher, MatchOp
-from forewarn_collector.store.matching import predicate
-from forewarn_wire import Labels, metric_name
+from forewarn_collector.store.columns import Ints, Matcher, MatchOp, SeriesLabels
+from forewarn_collector.store.matching import labels_predicate, predicate
+from forewarn_wire import Labels
 from forewarn_wire.labels import METRIC_NAME
 
 _SELECTIONS_KEPT = 4096
 _NONE: Ints = np.empty(0, dtype=np.int64)
+_NO_POSTING: array[int] = array("q")
 
 
 @dataclass(slots=True)
 class Selection:
-    """The series that meet a set of matchers: `refs` ascending, `labels[i]` that of `refs[i]`."""
+    """The series that meet a set of matchers: `refs` ascending, `labels[i]` that of `refs[i]`.
+
+    It holds for the first `seen` series of the metric (of all, where the matchers name none), as
+    long as the `removals` among them are the same.
+    """
 
     refs: Ints
-    labels: Sequence[Labels]
-    generation: int
+    labels: SeriesLabels
+    seen: int
+    removals: int
 
 
 class LabelIndex:
@@ -41,10 +47,8 @@ class LabelIndex:
         self._postings: dict[str, dict[str, array[int]]] = {}
         self._all: array[int] = array("q")
         self._metric_ids: dict[str, int] = {}
-        self._metric_names: list[str] = []
-        # The generation of a metric is that of the last change in its set of series.
-        self._generation = 0
-        self._generations: dict[str, int] = {}
+        # How often series were removed: of each metric, and under "" of any.
+        self._removals: Counter[str] = Counter()
         self._selections: OrderedDict[frozenset[Matcher], Selection] = OrderedDict()
 
     def __len__(self) -> int:
@@ -55,31 +59,21 @@ class LabelIndex:
         return self._refs.get(labels)
 
     def labels(self, ref: int) -> Labels:
-        """The label set of a ref."""
-        return self._labels[ref]
+        """The label set of a ref; empty for one that was removed."""
+        return self._labels.get(ref, ())
 
     def metric_id(self, name: str) -> int:
         """A small number for a metric's name, the same for as long as the process runs."""
-        known = self._metric_ids.get(name)
-        if known is None:
-            known = self._metric_ids[name] = len(self._metric_names)
-            self._metric_names.append(name)
-        return known
-
-    def metric_names(self, ids: Iterable[int]) -> frozenset[str]:
-        """The names behind ids given out by `metric_id`."""
-        return frozenset(self._metric_names[number] for number in ids)
+        return self._metric_ids.setdefault(name, len(self._metric_ids))
 
     def add(self, series: Sequence[tuple[int, Labels]]) -> None:
         """Add new series; refs ascend and are greater than all that were ever added."""
         if not series:
             return
-        self._generation += 1
         for ref, labels in series:
             self._refs[labels] = ref
             self._labels[ref] = labels
             self._all.append(ref)
-            self._generations[metric_name(labels)] = self._generation
             for name, value in labels:
                 values = self._postings.setdefault(name, {})
                 posting = values.get(value)
@@ -91,14 +85,13 @@ class LabelIndex:
         """Forget series."""
         if not len(refs):
             return
-        self._generation += 1
         gone = {int(ref) for ref in refs}
         touched: set[tuple[str, str]] = set()
         for ref in gone:
             labels = self._labels.pop(ref)
             del self._refs[labels]
             touched.update(labels)
-            self._generations[metric_name(labels)] = self._generation
+        self._removals.update({"", *(value for name, value in touched if name == METRIC_NAME)})
         for name, value in touched:
             values = self._postings[name]
             values[value] = array("q", (ref for ref in values[value] if ref not in gone))
@@ -115,20 +108,36 @@ class LabelIndex:
         """
         key = frozenset(matchers)
         kept = self._selections.get(key)
-        generation = self._generation_for(matchers)
+        metric = _metric(matchers)
+        among = (
+            self._postings.get(METRIC_NAME, {}).get(metric, _NO_POSTING) if metric else self._all
+        )
+        removals = self._removals[metric]
         if kept is not None:
             self._selections.move_to_end(key)
-            if kept.generation == generation:
+            if kept.removals == removals:
+                if kept.seen < len(among):
+                    self._extend(kept, among, matchers)
                 return kept
         refs = self._find(matchers)
         if kept is not None and np.array_equal(kept.refs, refs):
-            kept.generation = generation
+            kept.seen, kept.removals = len(among), removals
             return kept
-        found = Selection(refs, tuple(map(self._labels.__getitem__, refs.tolist())), generation)
+        labels = SeriesLabels(map(self._labels.__getitem__, refs.tolist()))
+        found = Selection(refs, labels, len(among), removals)
         self._selections[key] = found
         if len(self._selections) > _SELECTIONS_KEPT:
             self._selections.popitem(last=False)
         return found
+
+    def _extend(self, kept: Selection, among: array[int], matchers: Sequence[Matcher]) -> None:
+        """Take in the series that were added since, which all stand at the end."""
+        meets = labels_predicate(matchers)
+        more = [ref for ref in among[kept.seen :] if meets(self._labels[ref])]
+        kept.seen = len(among)
+        if more:
+            kept.refs = np.concatenate((kept.refs, np.array(more, dtype=np.int64)))
+            kept.labels = kept.labels.grown(map(self._labels.__getitem__, more))
 
     def names(self, refs: Ints | None) -> list[str]:
         """Label names, sorted; of all series where `refs` is None."""
@@ -146,12 +155,6 @@ class LabelIndex:
             for value, posting in self._postings.get(name, {}).items()
             if not wanted.isdisjoint(posting)
         )
-
-    def _generation_for(self, matchers: Sequence[Matcher]) -> int:
-        for matcher in matchers:
-            if matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL and matcher.value:
-                return self._generations.get(matcher.value, 0)
-        return self._generation
 
     def _find(self, matchers: Sequence[Matcher]) -> Ints:
         """Intersect what matchers demand, then take away what those refuse that allow absence."""
@@ -178,6 +181,14 @@ class LabelIndex:
         for other in refused:
             refs = refs[~_members(refs, other)]
         return refs
+
+
+def _metric(matchers: Sequence[Matcher]) -> str:
+    """The metric that the matchers name, "" where they don't."""
+    for matcher in matchers:
+        if matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL:
+            return matcher.value
+    return ""
 
 
 def _as_array(posting: array[int] | None) -> Ints:

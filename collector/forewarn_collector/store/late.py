@@ -86,6 +86,7 @@ def merge(chunks: Chunks, newest: Ints, late: Late, times: Ints, values: Floats)
     # A successor that was itself rewritten has got its link above, through its own target.
     linked = ~last & (replaced.now(successors) == successors)
     chunks.prev[successors[linked]] = tails[linked]
+    chunks.link(np.concatenate((ids, successors[linked])))
     chunks.release(targets)
 
 

@@ -20,6 +20,7 @@ from forewarn_collector.store.columns import (
     Batch,
     Floats,
     Ints,
+    LatestColumns,
     Matcher,
     SeriesColumns,
 )
@@ -42,6 +43,7 @@ from forewarn_collector.store.jobs import (
     SampleCounters,
 )
 from forewarn_collector.store.journal import Journal
+from forewarn_collector.store.sliding import SlidingWindow
 from forewarn_collector.store.writer import Writer
 from forewarn_wire import Event, Labels, metric_name
 from forewarn_wire.clock import Clock
@@ -146,8 +148,26 @@ class Store:
         """As `SeriesSource.select`. Raises ValueError for a bad regex."""
         with self._lock:
             found = self._index.select(matchers)
+            labels = found.labels
             times, values, offsets = self._head.select(found.refs, start, end)
-        return SeriesColumns(found.labels, times, values, offsets)
+        return SeriesColumns(labels, times, values, offsets)
+
+    def labels_of(self, refs: Ints) -> list[Labels]:
+        """The label sets of series that an arrival names; empty where retention dropped one."""
+        with self._lock:
+            return [self._index.labels(ref) for ref in refs.tolist()]
+
+    def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
+        """As `SeriesSource.latest`. Raises ValueError for a bad regex."""
+        with self._lock:
+            found = self._index.select(matchers)
+            labels = found.labels
+            times, values = self._head.latest(found.refs, start, end)
+        return LatestColumns(labels, times, values)
+
+    def sliding(self, matchers: Sequence[Matcher]) -> SlidingWindow:
+        """A window over the series that match every matcher. ValueError at a slide: a bad regex."""
+        return SlidingWindow(self._index, self._head, self._lock, matchers)
 
     def series(
         self, matcher_sets: Sequence[Sequence[Matcher]], start: int, end: int

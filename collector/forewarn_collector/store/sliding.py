@@ -1,0 +1,249 @@
+"""A window over many series that slides forward with time: what enters it, what leaves it.
+
+Where each series' window begins and ends is kept from one slide to the next, so that a slide costs
+what has arrived and what has grown too old, not what the window holds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forewarn_collector.store.cells import Cell
+from forewarn_collector.store.columns import NEVER, Floats, Ints, Matcher, SeriesLabels
+from forewarn_collector.store.head import Head, Places
+from forewarn_collector.store.index import LabelIndex
+from forewarn_wire import STALE_NAN_BITS
+
+_MOST_TURNS = 64
+"""Samples of one series that may enter one after another; of more, the window is read anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Samples that entered or left together, at most one of each series.
+
+    `rows: int64[n]` are the series, `times` (ms) and `values` the samples. Where `linked`, another
+    sample of the series is in the window next to it (before one that enters, after one that
+    leaves), and `neighbours` are the values of these.
+    """
+
+    rows: Ints
+    times: Ints
+    values: Floats
+    linked: NDArray[np.bool_]
+    neighbours: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """All samples of some windows, one after the other: window `i` is `offsets[i]:offsets[i + 1]`.
+
+    `times: int64[samples]` (ms), `values: float64[samples]`, `offsets: int64[windows + 1]`.
+    """
+
+    times: Ints
+    values: Floats
+    offsets: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Slide:
+    """What a slide changed, in this order.
+
+    `renewed: int64[n]` are rows whose window was read anew, into `contents` (row by row, stale
+    markers left out), None where none was; then samples `entered`, then others `left`.
+    """
+
+    renewed: Ints
+    contents: Contents | None
+    entered: Sequence[Turn]
+    left: Sequence[Turn]
+
+
+class SlidingWindow:
+    """Samples with `opens < time <= closes`, stale markers left out.
+
+    One element of each column per series: `counts` of samples; `first_times`, `first_values`,
+    `last_times`, `last_values` of its first and last sample, anything at all where there is none.
+    Not for two threads at once.
+    """
+
+    def __init__(
+        self,
+        index: LabelIndex,
+        head: Head,
+        lock: threading.Lock,
+        matchers: Sequence[Matcher],
+    ) -> None:
+        self._index = index
+        self._head = head
+        self._lock = lock
+        self._matchers = tuple(matchers)
+        self._refs: Ints = np.zeros(0, dtype=np.int64)
+        self.labels: SeriesLabels = SeriesLabels()
+        self.opens = NEVER
+        self.closes = NEVER
+        self._allocate(0)
+
+    def slide(self, opens: int, closes: int) -> Slide:
+        """Move the window to `opens`, `closes` (ms)."""
+        with self._lock:
+            rows = self._renewable(opens, closes)
+            self.opens, self.closes = opens, closes
+            contents = self._renew(rows) if len(rows) else None
+            entered = self._enter() if len(rows) < len(self._refs) else []
+            if entered is None:
+                rows = np.arange(len(self._refs))
+                return Slide(rows, self._renew(rows), (), ())
+            return Slide(rows, contents, entered, self._leave())
+
+    def contents(self, rows: Ints) -> Contents:
+        """The samples in the windows of some series."""
+        with self._lock:
+            return self._read(rows)
+
+    def _allocate(self, series: int) -> None:
+        self._rewrites: Ints = np.zeros(series, dtype=np.int64)
+        self._seen: Ints = np.zeros(series, dtype=np.int64)
+        self._begin = Places(np.zeros(series, dtype=np.int64), np.zeros(series, dtype=np.int64))
+        self._end = Places(np.zeros(series, dtype=np.int64), np.zeros(series, dtype=np.int64))
+        self.counts: Ints = np.zeros(series, dtype=np.int64)
+        self.first_times: Ints = np.zeros(series, dtype=np.int64)
+        self.first_values: Floats = np.zeros(series)
+        self.last_times: Ints = np.zeros(series, dtype=np.int64)
+        self.last_values: Floats = np.zeros(series)
+
+    def _renewable(self, opens: int, closes: int) -> Ints:
+        """The rows whose places hold no more."""
+        found = self._index.select(self._matchers)
+        known = len(self._refs)
+        every = (
+            opens < self.opens
+            or closes < self.closes
+            # Chunks that the places point to may have been dropped, and used again.
+            or self._head.cutoff > self.opens
+            or not found.labels.continues(self.labels)
+        )
+        if found.labels is not self.labels:
+            self._grow(len(found.refs))
+            self.labels, self._refs = found.labels, found.refs
+        if every:
+            return np.arange(len(self._refs))
+        moved = self._head.rewrites(self._refs) != self._rewrites
+        moved[known:] = True
+        return np.flatnonzero(moved)
+
+    def _grow(self, series: int) -> None:
+        if series < len(self._refs):
+            self._allocate(series)
+            return
+        self._rewrites = _longer(self._rewrites, series)
+        self._seen = _longer(self._seen, series)
+        self.counts = _longer(self.counts, series)
+        self.first_times = _longer(self.first_times, series)
+        self.first_values = _longer(self.first_values, series)
+        self.last_times = _longer(self.last_times, series)
+        self.last_values = _longer(self.last_values, series)
+        for places in (self._begin, self._end):
+            places.chunks = _longer(places.chunks, series)
+            places.indices = _longer(places.indices, series)
+
+    def _renew(self, rows: Ints) -> Contents:
+        """Read the windows of some series as if nothing were known of them."""
+        head, refs = self._head, self._refs[rows]
+        self._rewrites[rows] = head.rewrites(refs)
+        end = head.seek(refs, self.closes)
+        self._end.put(rows, end)
+        before = Places(end.chunks, np.maximum(end.indices - 1, 0))
+        self._seen[rows] = np.where(end.indices > 0, head.read(before)[0], NEVER)
+        contents = self._read(rows)
+        times, values, offsets = contents.times, contents.values, contents.offsets
+        counts = np.diff(offsets)
+        self.counts[rows] = counts
+        filled = counts > 0
+        some = rows[filled]
+        first, last = offsets[:-1][filled], offsets[1:][filled] - 1
+        self.first_times[some], self.first_values[some] = times[first], values[first]
+        self.last_times[some], self.last_values[some] = times[last], values[last]
+        begin = head.seek(refs[filled], times[first] - 1)
+        head.settle(begin)
+        self._begin.put(some, begin)
+        return contents
+
+    def _read(self, rows: Ints) -> Contents:
+        times, values, offsets = self._head.select(self._refs[rows], self.opens + 1, self.closes)
+        live = values.view(np.int64) != STALE_NAN_BITS
+        if live.all():
+            return Contents(times, values, offsets)
+        kept = np.concatenate(([0], np.cumsum(live)))
+        return Contents(times[live], values[live], kept[offsets])
+
+    def _enter(self) -> list[Turn] | None:
+        """Take in what has arrived, or give up where that is too much."""
+        head = self._head
+        rows = np.flatnonzero(head.last_times(self._refs) > self._seen)
+        turns: list[Turn] = []
+        while len(rows):
+            places = self._end.at(rows)
+            head.settle(places)
+            times, values = head.read(places)
+            due = times <= self.closes
+            if not due.all():
+                rows, places = rows[due], places.at(due)
+                times, values = times[due], values[due]
+            if len(turns) == _MOST_TURNS:
+                return None
+            self._seen[rows] = times
+            turns.append(self._taken(rows, places, times, values))
+            places.indices += 1
+            self._end.put(rows, places)
+            rows = rows[head.last_times(self._refs[rows]) > times]
+        return turns
+
+    def _taken(self, rows: Ints, places: Places, times: Ints, values: Floats) -> Turn:
+        live = values.view(np.int64) != STALE_NAN_BITS
+        if not live.all():
+            rows, places, times, values = rows[live], places.at(live), times[live], values[live]
+        linked = self.counts[rows] > 0
+        turn = Turn(rows, times, values, linked, self.last_values[rows])
+        if not linked.all():
+            alone = ~linked
+            first = rows[alone]
+            self.first_times[first], self.first_values[first] = times[alone], values[alone]
+            self._begin.put(first, places.at(alone))
+        self.counts[rows] += 1
+        self.last_times[rows], self.last_values[rows] = times, values
+        return turn
+
+    def _leave(self) -> list[Turn]:
+        """Let go what has grown too old."""
+        turns: list[Turn] = []
+        rows = np.flatnonzero((self.first_times <= self.opens) & (self.counts > 0))
+        while len(rows):
+            times, values = self.first_times[rows], self.first_values[rows]
+            self.counts[rows] -= 1
+            linked = self.counts[rows] > 0
+            self._to_next(rows if linked.all() else rows[linked])
+            turns.append(Turn(rows, times, values, linked, self.first_values[rows]))
+            rows = rows[linked & (self.first_times[rows] <= self.opens)]
+        return turns
+
+    def _to_next(self, rows: Ints) -> None:
+        """Move the beginning to the next sample that is no stale marker; there is one."""
+        while len(rows):
+            places = self._begin.at(rows)
+            places.indices += 1
+            self._head.settle(places)
+            self._begin.put(rows, places)
+            times, values = self._head.read(places)
+            self.first_times[rows], self.first_values[rows] = times, values
+            rows = rows[values.view(np.int64) == STALE_NAN_BITS]
+
+
+def _longer(column: NDArray[Cell], length: int) -> NDArray[Cell]:
+    return np.concatenate((column, np.zeros(length - len(column), dtype=column.dtype)))
