@@ -87,12 +87,17 @@ class Fleet:
         self._counts = np.zeros((len(_BUCKETS), hosts))
         # What befalls hosts: a tick of a restart, the begin and length of an outage, an end.
         far = 1 << 40
-        horizon = 400
-        self._restarts = np.where(dice.random(hosts) < 0.02, dice.integers(0, horizon, hosts), far)
-        self._outages = np.where(dice.random(hosts) < 0.03, dice.integers(0, horizon, hosts), far)
+        horizon = 900
+        self._restarts = np.where(dice.random(hosts) < 0.04, dice.integers(0, horizon, hosts), far)
+        self._outages = np.where(dice.random(hosts) < 0.06, dice.integers(0, horizon, hosts), far)
         self._outage_ticks = dice.integers(6, 60, hosts)
-        self._ends = np.where(dice.random(hosts) < 0.01, dice.integers(100, horizon, hosts), far)
+        self._ends = np.where(dice.random(hosts) < 0.02, dice.integers(100, horizon, hosts), far)
         self._marked = dice.random(hosts) < 0.5
+
+    @property
+    def end(self) -> int:
+        """When (ms) the last tick that was given ends."""
+        return self._begin + self._ticks * TICK
 
     def tick(self) -> Tick:
         """The next tick's samples."""

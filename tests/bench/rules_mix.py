@@ -205,7 +205,7 @@ def _aggregations() -> _Rules:
     yield "sum without (mode) (rate(node_cpu_seconds_total[5m])) > 1.1", ""
     yield "count by (site) (node_load1 > 3) > 1000", ""
     yield "quantile by (site) (0.99, node_load1) > 4", ""
-    yield "topk by (site) (1, node_load5) > 4.1", ""
+    yield "topk by (site) (1, avg_over_time(node_load5[5m])) > 4.1", ""
 
 
 def _absences() -> _Rules:
