@@ -9,6 +9,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from forewarn_collector.promql.annotations import Annotations, invalid_quantile
+from forewarn_collector.promql.errors import Position
 from forewarn_collector.promql.segments import cancelled, compensated_sums, pick_quantiles
 from forewarn_collector.promql.values import (
     Bools,
@@ -209,18 +211,20 @@ class AggregationPlan:
         parameter: Plan[Scalars] | None,
         names: Sequence[str],
         without: bool,
+        place: Position | None = None,
     ) -> None:
-        self._operator = operator
+        """`place` is that of the parameter."""
         self._compute = AGGREGATIONS[operator]
         self._argument = argument
         self._parameter = parameter
         self._groups: Memo[Groups] = Memo(grouping(names, without))
+        self._place = place
         self._by_name = METRIC_NAME in names and not without
 
     def evaluate(self, context: Context) -> Vector:
         parameter = self._parameter.evaluate(context).values if self._parameter else None
-        if parameter is not None and not ((parameter >= 0) & (parameter <= 1)).all():
-            context.warn("quantile value should be between 0 and 1")
+        if parameter is not None:
+            self._check(parameter, context.annotations)
         vector = self._argument.evaluate(context)
         context.check()
         groups = self._groups(vector.labels)
@@ -232,6 +236,15 @@ class AggregationPlan:
         values = self._compute(members, parameter)
         nameless = self._by_name and _nameless(vector, groups)
         return Vector(groups.labels, values, counts > 0, nameless=nameless)
+
+    def _check(self, quantiles: Floats, annotations: Annotations) -> None:
+        # Of all that are no quantiles Prometheus names three at most.
+        known = quantiles[~np.isnan(quantiles)]
+        if len(known) < len(quantiles):
+            annotations.warn(invalid_quantile(np.nan), self._place)
+        for extreme in {float(known.max()), float(known.min())} if len(known) else ():
+            if not 0 <= extreme <= 1:
+                annotations.warn(invalid_quantile(extreme), self._place)
 
 
 def _nameless(vector: Vector, groups: Groups) -> Nameless:

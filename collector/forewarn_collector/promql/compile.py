@@ -23,6 +23,7 @@ from forewarn_collector.promql.nodes import (
     String,
     Subquery,
     ValueType,
+    place_of,
     unwrapped,
 )
 from forewarn_collector.promql.operators import (
@@ -132,8 +133,10 @@ class PlanCompiler:
         if parameter is not None and node.operator in RANKINGS:
             return RankingPlan(node.operator, argument, parameter, node.labels, node.without)
         if parameter is not None and node.operator == "limit_ratio":
-            return LimitRatioPlan(argument, parameter)
-        return AggregationPlan(node.operator, argument, parameter, node.labels, node.without)
+            return LimitRatioPlan(argument, parameter, place_of(node, 0))
+        return AggregationPlan(
+            node.operator, argument, parameter, node.labels, node.without, place_of(node, 0)
+        )
 
     def _binary(self, node: Binary) -> Plan[Vector]:
         operator, returns_bool = node.operator, node.returns_bool

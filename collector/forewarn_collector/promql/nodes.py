@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
+from forewarn_collector.promql.errors import Position
 from forewarn_collector.store.columns import Matcher
 
 
@@ -95,11 +96,23 @@ class Negation:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Where something written as a call begins, and where each of its arguments does.
+
+    Arguments begin behind the brackets that are around the whole of them.
+    """
+
+    start: Position
+    arguments: tuple[Position, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """`function(arguments)`."""
+    """`function(arguments)`. Its place makes no difference to another call."""
 
     function: str
     arguments: tuple[Expr, ...]
+    places: Places | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +124,7 @@ class Aggregation:
     parameter: Expr | None
     labels: tuple[str, ...]
     without: bool
+    places: Places | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +161,23 @@ Expr = (
 
 def children(node: Expr) -> Iterator[Expr]:
     """The expressions directly below a node, from left to right."""
-    for field in fields(node):
-        value = getattr(node, field.name)
+    for part in fields(node):
+        value = getattr(node, part.name)
         for item in value if isinstance(value, tuple) else (value,):
             if isinstance(item, Expr):
                 yield item
+
+
+def place_of(node: Call | Aggregation, argument: int | None = None) -> Position | None:
+    """Where a call or aggregation begins, or one of its arguments."""
+    if node.places is None:
+        return None
+    return node.places.start if argument is None else node.places.arguments[argument]
+
+
+def brackets_around(node: Expr) -> int:
+    """How many parentheses there are around the whole of an expression."""
+    return 1 + brackets_around(node.expr) if isinstance(node, Paren) else 0
 
 
 def unwrapped(node: Expr) -> Expr:

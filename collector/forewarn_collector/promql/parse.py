@@ -33,11 +33,14 @@ from forewarn_collector.promql.nodes import (
     Negation,
     Number,
     Paren,
+    Places,
     Range,
     Selector,
     String,
     Subquery,
+    brackets_around,
 )
+from forewarn_collector.promql.places import CallPlace, call_places
 from forewarn_collector.store.columns import Matcher, MatchOp
 from forewarn_wire.labels import METRIC_NAME
 
@@ -75,6 +78,7 @@ class _Converter:
         self._text = text
         self._tokens = tokens
         self._times = words.times
+        self._calls = call_places(tokens)
 
     def expr(self, node: Any, depth: int) -> Expr:
         if depth > DEEPEST:
@@ -102,8 +106,9 @@ class _Converter:
                     self._at(node.at),
                 )
             case "Call":
+                call = next(self._calls, None)
                 arguments = tuple(self.expr(argument, below) for argument in node.args)
-                return Call(node.func.name, arguments)
+                return Call(node.func.name, arguments, self._places(call, arguments))
             case "AggregateExpr":
                 return self._aggregation(node, below)
             case "BinaryExpr":
@@ -150,12 +155,29 @@ class _Converter:
 
     def _aggregation(self, node: Any, depth: int) -> Expr:
         modifier = node.modifier
+        call = next(self._calls, None)
+        # As they are written, so that their calls are met in their order.
+        parameter = None if node.param is None else self.expr(node.param, depth)
+        expr = self.expr(node.expr, depth)
         return Aggregation(
             str(node.op),
-            self.expr(node.expr, depth),
-            None if node.param is None else self.expr(node.param, depth),
+            expr,
+            parameter,
             () if modifier is None else tuple(modifier.labels),
             modifier is not None and str(modifier.type) == "AggModifierType.Without",
+            self._places(call, (expr,) if parameter is None else (parameter, expr)),
+        )
+
+    def _places(self, call: CallPlace | None, arguments: Sequence[Expr]) -> Places | None:
+        if call is None or len(call.arguments) != len(arguments):
+            return None
+        starts = [
+            call.argument_start(index, brackets_around(argument))
+            for index, argument in enumerate(arguments)
+        ]
+        return Places(
+            position(self._text, call.start),
+            tuple(position(self._text, start) for start in starts),
         )
 
     def _binary(self, node: Any, depth: int) -> Expr:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -43,7 +43,8 @@ class Result:
     `labels[i]` are those of row `i` of `values: float64[series, steps]`; where
     `present: bool[series, steps]` is false there is no value. A series may be nowhere present;
     `rows()` has those that are, in the order of the answer. `times: int64[steps]` in ms. A
-    scalar is one row without labels; `text` is what a string expression says.
+    scalar is one row without labels; `text` is what a string expression says. `warnings` and
+    `infos` are Prometheus' annotations.
     """
 
     kind: ValueType
@@ -51,7 +52,8 @@ class Result:
     times: Ints
     values: Floats
     present: Bools
-    warnings: list[str] = field(default_factory=list)
+    warnings: Sequence[str] = ()
+    infos: Sequence[str] = ()
     text: str = ""
     order: Ints | None = None
 
@@ -168,7 +170,8 @@ class Query:
             times,
             vector.values,
             vector.present,
-            context.warnings,
+            context.annotations.warnings,
+            context.annotations.infos,
             text,
             vector.order,
         )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import zlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+import xxhash
 
 from forewarn_collector.promql.aggregation import Groups, grouping
-from forewarn_collector.promql.errors import EvalError, PromQLError
+from forewarn_collector.promql.annotations import invalid_ratio
+from forewarn_collector.promql.errors import EvalError, Position, PromQLError
 from forewarn_collector.promql.functions.labelling import with_label
 from forewarn_collector.promql.relabel import relabelled
-from forewarn_collector.promql.text import plain_float, series_text
+from forewarn_collector.promql.text import general_float, plain_float
 from forewarn_collector.promql.values import Bools, Context, Memo, Plan, Scalars, Vector
 from forewarn_collector.store.columns import Floats, Ints
 from forewarn_wire.labels import Labels
@@ -81,26 +83,32 @@ def _whole(parameter: Floats) -> Ints:
         raise EvalError("Parameter value is NaN")
     beyond = np.abs(parameter) >= 2.0**63
     if beyond.any():
-        raise EvalError(f"Scalar value {plain_float(float(parameter[beyond][0]))} overflows int64")
+        value = float(parameter[beyond][0])
+        how = "overflows" if value > 0 else "underflows"
+        raise EvalError(f"Scalar value {general_float(value)} {how} int64")
     return parameter.astype(np.int64)
 
 
 class LimitRatioPlan:
-    """A share of all series, always the same ones; a negative ratio gives the others.
+    """A share of all series, always the same ones; a negative ratio gives the others."""
 
-    Prometheus chooses by its own hash of the labels, this by another: the share is the same,
-    the series are not.
-    """
-
-    def __init__(self, argument: Plan[Vector], parameter: Plan[Scalars]) -> None:
+    def __init__(
+        self, argument: Plan[Vector], parameter: Plan[Scalars], place: Position | None = None
+    ) -> None:
+        """`place` is that of the parameter."""
         self._argument = argument
         self._parameter = parameter
+        self._place = place
         self._shares: Memo[Floats] = Memo(_shares)
 
     def evaluate(self, context: Context) -> Vector:
         ratios = self._parameter.evaluate(context).values
         if np.isnan(ratios).any():
             raise EvalError("Ratio value is NaN")
+        for extreme in (float(ratios.max()), float(ratios.min())):
+            if abs(extreme) > 1:
+                text = invalid_ratio(extreme, math.copysign(1, extreme))
+                context.annotations.warn(text, self._place)
         ratios = np.clip(ratios, -1, 1)
         vector = self._argument.evaluate(context)
         shares = self._shares(vector.labels)[:, np.newaxis]
@@ -109,8 +117,22 @@ class LimitRatioPlan:
 
 
 def _shares(series: Sequence[Labels]) -> Floats:
-    hashes = [zlib.crc32(series_text(labels).encode()) for labels in series]
-    return np.array(hashes, dtype=np.float64) / 2.0**32
+    """Where each series stands between 0 and 1: by the hash that Prometheus takes."""
+    hashes = [xxhash.xxh64_intdigest(_encoded(labels)) for labels in series]
+    return np.array(hashes, dtype=np.float64) / (2.0**64 - 1)
+
+
+def _encoded(labels: Labels) -> bytes:
+    """Names and values, each behind its length: one byte below 255, else 255 and three more.
+
+    Source: prometheus/prometheus `model/labels/labels_stringlabels.go`.
+    """
+    texts = (text.encode() for pair in labels for text in pair)
+    return b"".join(
+        (bytes((len(text),)) if len(text) < 255 else b"\xff" + len(text).to_bytes(3, "little"))
+        + text
+        for text in texts
+    )
 
 
 class CountValuesPlan:

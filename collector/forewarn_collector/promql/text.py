@@ -19,6 +19,19 @@ def plain_float(value: float) -> str:
     return format(Decimal(text), "f") if "e" in text else text.removesuffix(".0")
 
 
+def general_float(value: float) -> str:
+    """The shortest decimal that reads back the same, in Go's `%g`: 1e+06, but 100000."""
+    if not math.isfinite(value) or value == 0 or 1e-4 <= abs(value) < 1e6:
+        return plain_float(value)
+    mantissa, exponent = f"{Decimal(repr(value)).normalize():e}".split("e")
+    return f"{mantissa}e{int(exponent):+03d}"
+
+
+def quoted(text: str) -> str:
+    """A string as Prometheus' messages write it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def open_metrics_float(value: float) -> str:
     """As OpenMetrics writes a quantile: a whole number keeps a decimal place."""
     text = plain_float(value)
@@ -28,5 +41,5 @@ def open_metrics_float(value: float) -> str:
 
 def series_text(labels: Labels) -> str:
     """A label set as Prometheus' messages write it, the metric's name among the labels."""
-    pairs = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels)
+    pairs = (f"{name}={quoted(value)}" for name, value in labels)
     return "{" + ", ".join(pairs) + "}"

@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from forewarn_collector.promql.annotations import Annotations
 from forewarn_collector.promql.deadline import UNLIMITED, Deadline
 from forewarn_collector.store.columns import Floats, Ints, SeriesSource
 from forewarn_wire.labels import Labels
@@ -83,7 +84,7 @@ class Context:
     """What an evaluation is about: the data and the steps.
 
     `times: int64[steps]` are the steps in ms, `start` and `end` the first and last one of the
-    query, also within a subquery. `warnings` is filled on the way. `kept` is where values of
+    query, also within a subquery. `annotations` are filled on the way. `kept` is where values of
     shared plans are kept, by plan and time; None where none are. What works for long calls `check`
     between two pieces of work.
     """
@@ -93,7 +94,7 @@ class Context:
     start: int
     end: int
     lookback: int
-    warnings: list[str] = field(default_factory=list)
+    annotations: Annotations = field(default_factory=Annotations)
     kept: dict[tuple[Any, int], Any] | None = None
     deadline: Deadline = UNLIMITED
 
@@ -109,11 +110,6 @@ class Context:
     def check(self) -> None:
         """Raise EvalError once the evaluation has taken too long or nobody waits for it."""
         self.deadline.check()
-
-    def warn(self, text: str) -> None:
-        """Note something the asker should know, once."""
-        if text not in self.warnings:
-            self.warnings.append(text)
 
 
 Value = TypeVar("Value", covariant=True)

@@ -9,10 +9,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from forewarn_collector.promql.annotations import Remarks, possible_non_counter, remarks
+from forewarn_collector.promql.errors import Position
 from forewarn_collector.promql.functions.base import Builder, over_range
+from forewarn_collector.promql.nodes import place_of
 from forewarn_collector.promql.segments import reduce_windows
-from forewarn_collector.promql.values import Bools, Context, Windows
+from forewarn_collector.promql.values import Bools, Context, Memo, Plan, Vector, Windows
 from forewarn_collector.store.columns import Floats, Ints
+from forewarn_wire.labels import Labels, metric_name
 
 
 def _ends(windows: Windows, least: int) -> tuple[Bools, Ints, Ints]:
@@ -117,9 +121,36 @@ def _times_that(flags_of: str) -> Builder:
     return over_range(compute)
 
 
+class _CounterPlan:
+    """`rate` and `increase`, which say so if a metric is no counter by its name."""
+
+    def __init__(self, plan: Plan[Vector], place: Position | None) -> None:
+        self._plan = plan
+        self._place = place
+        self._remarks: Memo[Remarks] = Memo(remarks(_doubt))
+
+    def evaluate(self, context: Context) -> Vector:
+        vector = self._plan.evaluate(context)
+        for text in self._remarks(vector.labels).about(vector.present):
+            context.annotations.inform(text, self._place)
+        return vector
+
+
+def _doubt(labels: Labels) -> str | None:
+    name = metric_name(labels)
+    if not name or name.endswith(("_total", "_sum", "_count", "_bucket")):
+        return None
+    return possible_non_counter(name)
+
+
+def _of_counter(is_rate: bool) -> Builder:
+    extrapolated = _extrapolated(is_counter=True, is_rate=is_rate)
+    return lambda compiler, call: _CounterPlan(extrapolated(compiler, call), place_of(call, 0))
+
+
 COUNTERS: Mapping[str, Builder] = {
-    "rate": _extrapolated(is_counter=True, is_rate=True),
-    "increase": _extrapolated(is_counter=True, is_rate=False),
+    "rate": _of_counter(is_rate=True),
+    "increase": _of_counter(is_rate=False),
     "delta": _extrapolated(is_counter=False, is_rate=False),
     "irate": _last_two(is_rate=True),
     "idelta": _last_two(is_rate=False),

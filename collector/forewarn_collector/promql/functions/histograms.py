@@ -1,20 +1,30 @@
-"""Quantiles and fractions of classic histograms, whose buckets are series with the label `le`.
+"""Quantiles and fractions of classic histograms.
 
-Source: prometheus/prometheus `promql/quantile.go`. Native histograms are no samples here, so
-the functions that read only those give nothing.
+Native histograms are no samples here, so the functions that read only those give nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from forewarn_collector.promql.annotations import forced_monotonicity, invalid_quantiles
+from forewarn_collector.promql.buckets import (
+    Fall,
+    Layout,
+    Table,
+    fractions_of,
+    layout_of,
+    monotonic,
+    quantiles_of,
+    table_of,
+)
 from forewarn_collector.promql.errors import EvalError
 from forewarn_collector.promql.functions.base import Builder, Compiler
 from forewarn_collector.promql.functions.labelling import with_label
-from forewarn_collector.promql.nodes import Call
+from forewarn_collector.promql.nodes import Call, place_of
 from forewarn_collector.promql.relabel import relabelled, united
 from forewarn_collector.promql.text import open_metrics_float
 from forewarn_collector.promql.values import (
@@ -22,269 +32,141 @@ from forewarn_collector.promql.values import (
     Context,
     Memo,
     Plan,
-    Scalars,
     Vector,
     any_along,
     empty_vector,
 )
 from forewarn_collector.store.columns import Floats, Ints
-from forewarn_wire.labels import Labels, without
-
-_BUCKET = "le"
-
-_TOLERANCE = 1e-12
-"""Two counts that differ by less, relatively, differ by rounding only."""
+from forewarn_wire.labels import Labels, metric_name
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """Where each bucket stands in a table of histograms by buckets, ascending by bound.
+class _Quantile:
+    """An argument that is a quantile; says so if it is none."""
 
-    `series: int64[buckets]` are the input's rows that are buckets and `cells: int64[buckets]`
-    their places in the flattened table; `bounds: float64[histograms, most buckets]`, NaN where
-    a histogram has fewer. `labels` are the histograms'; `unique` tells that no two series are
-    the same bucket.
-    """
+    def __init__(self, compiler: Compiler, call: Call, argument: int) -> None:
+        self._plan = compiler.scalars(call.arguments[argument])
+        self._place = place_of(call, argument)
 
-    series: Ints
-    cells: Ints
-    bounds: Floats
-    labels: Sequence[Labels]
-    unique: bool
-    malformed: bool
+    def evaluate(self, context: Context) -> Floats:
+        quantiles = self._plan.evaluate(context).values
+        for text in invalid_quantiles(quantiles):
+            context.annotations.warn(text, self._place)
+        return quantiles
 
 
-def _layout(series: Sequence[Labels]) -> _Layout:
-    histograms: dict[Labels, dict[float, list[int]]] = {}
-    malformed = False
-    for row, labels in enumerate(series):
-        bound = _bound(dict(labels).get(_BUCKET, ""))
-        if bound is None:
-            malformed = True
-            continue
-        buckets = histograms.setdefault(without(labels, (_BUCKET,)), {})
-        buckets.setdefault(bound, []).append(row)
-    most = max(map(len, histograms.values()), default=0)
-    bounds = np.full((len(histograms), most), np.nan)
-    rows: list[int] = []
-    cells: list[int] = []
-    for index, buckets in enumerate(histograms.values()):
-        for place, bound in enumerate(sorted(buckets)):
-            bounds[index, place] = bound
-            rows += buckets[bound]
-            cells += [index * most + place] * len(buckets[bound])
-    return _Layout(
-        np.array(rows, dtype=np.int64),
-        np.array(cells, dtype=np.int64),
-        bounds,
-        tuple(histograms),
-        len(set(cells)) == len(cells),
-        malformed,
-    )
+class _Buckets:
+    """An argument that has the buckets; says what is wrong with them."""
+
+    def __init__(self, compiler: Compiler, call: Call, argument: int) -> None:
+        self._plan = compiler.vector(call.arguments[argument])
+        self._place = place_of(call, argument)
+        self._layout: Memo[Layout] = Memo(layout_of)
+
+    def table(self, context: Context) -> Table:
+        """The histograms as they are."""
+        vector = self._plan.evaluate(context)
+        layout = self._layout(vector.labels)
+        for text in layout.malformed.about(vector.present):
+            context.annotations.warn(text, self._place)
+        return table_of(layout, vector)
+
+    def monotonic(self, context: Context, quantiles: Sequence[Floats]) -> Table:
+        """The histograms with mended counts, for these quantiles, each `float64[steps]`."""
+        table = self.table(context)
+        if not table.counts.size:
+            return table
+        table, falls = monotonic(table)
+        if falls:
+            asked = [np.flatnonzero((each >= 0) & (each <= 1)) for each in quantiles]
+            self._tell(table, falls, np.concatenate(asked), context)
+        return table
+
+    def _tell(self, table: Table, falls: Sequence[Fall], steps: Ints, context: Context) -> None:
+        """`steps: int64[n]` are those at which a quantile is asked for, each for each quantile."""
+        names = [metric_name(labels) for labels in table.layout.labels]
+        for name in sorted(set(names)):
+            of_name = np.array([one == name for one in names])[:, np.newaxis]
+            counted = of_name & table.complete[:, steps]
+            found = [(fall, fall.where[:, steps] & counted) for fall in falls]
+            samples: Bools = np.logical_or.reduce([where for _, where in found])
+            if not samples.any():
+                continue
+            bounds = np.concatenate([fall.bounds[any_along(where, 1)] for fall, where in found])
+            missing = np.concatenate([fall.missing[:, steps][where] for fall, where in found])
+            text = forced_monotonicity(
+                name,
+                (float(bounds.min()), float(bounds.max())),
+                float(missing.max()),
+                int(samples.sum()),
+                context.times[steps][any_along(samples, 0)],
+            )
+            context.annotations.inform(text, self._place)
 
 
-def _bound(text: str) -> float | None:
-    try:
-        bound = float(text)
-    except ValueError:
-        return None
-    return None if np.isnan(bound) else bound
+class _QuantilePlan:
+    """`histogram_quantile`."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """Cumulative counts: `counts: float64[histograms, buckets, steps]`, `seen` likewise."""
-
-    layout: _Layout
-    counts: Floats
-    seen: Bools
-
-    @property
-    def present(self) -> Bools:
-        """Which histograms have any bucket. -> bool[histograms, steps]."""
-        return any_along(self.seen, axis=1)
-
-
-def _table(layout: _Layout, vector: Vector) -> _Table:
-    steps = vector.values.shape[1]
-    shape = (*layout.bounds.shape, steps)
-    counts = np.zeros((layout.bounds.size, steps))
-    seen = np.zeros((layout.bounds.size, steps), dtype=np.bool_)
-    present = vector.present[layout.series]
-    values = np.where(present, vector.values[layout.series], 0)
-    if layout.unique:
-        counts[layout.cells], seen[layout.cells] = values, present
-    else:
-        np.add.at(counts, layout.cells, values)
-        np.logical_or.at(seen, layout.cells, present)
-    return _Table(layout, counts.reshape(shape), seen.reshape(shape))
-
-
-def _monotonic(table: _Table) -> Floats:
-    """Counts that never fall from bucket to bucket; a bucket not seen repeats the one before."""
-    counts = table.counts.copy()
-    reached = np.where(table.seen[:, 0], counts[:, 0], 0.0)
-    any_seen = table.seen[:, 0].copy()
-    # Each bucket needs the one below; the loop is over bounds, all histograms at once.
-    for place in range(counts.shape[1]):
-        count, seen = counts[:, place], table.seen[:, place]
-        scale = np.minimum(np.abs(count) + np.abs(reached), np.finfo(np.float64).max)
-        same = (count < reached) | (np.abs(count - reached) < _TOLERANCE * scale)
-        reached = np.where(seen & ~(any_seen & same), count, reached)
-        any_seen |= seen
-        counts[:, place] = reached
-    return counts
-
-
-def _at(table: Floats, places: Ints) -> Floats:
-    """Of `[histograms, buckets, steps]`, the bucket at `places: int64[histograms, steps]`."""
-    taken: Floats = np.take_along_axis(table, places[:, np.newaxis, :], axis=1)[:, 0]
-    return taken
-
-
-def _bounds_of(table: _Table) -> Floats:
-    return np.broadcast_to(table.layout.bounds[:, :, np.newaxis], table.counts.shape)
-
-
-def _quantiles(table: _Table, quantiles: Floats) -> Floats:
-    """`quantiles: float64[steps]` -> float64[histograms, steps]."""
-    seen, bounds = table.seen, _bounds_of(table)
-    counts = _monotonic(table)
-    places = np.arange(seen.shape[1])[np.newaxis, :, np.newaxis]
-    seen_places = np.where(seen, places, -1)
-    first = np.argmax(seen, axis=1)
-    last = seen_places.max(axis=1)
-    observations = _at(counts, np.maximum(last, 0))
-    ranks = quantiles * observations
-    reaches = seen & (counts >= ranks[:, np.newaxis, :]) & (places < last[:, np.newaxis, :])
-    found = np.where(reaches.any(axis=1), np.argmax(reaches, axis=1), np.maximum(last, 0))
-    # The bucket before each, among those seen.
-    latest = np.maximum.accumulate(seen_places, axis=1)
-    before = np.where(found > 0, _at(latest.astype(np.float64), np.maximum(found - 1, 0)), -1)
-    before = np.maximum(before, 0).astype(np.int64)
-    is_first = found == first
-    low = np.where(is_first, 0.0, _at(bounds, before))
-    low_count = np.where(is_first, 0.0, _at(counts, before))
-    high, high_count = _at(bounds, found), _at(counts, found)
-    result = low + (high - low) * ((ranks - low_count) / (high_count - low_count))
-    result = np.where(is_first & (high <= 0), high, result)
-    result = np.where(found == last, _at(bounds, before), result)
-    unknown = (
-        (_at(bounds, np.maximum(last, 0)) != np.inf) | (seen.sum(axis=1) < 2) | (observations == 0)
-    )
-    result = np.where(unknown, np.nan, result)
-    result = np.where(quantiles < 0, -np.inf, np.where(quantiles > 1, np.inf, result))
-    return np.where(np.isnan(quantiles), np.nan, result)
-
-
-def _fractions(table: _Table, lower: Floats, upper: Floats) -> Floats:
-    """The share of observations between two values, each float64[steps]."""
-    places = np.arange(table.seen.shape[1])[np.newaxis, :, np.newaxis]
-    last = np.maximum(np.where(table.seen, places, -1).max(axis=1), 0)
-    total = _at(table.counts, last)
-    shares = (_rank_of(table, upper, total) - _rank_of(table, lower, total)) / total
-    unknown = (
-        (_at(_bounds_of(table), last) != np.inf) | (total == 0) | np.isnan(lower) | np.isnan(upper)
-    )
-    return np.where(unknown, np.nan, np.where(lower >= upper, 0.0, shares))
-
-
-def _rank_of(table: _Table, value: Floats, total: Floats) -> Floats:
-    """How many observations lie below a value, interpolated within its bucket."""
-    bounds, seen = _bounds_of(table), table.seen
-    rank = np.zeros(total.shape)
-    first_bound = _at(bounds, np.argmax(seen, axis=1))
-    low = np.where(first_bound <= 0, -np.inf, 0.0)
-    result, found = total.copy(), np.zeros(total.shape, dtype=np.bool_)
-    for place in range(seen.shape[1]):
-        here, high, count = seen[:, place], bounds[:, place], table.counts[:, place]
-        below = here & ~found & (low >= value)
-        result, found = np.where(below, rank, result), found | below
-        inside = here & ~found & (low < value) & (high > value)
-        share = rank + (count - rank) * (value - low) / (high - low)
-        share = np.where(np.isneginf(low), count, share)
-        result, found = np.where(inside, share, result), found | inside
-        rank, low = np.where(here, count, rank), np.where(here, high, low)
-    return np.minimum(result, total)
-
-
-class _HistogramPlan:
-    """Reads the buckets and hands them, with the scalar arguments, to `compute`."""
-
-    def __init__(
-        self,
-        argument: Plan[Vector],
-        parameters: Sequence[Plan[Scalars]],
-        compute: Callable[..., Floats],
-    ) -> None:
-        self._argument = argument
-        self._parameters = parameters
-        self._compute = compute
-        self._layout: Memo[_Layout] = Memo(_layout)
+    def __init__(self, compiler: Compiler, call: Call) -> None:
+        self._quantile = _Quantile(compiler, call, 0)
+        self._buckets = _Buckets(compiler, call, 1)
 
     def evaluate(self, context: Context) -> Vector:
-        parameters = [parameter.evaluate(context).values for parameter in self._parameters]
-        table = _read(self._argument, self._layout, context)
+        quantiles = self._quantile.evaluate(context)
+        table = self._buckets.monotonic(context, [quantiles])
         if not table.counts.size:
             return empty_vector(context.steps)
-        values = self._compute(table, *parameters)
+        values = quantiles_of(table, quantiles)
         return Vector(table.layout.labels, values, table.present, nameless=True)
-
-
-def _read(argument: Plan[Vector], layouts: Memo[_Layout], context: Context) -> _Table:
-    vector = argument.evaluate(context)
-    layout = layouts(vector.labels)
-    if layout.malformed and vector.present.any():
-        context.warn("bucket label le is missing or has a malformed value")
-    return _table(layout, vector)
-
-
-def _histogram_quantile(compiler: Compiler, call: Call) -> Plan[Vector]:
-    quantile, vector = call.arguments
-    return _HistogramPlan(compiler.vector(vector), [compiler.scalars(quantile)], _quantiles)
-
-
-def _histogram_fraction(compiler: Compiler, call: Call) -> Plan[Vector]:
-    *edges, vector = call.arguments
-    parameters = [compiler.scalars(edge) for edge in edges]
-    return _HistogramPlan(compiler.vector(vector), parameters, _fractions)
 
 
 class _QuantilesPlan:
     """`histogram_quantiles`: several quantiles, told apart by a label."""
 
-    def __init__(
-        self, argument: Plan[Vector], label: str, quantiles: Sequence[Plan[Scalars]]
-    ) -> None:
-        self._argument = argument
-        self._label = label
-        self._quantiles = quantiles
-        self._layout: Memo[_Layout] = Memo(_layout)
+    def __init__(self, compiler: Compiler, call: Call) -> None:
+        self._buckets = _Buckets(compiler, call, 0)
+        self._label = compiler.text(call.arguments[1])
+        self._quantiles = [
+            _Quantile(compiler, call, argument) for argument in range(2, len(call.arguments))
+        ]
 
     def evaluate(self, context: Context) -> Vector:
-        table = _read(self._argument, self._layout, context)
+        asked = [quantile.evaluate(context) for quantile in self._quantiles]
+        table = self._buckets.monotonic(context, asked)
         if not table.counts.size:
             return empty_vector(context.steps)
-        if any(self._label in dict(labels) for labels in table.layout.labels):
+        histograms = table.layout.labels
+        if any(self._label in dict(labels) for labels in histograms):
             raise EvalError(f"label {self._label} is already present on the input series")
         labels: list[Labels] = []
         values: list[Floats] = []
-        for plan in self._quantiles:
-            quantiles = plan.evaluate(context).values
-            text = open_metrics_float(float(quantiles[0]))
-            labels += [with_label(name, self._label, text) for name in table.layout.labels]
-            values.append(_quantiles(table, quantiles))
-        present = np.concatenate([table.present] * len(values))
-        return united(relabelled(labels, nameless=True), np.concatenate(values), present)
+        present: list[Bools] = []
+        for quantiles in asked:
+            computed = quantiles_of(table, quantiles)
+            # One value, unless the argument is no constant.
+            for quantile in np.unique(quantiles):
+                text = open_metrics_float(float(quantile))
+                labels += [with_label(one, self._label, text) for one in histograms]
+                values.append(computed)
+                steps = (quantiles == quantile) | np.isnan([quantile]) & np.isnan(quantiles)
+                present.append(table.present & steps)
+        relabelling = relabelled(labels, nameless=True)
+        return united(relabelling, np.concatenate(values), np.concatenate(present))
 
 
-def _histogram_quantiles(compiler: Compiler, call: Call) -> Plan[Vector]:
-    vector, label, *quantiles = call.arguments
-    return _QuantilesPlan(
-        compiler.vector(vector),
-        compiler.text(label),
-        [compiler.scalars(quantile) for quantile in quantiles],
-    )
+class _FractionPlan:
+    """`histogram_fraction`."""
+
+    def __init__(self, compiler: Compiler, call: Call) -> None:
+        self._edges = [compiler.scalars(edge) for edge in call.arguments[:2]]
+        self._buckets = _Buckets(compiler, call, 2)
+
+    def evaluate(self, context: Context) -> Vector:
+        lower, upper = (edge.evaluate(context).values for edge in self._edges)
+        table = self._buckets.table(context)
+        if not table.counts.size:
+            return empty_vector(context.steps)
+        values = fractions_of(table, lower, upper)
+        return Vector(table.layout.labels, values, table.present, nameless=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,9 +183,9 @@ def _of_native(compiler: Compiler, call: Call) -> Plan[Vector]:
 
 
 HISTOGRAMS: Mapping[str, Builder] = {
-    "histogram_quantile": _histogram_quantile,
-    "histogram_quantiles": _histogram_quantiles,
-    "histogram_fraction": _histogram_fraction,
+    "histogram_quantile": _QuantilePlan,
+    "histogram_quantiles": _QuantilesPlan,
+    "histogram_fraction": _FractionPlan,
     "histogram_avg": _of_native,
     "histogram_count": _of_native,
     "histogram_sum": _of_native,

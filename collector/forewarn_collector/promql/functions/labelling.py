@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import re2
 
-from forewarn_collector.promql.errors import PromQLError
+from forewarn_collector.promql.annotations import SORT_IN_RANGE
+from forewarn_collector.promql.errors import Position, PromQLError
 from forewarn_collector.promql.functions.base import Builder, Compiler
-from forewarn_collector.promql.nodes import Call
+from forewarn_collector.promql.nodes import Call, place_of
 from forewarn_collector.promql.relabel import Relabel
 from forewarn_collector.promql.values import Context, Memo, Plan, Vector
 from forewarn_collector.store.columns import Ints
@@ -99,11 +100,13 @@ def _check_target(function: str, name: str) -> None:
 class _SortPlan:
     argument: Plan[Vector]
     order: Callable[[Vector], Ints]
+    place: Position | None
 
     def evaluate(self, context: Context) -> Vector:
         vector = self.argument.evaluate(context)
         # The steps of a range have no common order.
         if context.steps != 1:
+            context.annotations.warn(SORT_IN_RANGE, self.place)
             return vector
         return replace(vector, order=self.order(vector))
 
@@ -114,7 +117,9 @@ def _sort(descending: bool) -> Builder:
         # NaN comes last, either way.
         return np.argsort(-values if descending else values, kind="stable")
 
-    return lambda compiler, call: _SortPlan(compiler.vector(call.arguments[0]), order)
+    return lambda compiler, call: _SortPlan(
+        compiler.vector(call.arguments[0]), order, place_of(call)
+    )
 
 
 def _sort_by_label(descending: bool) -> Builder:
@@ -128,7 +133,9 @@ def _sort_by_label(descending: bool) -> Builder:
             return np.array(places, dtype=np.int64)
 
         memo: Memo[Ints] = Memo(ranks)
-        return _SortPlan(compiler.vector(vector), lambda vector: memo(vector.labels))
+        return _SortPlan(
+            compiler.vector(vector), lambda vector: memo(vector.labels), place_of(call)
+        )
 
     return build
 

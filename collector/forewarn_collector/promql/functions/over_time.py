@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from forewarn_collector.promql.functions.base import Builder, over_range, over_segments
+from forewarn_collector.promql.annotations import invalid_quantiles
+from forewarn_collector.promql.errors import Position
+from forewarn_collector.promql.functions.base import Builder, Compiler, over_range, over_segments
+from forewarn_collector.promql.nodes import Call, place_of
 from forewarn_collector.promql.segments import (
     Segments,
     mean_windows,
@@ -14,7 +18,15 @@ from forewarn_collector.promql.segments import (
     reduce_windows,
     sum_windows,
 )
-from forewarn_collector.promql.values import Bools, Context, Windows
+from forewarn_collector.promql.values import (
+    Bools,
+    Context,
+    Plan,
+    Scalars,
+    Vector,
+    Windows,
+    any_along,
+)
 from forewarn_collector.store.columns import Floats
 
 _Parameters = Sequence[Floats]
@@ -101,6 +113,27 @@ def _time_of_extreme(ufunc: np.ufunc) -> Builder:
     return over_segments(compute)
 
 
+@dataclass(frozen=True, slots=True)
+class _QuantilePlan:
+    """`quantile_over_time`, which says so if its first argument is no quantile."""
+
+    plan: Plan[Vector]
+    quantile: Plan[Scalars]
+    place: Position | None
+
+    def evaluate(self, context: Context) -> Vector:
+        vector = self.plan.evaluate(context)
+        quantiles = self.quantile.evaluate(context).values
+        for text in invalid_quantiles(quantiles[any_along(vector.present, axis=0)]):
+            context.annotations.warn(text, self.place)
+        return vector
+
+
+def _quantile_over_time(compiler: Compiler, call: Call) -> Plan[Vector]:
+    plan = over_segments(_quantile, position=1)(compiler, call)
+    return _QuantilePlan(plan, compiler.scalars(call.arguments[0]), place_of(call, 0))
+
+
 OVER_TIME: Mapping[str, Builder] = {
     "sum_over_time": over_range(_sum),
     "avg_over_time": over_range(_avg),
@@ -112,7 +145,7 @@ OVER_TIME: Mapping[str, Builder] = {
     "last_over_time": _edge(last=True, of_times=False),
     "stddev_over_time": over_segments(_deviation),
     "stdvar_over_time": over_segments(_variance),
-    "quantile_over_time": over_segments(_quantile, position=1),
+    "quantile_over_time": _quantile_over_time,
     "mad_over_time": over_segments(_median_deviation),
     "ts_of_first_over_time": _edge(last=False, of_times=True),
     "ts_of_last_over_time": _edge(last=True, of_times=True),

@@ -1,0 +1,73 @@
+"""Where calls and their arguments begin: annotations name them, and the library does not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from forewarn_collector.promql.lexer import Kind, Token
+
+_OPERATORS = frozenset({"and", "or", "unless", "atan2"})
+_MATCHING = frozenset({"bool", "on", "ignoring", "group_left", "group_right"})
+_FILLS = frozenset({"fill", "fill_left", "fill_right"})
+_GROUPING = frozenset({"by", "without"})
+_NO_CALLS = _OPERATORS | _MATCHING | _FILLS | _GROUPING | {"offset"}
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlace:
+    """A call or aggregation: its name, and the first token of each argument.
+
+    `arguments` are indices of `words`, the tokens less spaces.
+    """
+
+    words: Sequence[Token]
+    name: int
+    arguments: Sequence[int]
+
+    @property
+    def start(self) -> int:
+        """The index of its first character."""
+        return self.words[self.name].start
+
+    def argument_start(self, argument: int, brackets: int) -> int:
+        """The index of an argument's first character, less the brackets that are around it."""
+        return self.words[self.arguments[argument] + brackets].start
+
+
+def call_places(tokens: Sequence[Token]) -> Iterator[CallPlace]:
+    """All calls and aggregations of a valid expression, in the order of their names."""
+    words = [token for token in tokens if token.kind is not Kind.SPACE]
+    for index, token in enumerate(words):
+        if token.kind is not Kind.NAME or token.text.lower() in _NO_CALLS:
+            continue
+        if index and words[index - 1].text == "@":
+            continue
+        opening = _opening(words, index + 1)
+        if opening is not None:
+            yield CallPlace(words, index, tuple(_arguments(words, opening)))
+
+
+def _opening(words: Sequence[Token], index: int) -> int | None:
+    """The bracket that begins the arguments after a name, behind `by (...)` if there is one."""
+    if index < len(words) and words[index].text.lower() in _GROUPING:
+        index = _closing(words, index + 1) + 1
+    return index if index < len(words) and words[index].text == "(" else None
+
+
+def _closing(words: Sequence[Token], index: int) -> int:
+    while index < len(words) and words[index].text != ")":
+        index += 1
+    return index
+
+
+def _arguments(words: Sequence[Token], opening: int) -> Iterator[int]:
+    depth, begins = 1, True
+    for index in range(opening + 1, len(words)):
+        text = words[index].text
+        if begins and text != ")":
+            yield index
+        begins = depth == 1 and text == ","
+        depth += (text in "([{") - (text in ")]}")
+        if not depth:
+            return
