@@ -94,15 +94,19 @@ def _run(
 
 def _compare(mix: Sequence[BenchRule], peer: PeerFigures, ours: Ours) -> int:
     """Show the rules whose answers differ, and how many elements were alike; how many differ."""
-    differing = elements = 0
+    differing = elements = without = 0
     for rule, theirs in zip(mix, peer.answers, strict=True):
         mine = ours.ask(rule.inlined, peer.at)
         elements += len(theirs)
+        without += not theirs
         unlike = _difference(theirs, mine)
         if unlike:
             differing += 1
             print(f"  {rule.expr}\n    {unlike}")
-    print(f"answers compared: {elements:,} elements of {len(mix)} rules, {differing} rules differ")
+    print(
+        f"answers compared: {elements:,} elements of {len(mix)} rules ({without} have none),"
+        f" {differing} rules differ"
+    )
     return differing
 
 
@@ -111,8 +115,10 @@ def _difference(theirs: Mapping[Labels, float], mine: Mapping[Labels, float]) ->
         only = sorted(theirs.keys() ^ mine.keys())
         return f"{len(theirs)} elements in Prometheus, {len(mine)} in ours, such as {only[0]}"
     for labels, value in theirs.items():
-        if not math.isclose(value, mine[labels], rel_tol=TOLERANCE) and value == value:
-            return f"{value!r} in Prometheus, {mine[labels]!r} in ours for {labels}"
+        other = mine[labels]
+        both_nan = math.isnan(value) and math.isnan(other)
+        if not both_nan and not math.isclose(value, other, rel_tol=TOLERANCE):
+            return f"{value!r} in Prometheus, {other!r} in ours for {labels}"
     return ""
 
 
