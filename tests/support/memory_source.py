@@ -6,12 +6,14 @@ import queue
 import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
+from time import monotonic
 
 import numpy as np
 
 from forewarn_collector.store import (
     Arrival,
     Batch,
+    Ints,
     LatestColumns,
     Matcher,
     MatchOp,
@@ -37,6 +39,7 @@ class MemorySource:
         self.arrivals: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
         self.appended: list[tuple[str, int, float]] = []
         self.broken = False
+        self._refs: dict[Labels, int] = {}
 
     def add(self, series: str, *samples: tuple[int, float]) -> None:
         """Add samples to a series written as in PromQL, and announce them."""
@@ -44,7 +47,7 @@ class MemorySource:
         self.samples.setdefault(labels, {}).update(samples)
         times = [time for time, _ in samples]
         if times:
-            self.arrivals.put(Arrival(frozenset({metric_name(labels)}), min(times), max(times)))
+            self._announce([labels], min(times), max(times))
 
     def every(self, series: str, step: int, start: int, end: int, value: float) -> None:
         """Add a sample of this value every `step` ms from `start` to `end`."""
@@ -77,12 +80,20 @@ class MemorySource:
             batch.rows.tolist(), batch.times.tolist(), batch.values.tolist(), strict=True
         ):
             labels = batch.labels[row]
-            self.samples.setdefault(labels, {})[time] = value
+            self.samples.setdefault(labels, {}).setdefault(time, value)
             self.appended.append((_written(labels), time, value))
-        names = frozenset(map(metric_name, batch.labels))
-        self.arrivals.put(Arrival(names, int(batch.times.min()), int(batch.times.max())))
+        self._announce(batch.labels, int(batch.times.min()), int(batch.times.max()))
         done.set_result(None)
         return done
+
+    def labels_of(self, refs: Ints) -> list[Labels]:
+        known = list(self._refs)
+        return [known[ref] for ref in refs.tolist()]
+
+    def _announce(self, series: Iterable[Labels], earliest: int, latest: int) -> None:
+        refs = {self._refs.setdefault(labels, len(self._refs)) for labels in series}
+        numbers = np.array(sorted(refs), dtype=np.int64)
+        self.arrivals.put(Arrival(numbers, earliest, latest, monotonic()))
 
 
 def _written(labels: Labels) -> str:

@@ -1,28 +1,29 @@
-"""One evaluation of one group: its rules in order, their alerts, what they record."""
+"""One round: many rules evaluated at one instant, each after those whose records it reads."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Protocol
 
-from forewarn_collector.promql import Query, compile_query
-from forewarn_collector.rules.alerts import Alert, AlertChange, Element, step
-from forewarn_collector.rules.inputs import RuleInputs, inputs_of
-from forewarn_collector.rules.model import AlertingRule, RecordingRule, Rule, RuleGroup, RuleSet
+import numpy as np
+
+from forewarn_collector.promql import Round, share
+from forewarn_collector.rules.agenda import Due
+from forewarn_collector.rules.alerts import AlertChange
+from forewarn_collector.rules.model import AlertingRule, RuleSet
+from forewarn_collector.rules.order import Order, ordered
 from forewarn_collector.rules.record import Recorder
-from forewarn_collector.rules.status import GroupStatus, Health, RuleStatus
-from forewarn_collector.rules.templates import TemplateContext
-from forewarn_collector.store import Batch, SeriesSource
-from forewarn_wire import Labels
+from forewarn_collector.rules.runner import AlertsByLabels, Outcome, RuleRunner, Surroundings
+from forewarn_collector.rules.status import GroupStatus
+from forewarn_collector.store import Floats, Ints
 
 log = logging.getLogger(__name__)
-
-AlertsByLabels = Mapping[Labels, Alert]
-Append = Callable[[Batch], Future[Any]]
 
 
 class ChangeSink(Protocol):
@@ -32,167 +33,185 @@ class ChangeSink(Protocol):
         """Make the changes of one evaluation durable, all or (raising) none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What every evaluation works with. `lookback` is in ms."""
-
-    source: SeriesSource
-    append: Append
-    sink: ChangeSink
-    lookback: int
-    external_url: str = ""
-    external_labels: Mapping[str, str] = field(default_factory=dict)
-
-
 class SinkError(Exception):
-    """The changes of an evaluation could not be kept, so that it counts as not done; try again."""
+    """Changes of alerts could not be kept: their evaluation counts as not done; try it again."""
 
 
-class GroupRunner:
-    """A group with its state. Not for two threads at once, but for `status`."""
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a round came to: the seconds that each rule took, in the order in which they were due.
+
+    `refused` are the positions of rules whose changes the sink did not keep, and `reason` is why:
+    they count as not evaluated, no alert of them has changed, and they should be tried again.
+    """
+
+    seconds: Floats
+    refused: Ints
+    reason: str = ""
+
+
+class Evaluator:
+    """All rules that are in force, with their state. Not for two threads at once, but for `groups`.
+
+    Rules are known by their positions in `order`.
+    """
 
     def __init__(
         self,
-        group: RuleGroup,
         rules: RuleSet,
         surroundings: Surroundings,
+        sink: ChangeSink,
         alerts: Mapping[str, AlertsByLabels],
     ) -> None:
         """`alerts` are those known from before, by their rule's key."""
-        self.group = group
-        self.status = GroupStatus(group, tuple(RuleStatus(rule) for rule in group.rules))
+        self.order: Order = ordered(list(rules.rules()))
         self.recorder = Recorder(surroundings.append)
-        self.last_at: int | None = None
         self._with = surroundings
+        self._sink = sink
         recording = rules.recording()
-        alerting = [rule for rule in group.rules if isinstance(rule, AlertingRule)]
-        self.alerts = {rule.key: dict(alerts.get(rule.key, {})) for rule in alerting}
-        self._inputs = {
-            rule.key: RuleInputs(
-                inputs_of(rule.query, recording), surroundings.source, surroundings.lookback
+        groups = {rule.key: group for group in rules.groups for rule in group.rules}
+        queries = share([rule.query for rule in self.order.rules])
+        self.runners = [
+            RuleRunner(
+                rule,
+                groups[rule.key],
+                query,
+                recording,
+                surroundings,
+                alerts.get(rule.key, {}),
             )
-            for rule in alerting
+            for rule, query in zip(self.order.rules, queries, strict=True)
+        ]
+        by_key = {runner.rule.key: runner for runner in self.runners}
+        self._places = {key: position for position, key in enumerate(by_key)}
+        self._feeders = [
+            frozenset(self.order.rules[feeder].key for feeder in feeders)
+            for feeders in self.order.feeders
+        ]
+        self._members = {
+            group.key: [by_key[rule.key] for rule in group.rules] for group in rules.groups
         }
-        self._evaluated: set[str] = set()
-        self._publish(self.status.rules)
+        self._groups = {
+            group.key: GroupStatus(group, tuple(each.status for each in self._members[group.key]))
+            for group in rules.groups
+        }
 
-    def carry_over(self, old: GroupRunner) -> None:
-        """Go on from a runner of the same group, before the rule files were read anew."""
-        known = {status.rule.key: status for status in old.status.rules}
-        rules = tuple(
-            replace(known[status.rule.key], rule=status.rule, alerts=status.alerts)
-            if status.rule.key in known
-            else status
-            for status in self.status.rules
-        )
-        self.status = replace(old.status, group=self.group, rules=rules)
+    def carry_over(self, old: Evaluator) -> None:
+        """Go on from before the rule files were read anew; alerts were given to the constructor."""
+        known = {runner.rule.key: runner.status for runner in old.runners}
+        for runner in self.runners:
+            if runner.rule.key in known:
+                runner.carry_over(known[runner.rule.key])
         self.recorder = old.recorder
-        self.last_at = old.last_at
+        for key, members in self._members.items():
+            status = old._groups.get(key, self._groups[key])
+            rules = tuple(each.status for each in members)
+            self._groups[key] = replace(status, group=self._groups[key].group, rules=rules)
 
-    def evaluate(self, at: int) -> None:
-        """Evaluate all rules at `at` (ms). Raises SinkError, and then no alert has changed.
+    def groups(self) -> list[GroupStatus]:
+        """How every group fares, in the order of the files. From any thread."""
+        return list(self._groups.values())
+
+    def alerting(self) -> dict[str, tuple[AlertingRule, AlertsByLabels]]:
+        """The alerting rules by key, with their alerts that are not inactive."""
+        return {
+            runner.rule.key: (runner.rule, runner.alerts)
+            for runner in self.runners
+            if isinstance(runner.rule, AlertingRule)
+        }
+
+    def positions(self, groups: Iterable[str]) -> Ints:
+        """The positions of the rules of some groups, ascending."""
+        wanted = set(groups)
+        return np.array(
+            [place for place, each in enumerate(self.runners) if each.group.key in wanted],
+            dtype=np.int64,
+        )
+
+    def evaluate(self, due: Due, at: int) -> Report:
+        """Evaluate the rules that are due at `at` (ms).
 
         A rule that fails leaves its alerts as they were, and the other rules alone.
         """
+        round_ = Round(self._with.source, at, self._with.lookback)
+        outcomes: dict[int, Outcome] = {}
+        for position in due.positions.tolist():
+            if self.recorder.holds_any(self._feeders[position]):
+                self._flush(round_, outcomes)
+            outcomes[position] = self.runners[position].evaluate(round_, self.recorder)
+        self._flush(round_, outcomes)
+        seconds = np.array([outcome.seconds for outcome in outcomes.values()], dtype=np.float64)
+        refused, reason = self._deliver(outcomes, at)
+        for position, outcome in outcomes.items():
+            if position not in refused:
+                self.runners[position].accept(outcome)
+        self._publish(due, outcomes, refused)
+        return Report(seconds, np.array(sorted(refused), dtype=np.int64), reason)
+
+    def _flush(self, round_: Round, outcomes: Mapping[int, Outcome]) -> None:
+        """Store what is held; the time that it takes is its rules', as in Prometheus."""
+        held = [self._places[key] for key in self.recorder.held()]
+        if not held:
+            return
         began = time.perf_counter()
-        self.recorder.begin(at - self.group.query_offset)
-        alerts: dict[str, dict[Labels, Alert]] = {}
-        changes: list[AlertChange] = []
-        statuses: list[RuleStatus] = []
-        for status in self.status.rules:
-            rule_began = time.perf_counter()
-            if self.recorder.holds(status.rule.query.metrics):
-                self._flush(statuses)
-            error = self._try(status.rule, at, alerts, changes)
-            statuses.append(
-                replace(
-                    status,
-                    health=Health.ERR if error else Health.OK,
-                    last_error=error,
-                    last_evaluation=at,
-                    evaluation_seconds=time.perf_counter() - rule_began,
-                )
-            )
-        self._flush(statuses)
-        if changes:
-            self._deliver(changes, at)
-        self.alerts |= alerts
-        self._evaluated |= alerts.keys()
-        self.last_at = at
-        self.status = replace(
-            self.status,
-            last_evaluation=at,
-            evaluation_seconds=time.perf_counter() - began,
-            evaluations=self.status.evaluations + 1,
-            failures=self.status.failures + sum(status.last_error != "" for status in statuses),
-        )
-        self._publish(statuses)
-
-    def _try(
-        self,
-        rule: Rule,
-        at: int,
-        alerts: dict[str, dict[Labels, Alert]],
-        changes: list[AlertChange],
-    ) -> str:
-        """Evaluate one rule; returns what went wrong, or nothing."""
-        try:
-            vector = self._vector(rule.query, at - self.group.query_offset)
-            if isinstance(rule, RecordingRule):
-                self.recorder.take(rule, vector, self.group.limit)
-                return ""
-            inputs = self._inputs[rule.key].at(at - self.group.query_offset)
-            found, changed = step(
-                rule,
-                self.alerts[rule.key],
-                vector,
-                inputs,
-                at,
-                self._context(at),
-                self.group.limit,
-                reuse=rule.key in self._evaluated,
-            )
-        except ValueError as error:
-            # EvalError and the like: the rule does not fit the series that are there.
-            log.warning("rule %s: %s", rule.key, error)
-            return str(error) or type(error).__name__
-        except Exception as error:
-            # A fault of ours, or of the disk: the other rules must go on whatever it is.
-            log.exception("rule %s failed", rule.key)
-            return f"{type(error).__name__}: {error}"
-        alerts[rule.key] = found
-        changes += changed
-        return ""
-
-    def _flush(self, statuses: list[RuleStatus]) -> None:
         try:
             self.recorder.flush()
         except Exception as error:
-            log.exception("what group %s recorded is not stored", self.group.key)
-            for position, status in enumerate(statuses):
-                if isinstance(status.rule, RecordingRule):
-                    reason = status.last_error or f"not stored: {error}"
-                    statuses[position] = replace(status, health=Health.ERR, last_error=reason)
+            log.exception("what %d rules record is not stored", len(held))
+            for position in held:
+                outcomes[position].error = f"not stored: {error}"
+        round_.forget(frozenset(self.runners[position].rule.name for position in held))
+        for position in held:
+            outcomes[position].seconds += (time.perf_counter() - began) / len(held)
 
-    def _deliver(self, changes: Sequence[AlertChange], at: int) -> None:
+    def _deliver(self, outcomes: Mapping[int, Outcome], at: int) -> tuple[set[int], str]:
+        """Have the sink keep all changes; the positions of those that it refused, and why.
+
+        What is refused together is tried group by group, so that one group can't hold up others.
+        """
+        changed: dict[str, list[int]] = {}
+        for position, outcome in outcomes.items():
+            if outcome.changes:
+                changed.setdefault(self.runners[position].group.key, []).append(position)
+        reason = self._apply(list(chain.from_iterable(changed.values())), outcomes, at)
+        if not reason:
+            return set(), ""
+        refused: set[int] = set()
+        for positions in changed.values():
+            again = self._apply(positions, outcomes, at) if len(changed) > 1 else reason
+            if again:
+                refused.update(positions)
+                reason = again
+        return refused, reason if refused else ""
+
+    def _apply(self, positions: Iterable[int], outcomes: Mapping[int, Outcome], at: int) -> str:
+        changes = [change for each in positions for change in outcomes[each].changes]
+        if not changes:
+            return ""
         try:
-            self._with.sink.apply(changes, at)
+            self._sink.apply(changes, at)
         except Exception as error:
-            raise SinkError(f"group {self.group.key}: {error}") from error
+            log.exception("%d changes of alerts are not kept", len(changes))
+            return str(error) or type(error).__name__
+        return ""
 
-    def _vector(self, query: Query, at: int) -> list[Element]:
-        return query.instant(self._with.source, at, lookback=self._with.lookback).vector()
-
-    def _context(self, at: int) -> TemplateContext:
-        return TemplateContext(
-            query=lambda text: self._vector(compile_query(text), at),
-            external_url=self._with.external_url,
-            external_labels=self._with.external_labels,
-        )
-
-    def _publish(self, statuses: Sequence[RuleStatus]) -> None:
-        rules = tuple(
-            replace(status, alerts=tuple(self.alerts.get(status.rule.key, {}).values()))
-            for status in statuses
-        )
-        self.status = replace(self.status, rules=rules)
+    def _publish(
+        self, due: Due, outcomes: Mapping[int, Outcome], refused: AbstractSet[int]
+    ) -> None:
+        moment = time.monotonic()
+        lags: dict[str, float] = {}
+        failures: Counter[str] = Counter()
+        for position, since in zip(due.positions.tolist(), due.since.tolist(), strict=True):
+            if position not in refused:
+                key = self.runners[position].group.key
+                lags[key] = max(lags.get(key, 0.0), moment - since)
+                failures[key] += outcomes[position].error != ""
+        for key, lag in lags.items():
+            status = self._groups[key]
+            self._groups[key] = replace(
+                status,
+                rules=tuple(each.status for each in self._members[key]),
+                evaluations=status.evaluations + 1,
+                failures=status.failures + failures[key],
+                lag_seconds=lag,
+            )

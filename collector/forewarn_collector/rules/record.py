@@ -3,96 +3,152 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from forewarn_collector.rules.alerts import (
-    DuplicateAlertsError,
-    Element,
-    LimitExceededError,
-)
+from forewarn_collector.promql import Result
+from forewarn_collector.rules.alerts import DuplicateAlertsError, LimitExceededError
 from forewarn_collector.rules.model import RecordingRule
-from forewarn_collector.store import Batch
-from forewarn_wire import STALE_NAN, Labels, labels_from, metric_name
+from forewarn_collector.store import Batch, Floats, Ints
+from forewarn_wire import STALE_NAN, Labels, labels_from
 from forewarn_wire.labels import METRIC_NAME
 
 _PATIENCE_SECONDS = 30.0
 """How long to wait until the store has made a batch durable before giving up on it."""
 
 
-class Recorder:
-    """Collects what a group's recording rules give, and stores it before it is read.
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What the rows of a rule's results are stored as, while its series are the same.
 
-    `flush` comes before any rule of the same group that reads what is held, so that such a rule
-    sees it, and several recording rules in a row cost one write.
+    `labels[i]` are those of row `i` of a result whose labels are `source`. `numbers: int64[rows]`
+    are alike where rows would become one series; None where all differ.
+    """
+
+    source: Sequence[Labels]
+    labels: Sequence[Labels]
+    numbers: Ints | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The rows of its shape that a rule's last result had. `present: bool[rows]`."""
+
+    shape: _Shape
+    present: NDArray[np.bool_]
+
+    def labels(self) -> list[Labels]:
+        return [self.shape.labels[row] for row in np.flatnonzero(self.present).tolist()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A result that is to be stored at the time `at` (ms), and series that end with it."""
+
+    at: int
+    result: _Stored
+    values: Floats
+    ended: Sequence[Labels]
+
+
+class Recorder:
+    """Collects what recording rules give, and stores it before it is read.
+
+    `flush` comes before any rule that reads what is held, so that such a rule sees it, and several
+    recording rules in a row cost one write. Rules are known by their keys.
     """
 
     def __init__(self, append: Callable[[Batch], Future[Any]]) -> None:
         self._append = append
-        self._at = 0
-        self._held: dict[Labels, float] = {}
-        self._results: dict[str, frozenset[Labels]] = {}
-        self._stored: dict[str, frozenset[Labels]] = {}
+        self._held: dict[str, _Held] = {}
+        self._stored: dict[str, _Stored] = {}
+        self._shapes: dict[str, _Shape] = {}
 
-    def begin(self, at: int) -> None:
-        """Start an evaluation whose results have the time `at` (ms)."""
-        self._at = at
-        self._held = {}
-        self._results = {}
+    def held(self) -> list[str]:
+        """The rules whose results are held."""
+        return list(self._held)
 
-    def holds(self, metrics: frozenset[str] | None) -> bool:
-        """Whether something is held that an expression reads; None is one that may read any."""
-        if metrics is None:
-            return bool(self._held)
-        return any(metric_name(labels) in metrics for labels in self._held)
+    def holds_any(self, keys: AbstractSet[str]) -> bool:
+        """Whether the result of any of these rules is held."""
+        return not self._held.keys().isdisjoint(keys)
 
-    def take(self, rule: RecordingRule, vector: Sequence[Element], limit: int) -> None:
+    def take(self, rule: RecordingRule, result: Result, at: int, limit: int) -> int:
         """Hold a rule's result, and stale markers for series that its last result had.
 
-        Raises ValueError where two elements would become one series, or there are over `limit`.
+        `at` is the time (ms) of the samples. Returns how many there are. Raises ValueError where
+        two elements would become one series, or there are over `limit`.
         """
-        if limit and len(vector) > limit:
-            raise LimitExceededError(f"exceeded limit of {limit} with {len(vector)} series")
-        result: dict[Labels, float] = {}
-        for element, value in vector:
-            labels = labels_from({**dict(element), **rule.labels, METRIC_NAME: rule.name})
-            if labels in result:
-                raise DuplicateAlertsError(
-                    "vector contains metrics with the same labelset after applying rule labels"
-                )
-            result[labels] = value
-        ended = self._stored.get(rule.key, frozenset()) - result.keys()
-        # Two rules may record one metric: what one of them ends, another may still give.
-        self._held = {**dict.fromkeys(ended, STALE_NAN), **self._held, **result}
-        self._results[rule.key] = frozenset(result)
+        shape = self._shapes.get(rule.key)
+        if shape is None or shape.source is not result.labels:
+            shape = self._shapes[rule.key] = _shape(rule, result.labels)
+        rows = result.rows()
+        if limit and len(rows) > limit:
+            raise LimitExceededError(f"exceeded limit of {limit} with {len(rows)} series")
+        if shape.numbers is not None and len(np.unique(shape.numbers[rows])) < len(rows):
+            raise DuplicateAlertsError(
+                "vector contains metrics with the same labelset after applying rule labels"
+            )
+        present = np.zeros(len(shape.labels), dtype=np.bool_)
+        present[rows] = True
+        now = _Stored(shape, present)
+        ended = _ended(self._stored.get(rule.key), now)
+        self._held[rule.key] = _Held(at, now, result.values[present, 0], ended)
+        return len(rows)
 
     def flush(self) -> None:
         """Store what is held and wait until it is durable. Raises what the store raises."""
         held, self._held = self._held, {}
-        results, self._results = self._results, {}
-        self._store(held)
-        self._stored |= results
+        # The store keeps the first of two samples: what one rule ends, another may still give.
+        parts = [
+            *((each.result.labels(), each.values, each.at) for each in held.values()),
+            *((each.ended, _ends(each.ended), each.at) for each in held.values()),
+        ]
+        self._store(parts)
+        self._stored |= {key: each.result for key, each in held.items()}
 
-    def end(self, keys: Sequence[str], at: int) -> None:
-        """End the series of rules that are no more."""
-        ended = {labels for key in keys for labels in self._stored.pop(key, ())}
-        self._at = at
-        self._store(dict.fromkeys(ended, STALE_NAN))
+    def end_all_but(self, keys: AbstractSet[str], at: int) -> None:
+        """End the series of rules that are no more at the time `at` (ms)."""
+        gone = self._stored.keys() - keys
+        ended = [label for key in gone for label in self._stored.pop(key).labels()]
+        self._shapes = {key: shape for key, shape in self._shapes.items() if key in keys}
+        self._store([(ended, _ends(ended), at)])
 
-    def recorded(self) -> list[str]:
-        """The keys of the rules whose series are in the store."""
-        return list(self._stored)
-
-    def _store(self, values: dict[Labels, float]) -> None:
-        if not values:
+    def _store(self, parts: Sequence[tuple[Sequence[Labels], Floats, int]]) -> None:
+        labels = [label for part in parts for label in part[0]]
+        if not labels:
             return
-        count = len(values)
         batch = Batch(
-            labels=list(values),
-            rows=np.arange(count, dtype=np.int64),
-            times=np.full(count, self._at, dtype=np.int64),
-            values=np.fromiter(values.values(), dtype=np.float64, count=count),
+            labels=labels,
+            rows=np.arange(len(labels), dtype=np.int64),
+            times=np.repeat([at for _, _, at in parts], [len(part[0]) for part in parts]),
+            values=np.concatenate([values for _, values, _ in parts]),
         )
         self._append(batch).result(timeout=_PATIENCE_SECONDS)
+
+
+def _shape(rule: RecordingRule, source: Sequence[Labels]) -> _Shape:
+    labels = [labels_from({**dict(each), **rule.labels, METRIC_NAME: rule.name}) for each in source]
+    numbers: dict[Labels, int] = {}
+    found = [numbers.setdefault(each, len(numbers)) for each in labels]
+    alike = len(numbers) < len(found)
+    return _Shape(source, labels, np.array(found, dtype=np.int64) if alike else None)
+
+
+def _ended(before: _Stored | None, now: _Stored) -> Sequence[Labels]:
+    """The series of the last result that are not in this one."""
+    if before is None:
+        return ()
+    if before.shape is now.shape and now.shape.numbers is None:
+        gone = before.present & ~now.present
+        return [now.shape.labels[row] for row in np.flatnonzero(gone).tolist()]
+    still = set(now.labels())
+    return [labels for labels in before.labels() if labels not in still]
+
+
+def _ends(series: Sequence[Labels]) -> Floats:
+    return np.full(len(series), STALE_NAN)

@@ -1,4 +1,4 @@
-"""When groups are evaluated: at their interval, and as soon as data that they read arrives."""
+"""When rules are evaluated: at their interval, and as soon as data that they read arrives."""
 
 from __future__ import annotations
 
@@ -6,42 +6,37 @@ import logging
 import queue
 import threading
 import time
-import zlib
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+import numpy as np
 
 from forewarn_collector.promql import LOOKBACK
+from forewarn_collector.rules.agenda import Agenda, Due, instant
 from forewarn_collector.rules.alerts import Alert, remove
-from forewarn_collector.rules.evaluate import (
-    Append,
-    ChangeSink,
-    GroupRunner,
-    SinkError,
-    Surroundings,
-)
-from forewarn_collector.rules.model import AlertingRule, RuleGroup, RuleSet
+from forewarn_collector.rules.evaluate import ChangeSink, Evaluator, Report, SinkError
+from forewarn_collector.rules.model import AlertingRule, RuleSet
 from forewarn_collector.rules.removed import rule_for
+from forewarn_collector.rules.runner import AlertsByLabels, Surroundings
 from forewarn_collector.rules.status import GroupStatus
-from forewarn_collector.rules.triggers import Trigger, triggers
-from forewarn_collector.store import Arrival, SeriesSource
+from forewarn_collector.rules.triggers import Readers, SeriesNames
+from forewarn_collector.store import Arrival, Batch, SeriesSource
 from forewarn_wire import Labels
 from forewarn_wire.clock import Clock
 
 log = logging.getLogger(__name__)
 
 COALESCE = 50
-"""How long (ms) an arrival waits for others before the group is evaluated."""
-SKEW = 5_000
-"""How far (ms) the newest sample may be ahead of our clock for an evaluation to be at its time."""
-REST = 4
-"""How many times its last duration a group rests before an arrival has it evaluated again: so
-that arrivals keep it busy for a fifth of the time at most."""
+"""How long (ms) an arrival waits for others before the rules that read it are evaluated."""
 RETRY = 1.0
-"""Seconds until an evaluation whose changes could not be kept is tried again."""
+"""Seconds until rules whose changes could not be kept are evaluated again."""
 
 _IDLE_SECONDS = 60.0
-_WAKE = Arrival(frozenset(), 0, 0)
+
+
+class Source(SeriesSource, SeriesNames, Protocol):
+    """What the rules read from: samples, and the labels of series that arrived."""
 
 
 class RestoredAlert(Protocol):
@@ -54,28 +49,18 @@ class RestoredAlert(Protocol):
     def alert(self) -> Alert: ...
 
 
-@dataclass(slots=True)
-class _Timing:
-    """When a group is due. `tick` in ms of the clock, the others in seconds of `monotonic`."""
-
-    tick: int
-    marked: float | None = None
-    rested: float = 0.0
-    newest: int = 0
-
-
 class Scheduler:
-    """Evaluates the groups on a thread of its own, from `start` to `stop`.
+    """Evaluates the rules on a thread of its own, from `start` to `stop`.
 
-    Without `start`, `evaluate_group` and `evaluate_due` do the same work when they are called.
+    Without `start`, `evaluate_groups` does the same work when it is called.
     """
 
     def __init__(
         self,
         rules: RuleSet,
-        source: SeriesSource,
+        source: Source,
         *,
-        append: Append,
+        append: Callable[[Batch], Future[Any]],
         sink: ChangeSink,
         clock: Clock,
         arrivals: queue.SimpleQueue[Arrival],
@@ -89,20 +74,19 @@ class Scheduler:
         self._clock = clock
         self._arrivals = arrivals
         self._coalesce = coalesce / 1000
-        self._with = Surroundings(
-            source, append, sink, lookback, external_url, external_labels or {}
-        )
+        self._source = source
+        self._sink = sink
+        self._with = Surroundings(source, append, lookback, external_url, external_labels or {})
         self._evaluating = threading.RLock()
         self._thread: threading.Thread | None = None
-        self._stopping = False
-        self._runners: dict[str, GroupRunner] = {}
-        self._timings: dict[str, _Timing] = {}
-        self._triggers: dict[str, Trigger] = {}
-        self._orphans: dict[str, tuple[AlertingRule, dict[Labels, Alert]]] = {}
+        self._stopped = threading.Event()
+        self._last_at: int | None = None
+        self._newest = 0
+        self._orphans: dict[str, tuple[AlertingRule, AlertsByLabels]] = {}
         known: dict[str, dict[Labels, Alert]] = {}
         for each in restored:
             known.setdefault(each.rule_key, {})[each.alert.labels] = each.alert
-        self._install(rules, known, {})
+        self._evaluator = self._put_in_force(rules, known)
         for key in known.keys() - rules.alerting().keys():
             self._orphans[key] = rule_for(key), known[key]
 
@@ -113,68 +97,63 @@ class Scheduler:
 
     def stop(self) -> None:
         """End after the evaluation that runs."""
-        self._stopping = True
-        self._arrivals.put(_WAKE)
+        self._stopped.set()
+        self._wake()
         if self._thread is not None:
             self._thread.join()
 
     def groups(self) -> list[GroupStatus]:
         """How every group fares, in the order of the files. From any thread."""
-        return [runner.status for runner in self._runners.values()]
+        return self._evaluator.groups()
 
     def alerts(self) -> list[Alert]:
         """Every alert that is not inactive. From any thread."""
         return [alert for group in self.groups() for rule in group.rules for alert in rule.alerts]
 
     def reload(self, rules: RuleSet) -> None:
-        """Put other rules in force. Alerts of rules whose key remains go on; others end."""
+        """Put other rules in force, and evaluate them soon.
+
+        Alerts of rules whose key remains go on; others end.
+        """
         with self._evaluating:
-            old = self._runners
-            before = {rule.key: rule for runner in old.values() for rule in _alerting(runner)}
-            known = {key: alerts for each in old.values() for key, alerts in each.alerts.items()}
-            self._install(rules, known, old)
-            after = rules.alerting()
-            for key, rule in before.items():
-                if key not in after and known[key]:
-                    self._orphans[key] = rule, dict(known[key])
-            self._end_recordings(old, {rule.key for rule in rules.rules()})
+            old = self._evaluator
+            before = old.alerting()
+            evaluator = self._put_in_force(
+                rules, {key: alerts for key, (_, alerts) in before.items()}
+            )
+            evaluator.carry_over(old)
+            self._evaluator = evaluator
+            self._agenda.mark_all(time.monotonic())
+            for key in before.keys() - rules.alerting().keys():
+                if before[key][1]:
+                    self._orphans[key] = before[key]
+            self._end_recordings({rule.key for rule in rules.rules()})
             self._end_orphans()
-        self._arrivals.put(_WAKE)
+        self._wake()
 
-    def evaluate_group(self, key: str, at: int) -> None:
-        """Evaluate one group at `at` (ms). Raises SinkError, and then no alert has changed."""
+    def evaluate_groups(self, keys: Collection[str], at: int) -> None:
+        """Evaluate some groups at `at` (ms), in one round.
+
+        Raises SinkError, and then no alert of the groups that it tells of has changed.
+        """
         with self._evaluating:
-            self._end_orphans()
-            self._runners[key].evaluate(at)
+            positions = self._evaluator.positions(keys)
+            report = self._evaluate(Due(positions, np.full(len(positions), time.monotonic())), at)
+        if report.reason:
+            raise SinkError(report.reason)
 
-    def _install(
-        self,
-        rules: RuleSet,
-        known: Mapping[str, Mapping[Labels, Alert]],
-        old: Mapping[str, GroupRunner],
-    ) -> None:
-        now = self._clock()
-        runners = {}
-        timings = {}
-        for group in rules.groups:
-            runner = GroupRunner(group, rules, self._with, known)
-            if group.key in old:
-                runner.carry_over(old[group.key])
-            runners[group.key] = runner
-            tick = next_tick(group, now)
-            timings[group.key] = replace(self._timings.get(group.key) or _Timing(tick), tick=tick)
-        self._timings = timings
-        self._triggers = triggers(rules.groups)
-        self._runners = runners
+    def _put_in_force(self, rules: RuleSet, known: Mapping[str, AlertsByLabels]) -> Evaluator:
+        evaluator = Evaluator(rules, self._with, self._sink, known)
+        self._agenda = Agenda(evaluator.order, rules.groups, self._clock())
+        self._readers = Readers(evaluator.order, self._source)
+        return evaluator
 
-    def _end_recordings(self, old: Mapping[str, GroupRunner], kept: Collection[str]) -> None:
-        for runner in old.values():
-            ended = [key for key in runner.recorder.recorded() if key not in kept]
-            try:
-                runner.recorder.end(ended, self._clock())
-            except Exception:
-                # They go stale by themselves after the lookback.
-                log.exception("the end of series of group %s is not stored", runner.group.key)
+    def _end_recordings(self, kept: Collection[str]) -> None:
+        try:
+            self._evaluator.recorder.end_all_but(frozenset(kept), self._clock())
+        except Exception:
+            # They go stale by themselves after the lookback.
+            log.exception("the end of series that rules recorded is not stored")
 
     def _end_orphans(self) -> None:
         """Bring alerts to an end whose rule is gone; what fails is tried at the next evaluation."""
@@ -187,115 +166,70 @@ class Scheduler:
             for alert in alerts.values()
         ]
         try:
-            self._with.sink.apply(changes, at)
+            self._sink.apply(changes, at)
         except Exception:
             log.exception("the end of %d alerts without a rule could not be kept", len(changes))
             return
         self._orphans = {}
 
+    def _evaluate(self, due: Due, at: int) -> Report:
+        self._end_orphans()
+        busy = time.thread_time()
+        report = self._evaluator.evaluate(due, at)
+        self._last_at = at
+        moment = time.monotonic()
+        self._agenda.done(due.positions, report.seconds, time.thread_time() - busy, moment)
+        if report.reason:
+            log.error("alerts stay as they were, to be tried again: %s", report.reason)
+            self._agenda.mark(report.refused, moment + RETRY)
+        return report
+
     # The thread.
 
+    def _wake(self) -> None:
+        self._arrivals.put(Arrival(np.empty(0, dtype=np.int64), 0, 0, 0.0))
+
     def _run(self) -> None:
-        while not self._stopping:
-            self._listen(self._patience())
-            for key in self._due():
-                if self._stopping:
-                    return
-                self._evaluate(key)
-
-    def _listen(self, patience: float) -> None:
-        """Take the arrivals that are there, or wait for one."""
-        arrival: Arrival | None
-        try:
-            arrival = self._arrivals.get(timeout=patience)
-        except queue.Empty:
-            return
-        with self._evaluating:
-            while arrival is not None:
-                self._mark(arrival)
-                try:
-                    arrival = self._arrivals.get_nowait()
-                except queue.Empty:
-                    arrival = None
-
-    def _mark(self, arrival: Arrival) -> None:
-        for key, trigger in self._triggers.items():
-            if trigger.concerns(arrival.metrics):
-                timing = self._timings[key]
-                timing.newest = max(timing.newest, arrival.latest)
-                if timing.marked is None:
-                    timing.marked = time.monotonic()
-
-    def _patience(self) -> float:
-        """Seconds until the next group is due."""
-        now, moment = self._clock(), time.monotonic()
-        with self._evaluating:
-            waits = [(timing.tick - now) / 1000 for timing in self._timings.values()]
-            waits += [
-                self._ripe(timing) - moment
-                for timing in self._timings.values()
-                if timing.marked is not None
-            ]
-        return min(max(min(waits, default=_IDLE_SECONDS), 0.0), _IDLE_SECONDS)
-
-    def _ripe(self, timing: _Timing) -> float:
-        """When a marked group may be evaluated."""
-        return max((timing.marked or 0.0) + self._coalesce, timing.rested)
-
-    def _due(self) -> list[str]:
-        now, moment = self._clock(), time.monotonic()
-        due = []
-        with self._evaluating:
-            for key, timing in self._timings.items():
-                interval = self._runners[key].group.interval
-                # A tick further away than the interval: the clock was set back.
-                if now >= timing.tick or timing.tick - now > interval:
-                    timing.tick = next_tick(self._runners[key].group, now)
-                    due.append(key)
-                elif timing.marked is not None and moment >= self._ripe(timing):
-                    due.append(key)
-        return due
-
-    def _evaluate(self, key: str) -> None:
-        with self._evaluating:
-            timing = self._timings.get(key)
-            if timing is None:
-                return  # A reload in between has taken the group away.
-            at = instant(self._clock(), timing.newest, self._runners[key].last_at)
-            timing.marked, timing.newest = None, 0
-            began = time.monotonic()
+        while not self._stopped.is_set():
+            arrivals = self._listen()
             try:
-                self.evaluate_group(key, at)
-            except SinkError as error:
-                log.error("alerts stay as they were, to be tried again: %s", error)
-                timing.marked = time.monotonic() + RETRY
+                with self._evaluating:
+                    self._mark(arrivals)
+                    self._evaluate_due()
             except Exception:
-                # Whatever it is, the other groups must go on, and this one at its next turn.
-                log.exception("the evaluation of group %s failed", key)
-            ended = time.monotonic()
-            timing.rested = ended + REST * (ended - began)
+                # Whatever it is, the rules must go on at their next turn.
+                log.exception("an evaluation failed")
 
+    def _listen(self) -> list[Arrival]:
+        """Wait until something is due or arrives, and take with it what comes just after it."""
+        with self._evaluating:
+            began = time.monotonic()
+            patience = self._agenda.patience(self._clock(), began)
+        try:
+            arrivals = [self._arrivals.get(timeout=min(max(patience, 0.0), _IDLE_SECONDS))]
+        except queue.Empty:
+            return []
+        until = min(arrivals[0].moment + self._coalesce, began + patience)
+        self._stopped.wait(max(until - time.monotonic(), 0.0))
+        while True:
+            try:
+                arrivals.append(self._arrivals.get_nowait())
+            except queue.Empty:
+                return arrivals
 
-def next_tick(group: RuleGroup, now: int) -> int:
-    """When (ms) a group is due next by its interval.
+    def _mark(self, arrivals: Collection[Arrival]) -> None:
+        """Mark the rules that read what arrived."""
+        brought = [arrival for arrival in arrivals if len(arrival.refs)]
+        if not brought:
+            return
+        concerned = self._readers.of(np.concatenate([arrival.refs for arrival in brought]))
+        if len(concerned):
+            self._newest = max(self._newest, *(arrival.latest for arrival in brought))
+            self._agenda.mark(concerned, min(arrival.moment for arrival in brought))
 
-    The groups are spread over their interval by their names, always in the same way, as in
-    Prometheus (`rules/group.go`, `EvalTimestamp`).
-    """
-    offset = zlib.crc32(group.key.encode()) % group.interval
-    return (now - offset) // group.interval * group.interval + group.interval + offset
-
-
-def instant(now: int, newest: int, last: int | None) -> int:
-    """The time (ms) of an evaluation: our clock's, or the newest sample's if that is just ahead.
-
-    Never before the last evaluation, unless the clock was set back by more than skew explains.
-    """
-    at = newest if now < newest < now + SKEW else now
-    if last is not None and at < last <= now + SKEW:
-        return last
-    return at
-
-
-def _alerting(runner: GroupRunner) -> list[AlertingRule]:
-    return [rule for rule in runner.group.rules if isinstance(rule, AlertingRule)]
+    def _evaluate_due(self) -> None:
+        now = self._clock()
+        due = self._agenda.due(now, time.monotonic())
+        if len(due.positions):
+            newest, self._newest = self._newest, 0
+            self._evaluate(due, instant(now, newest, self._last_at))

@@ -1,60 +1,131 @@
-"""Which groups an arrival of data concerns."""
+"""Which rules an arrival of samples concerns: those that read the series which it brought."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from forewarn_collector.rules.model import RuleGroup
+import numpy as np
+
+from forewarn_collector.rules.order import Order, accepts_name
+from forewarn_collector.store import Ints, Matcher, MatchOp
+from forewarn_collector.store.matching import predicate
+from forewarn_wire import Labels, metric_name
+from forewarn_wire.labels import METRIC_NAME
+
+_UNKNOWN = -1
+_NOBODY = 0
+
+
+class SeriesNames(Protocol):
+    """Who knows which labels the numbers of series in an arrival stand for: the store."""
+
+    def labels_of(self, refs: Ints) -> Sequence[Labels]:
+        """The label sets of series; empty for one that is gone."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trigger:
-    """What makes a group be evaluated: metrics (None: any), but for those in `own`.
+class _Selector:
+    """What a selector demands of labels other than the name, and the rules that have it."""
 
-    `own` are metrics that the group itself brings about, directly or through other groups: with
-    them it would wake itself up for ever.
+    accepts_name: Callable[[str], bool]
+    demands: tuple[tuple[str, Callable[[str], bool]], ...]
+    readers: frozenset[int]
+
+    def meets(self, labels: dict[str, str]) -> bool:
+        return all(test(labels.get(name, "")) for name, test in self.demands)
+
+
+class Readers:
+    """Finds the rules to evaluate when samples of some series have arrived.
+
+    These are the rules that read the series, and those that read what they record. Series of
+    metrics that our rules record concern nobody: their readers are evaluated in the same round as
+    the rules which record them, and would otherwise wake themselves for ever.
+
+    Which rules read a series is found out when it arrives for the first time, and kept as the
+    number of a set of rules, since there are few such sets and many series.
     """
 
-    metrics: frozenset[str] | None
-    own: frozenset[str]
+    def __init__(self, order: Order, names: SeriesNames) -> None:
+        self._names = names
+        self._followers = order.followers
+        self._recorded = {order.rules[each].name for fed in order.feeders for each in fed}
+        self._by_name, self._others = _selectors(order)
+        self._candidates: dict[str, list[_Selector]] = {}
+        self._numbers: dict[frozenset[int], int] = {frozenset(): _NOBODY}
+        self._members: list[Ints] = [np.empty(0, dtype=np.int64)]
+        self._sets = np.full(0, _UNKNOWN, dtype=np.int32)
 
-    def concerns(self, arrived: frozenset[str]) -> bool:
-        """Whether the arrival of these metrics calls for an evaluation."""
-        if self.metrics is None:
-            return bool(arrived - self.own)
-        return not self.metrics.isdisjoint(arrived)
+    def of(self, refs: Ints) -> Ints:
+        """The positions of the rules that samples of these series concern, ascending."""
+        sets = self._sets_of(refs)
+        found = np.zeros(len(self._members), dtype=np.bool_)
+        found[sets] = True
+        if not found[_NOBODY + 1 :].any():
+            return self._members[_NOBODY]
+        return np.unique(np.concatenate([self._members[each] for each in np.flatnonzero(found)]))
+
+    def _sets_of(self, refs: Ints) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+        size = int(refs.max(initial=_UNKNOWN)) + 1
+        if size > len(self._sets):
+            larger = np.full(2 * size, _UNKNOWN, dtype=np.int32)
+            larger[: len(self._sets)] = self._sets
+            self._sets = larger
+        sets = self._sets[refs]
+        if (sets == _UNKNOWN).any():
+            new = np.unique(refs[sets == _UNKNOWN])
+            self._sets[new] = [self._set_of(labels) for labels in self._names.labels_of(new)]
+            sets = self._sets[refs]
+        return sets
+
+    def _set_of(self, series: Labels) -> int:
+        """The number of the set of rules that a new series concerns."""
+        candidates = self._candidates_for(metric_name(series))
+        if not candidates:
+            return _NOBODY
+        labels = dict(series)
+        found = frozenset[int]().union(
+            *(selector.readers for selector in candidates if selector.meets(labels))
+        )
+        number = self._numbers.setdefault(found, len(self._members))
+        if number == len(self._members):
+            members = found.union(*(self._followers[reader] for reader in found))
+            self._members.append(np.array(sorted(members), dtype=np.int64))
+        return number
+
+    def _candidates_for(self, name: str) -> list[_Selector]:
+        if name not in self._candidates:
+            chosen = self._by_name.get(name, []) + self._others
+            if name in self._recorded:
+                chosen = []
+            self._candidates[name] = [each for each in chosen if each.accepts_name(name)]
+        return self._candidates[name]
 
 
-def triggers(groups: Sequence[RuleGroup]) -> dict[str, Trigger]:
-    """The trigger of each group, by its key."""
-    metrics = {group.key: group.metrics for group in groups}
-    feeds = {
-        group.key: {
-            other.key for other in groups if group.recorded and _reads(metrics[other.key], group)
-        }
-        for group in groups
-    }
-    reach = {key: _reachable(key, feeds) for key in feeds}
-    found = {}
-    for group in groups:
-        upstream = [other for other in groups if other.key in reach[group.key] or other is group]
-        cyclic = [other for other in upstream if group.key in reach[other.key] or other is group]
-        own = frozenset().union(*(other.recorded for other in cyclic))
-        read = metrics[group.key]
-        found[group.key] = Trigger(None if read is None else read - own, own)
-    return found
+def _selectors(order: Order) -> tuple[dict[str, list[_Selector]], list[_Selector]]:
+    """The selectors of all rules, each once: by the metric's name, and those that name none."""
+    readers: dict[frozenset[Matcher], set[int]] = {}
+    for position, rule in enumerate(order.rules):
+        for each in rule.query.selectors:
+            readers.setdefault(frozenset(each.matchers), set()).add(position)
+    by_name: dict[str, list[_Selector]] = {}
+    others: list[_Selector] = []
+    for matchers, positions in readers.items():
+        demands = tuple(
+            (matcher.name, predicate(matcher))
+            for matcher in matchers
+            if matcher.name != METRIC_NAME
+        )
+        selector = _Selector(accepts_name(tuple(matchers)), demands, frozenset(positions))
+        name = _name_of(matchers)
+        (by_name.setdefault(name, []) if name else others).append(selector)
+    return by_name, others
 
 
-def _reads(metrics: frozenset[str] | None, group: RuleGroup) -> bool:
-    return metrics is None or not metrics.isdisjoint(group.recorded)
-
-
-def _reachable(start: str, feeds: Mapping[str, set[str]]) -> set[str]:
-    found: set[str] = set()
-    waiting = [start]
-    while waiting:
-        for following in feeds[waiting.pop()] - found:
-            found.add(following)
-            waiting.append(following)
-    return found
+def _name_of(matchers: Iterable[Matcher]) -> str:
+    for matcher in matchers:
+        if matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL:
+            return matcher.value
+    return ""

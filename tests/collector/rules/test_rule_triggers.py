@@ -1,60 +1,105 @@
-"""Which groups an arrival wakes, and that no group wakes itself for ever."""
+"""Which rules an arrival wakes, and that what our rules record wakes none for ever."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from forewarn_collector.rules.model import RecordingRule, RuleGroup
-from forewarn_collector.rules.triggers import triggers
+import numpy as np
+
+from forewarn_collector.promql import compile_query
+from forewarn_collector.rules.model import RecordingRule
+from forewarn_collector.rules.order import ordered
+from forewarn_collector.rules.triggers import Readers
+from forewarn_collector.store import Ints
+from forewarn_wire import Labels
+from support.memory_source import labels_of
 
 
-@dataclass(frozen=True)
-class Query:
-    metrics: frozenset[str] | None
+@dataclass
+class Names:
+    """Series by the order in which they were made; counts how often it is asked for each."""
+
+    series: list[Labels] = field(default_factory=list)
+    asked: int = 0
+
+    def refs(self, *texts: str) -> Ints:
+        first = len(self.series)
+        self.series += map(labels_of, texts)
+        return np.arange(first, len(self.series))
+
+    def labels_of(self, refs: Ints) -> Sequence[Labels]:
+        self.asked += len(refs)
+        return [self.series[ref] for ref in refs.tolist()]
 
 
-def group(name: str, *rules: tuple[str, str]) -> RuleGroup:
-    """A group of recording rules, each given as what it records and what it reads."""
-    made = tuple(
-        RecordingRule(f"{name}/{record}", record, name, "f", 1, "", cast(Any, Query(metrics)))
-        for record, read in rules
-        for metrics in [None if read == "?" else frozenset(read.split())]
+def rule(record: str, expr: str) -> RecordingRule:
+    return RecordingRule(f"g/{record}", record, "g", "f", 1, expr, compile_query(expr))
+
+
+class Woken:
+    """The rules, each given as what it records and its expression, that arrivals wake."""
+
+    def __init__(self, **rules: str) -> None:
+        self.order = ordered([rule(*each) for each in rules.items()])
+        self.names = Names()
+        self.readers = Readers(self.order, self.names)
+
+    def by(self, *series: str) -> set[str]:
+        found = self.readers.of(self.names.refs(*series))
+        return {self.order.rules[position].name for position in found.tolist()}
+
+
+def test_a_rule_is_woken_by_the_series_that_its_selectors_find() -> None:
+    woken = Woken(
+        idle='cpu{mode="idle"}',
+        busy='cpu{mode!="idle"}',
+        any="sum(cpu)",
+        disks='avg_over_time(disk{device=~"sd."}[5m])',
+        gone="absent(up)",
     )
-    return RuleGroup(name, "f", 15_000, 0, 0, made)
+    assert woken.by('cpu{mode="idle"}') == {"idle", "any"}
+    assert woken.by('cpu{mode="user"}') == {"busy", "any"}
+    assert woken.by('disk{device="sda"}') == {"disks"}
+    assert woken.by('disk{device="nvme0"}') == set()
+    assert woken.by('disk{device="sda"}', 'up{job="x"}', 'cpu{mode="idle"}') == {
+        "disks",
+        "gone",
+        "idle",
+        "any",
+    }
+    assert woken.by("other{}") == set()
+    assert woken.by() == set()
 
 
-def woken(groups: list[RuleGroup], *metrics: str) -> list[str]:
-    found = triggers(groups)
-    return [one.name for one in groups if found[one.key].concerns(frozenset(metrics))]
+def test_selectors_that_do_not_name_their_metric_are_asked_too() -> None:
+    woken = Woken(job='count({job="db"})', named='count({__name__=~"pg_.+"})')
+    assert woken.by('x{job="db"}') == {"job"}
+    # What `named` records might be of that job.
+    assert woken.by("pg_up{}") == {"job", "named"}
+    assert woken.by('x{job="web"}') == set()
 
 
-def test_a_group_is_woken_by_the_metrics_that_it_reads() -> None:
-    groups = [group("one", ("a", "x y")), group("two", ("b", "y z"))]
-    assert woken(groups, "x") == ["one"]
-    assert woken(groups, "y") == ["one", "two"]
-    assert woken(groups, "other") == []
-    assert woken(groups) == []
+def test_with_a_rule_those_are_woken_that_read_what_it_records() -> None:
+    woken = Woken(three="two > 1", two="one > 1", one="x > 1", other="y")
+    assert woken.by("x{}") == {"one", "two", "three"}
+    assert woken.by("y{}") == {"other"}
 
 
-def test_what_one_group_records_wakes_the_group_that_reads_it() -> None:
-    groups = [group("one", ("a", "x")), group("two", ("b", "a"))]
-    assert woken(groups, "a") == ["two"]
+def test_what_our_rules_record_wakes_nobody() -> None:
+    # Its readers are in the same round as the rule itself.
+    woken = Woken(one="x", two="one + y", total='total + x or count({job="a"})')
+    assert woken.by("one{}", "total{}", 'total{job="a"}') == set()
+    assert woken.by('z{job="a"}') == {"total"}
 
 
-def test_a_group_that_reads_what_it_records_is_not_woken_by_it() -> None:
-    assert woken([group("one", ("a", "x"), ("b", "a x"))], "a") == []
-
-
-def test_groups_that_feed_each_other_are_not_woken_by_each_other() -> None:
-    groups = [group("one", ("a", "x b")), group("two", ("b", "a")), group("three", ("c", "b"))]
-    assert woken(groups, "a") == []
-    assert woken(groups, "b") == ["three"]
-    assert woken(groups, "x") == ["one"]
-
-
-def test_a_group_that_may_read_anything_is_woken_by_anything_but_its_own() -> None:
-    groups = [group("one", ("a", "?"))]
-    assert woken(groups, "x") == ["one"]
-    assert woken(groups, "a") == []
-    assert woken(groups, "a", "x") == ["one"]
+def test_a_series_is_looked_at_once() -> None:
+    woken = Woken(one='x{job="a"}')
+    refs = woken.names.refs('x{job="a"}', 'x{job="b"}')
+    assert woken.readers.of(refs).tolist() == [0]
+    assert woken.readers.of(refs[::-1]).tolist() == [0]
+    assert woken.readers.of(refs[1:]).tolist() == []
+    assert woken.names.asked == 2
+    more = woken.names.refs(*(f'x{{job="a",i="{number}"}}' for number in range(5_000)))
+    assert woken.readers.of(more).tolist() == [0]
+    assert woken.names.asked == 5_002

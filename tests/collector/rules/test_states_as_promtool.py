@@ -64,7 +64,7 @@ def firing_in_our_engine(rules: Path) -> list[list[tuple[str, str]]]:
     )
     found = []
     for minute in range(MINUTES + 1):
-        scheduler.evaluate_group(f"{rules};g", minute * MINUTE)
+        scheduler.evaluate_groups([f"{rules};g"], minute * MINUTE)
         alerts = [dict(one.labels) for one in scheduler.alerts() if one.state is AlertState.FIRING]
         found.append([(alert["alertname"], alert["instance"]) for alert in alerts])
     return found

@@ -157,13 +157,15 @@ def test_labels_without_a_sample_make_no_series(reopen: Reopen) -> None:
 
 def test_each_write_that_adds_something_is_announced_once(store: Store) -> None:
     arrivals = store.arrivals()
-    sent = batch((CPU, START - 5, 1.0), (DISK, START, 1.0))
+    sent = batch((CPU, START - 5, 1.0), (DISK, START, 1.0), (CPU, START - 4, 1.0))
     store.append(sent).result(10)
     store.append(sent).result(10)
     store.append(batch((CPU, START + 7, 1.0))).result(10)
     first, second = arrivals.get(timeout=5), arrivals.get(timeout=5)
-    assert (first.metrics, first.earliest, first.latest) == ({"cpu", "disk"}, START - 5, START)
-    assert (second.metrics, second.earliest, second.latest) == ({"cpu"}, START + 7, START + 7)
+    assert sorted(store.labels_of(first.refs)) == [CPU, DISK]
+    assert (first.earliest, first.latest) == (START - 5, START)
+    assert store.labels_of(second.refs) == [CPU]
+    assert (second.earliest, second.latest) == (START + 7, START + 7)
     assert arrivals.empty()
 
 
