@@ -6,6 +6,9 @@ An hour of samples is loaded; then, again and again, every host samples once mor
 evaluated. Prometheus runs first, in real time, and its own figures are read; ours runs after it in
 this process, on simulated time, with the same samples. Both answer every rule's expression at the
 same instant. Prints figures; fails only where the answers differ.
+
+A kind is a group of the rule file. What several rules share, ours evaluates once in a round, and
+the first of them that asks for it is charged for it.
 """
 
 from __future__ import annotations
@@ -123,14 +126,14 @@ def _difference(theirs: Mapping[Labels, float], mine: Mapping[Labels, float]) ->
 
 
 def _rows(mix: Sequence[BenchRule], ours: Measured, peer: PeerFigures) -> list[list[str]]:
+    """By kind, and over the mix: there ours is the whole round, with what is no rule's own."""
     rows = []
-    totals = [0.0, 0.0]
     for kind, walls in ours.wall.items():
         count = sum(rule.kind == kind for rule in mix)
-        theirs, mine = percentile(peer.wall.get(kind, []), 0.5), percentile(walls, 0.5)
-        totals = [totals[0] + theirs, totals[1] + mine]
-        rows.append(_row(kind, count, theirs, mine))
-    return [*rows, _row("all", len(mix), totals[0], totals[1])]
+        theirs = percentile(peer.wall.get(kind, []), 0.5)
+        rows.append(_row(kind, count, theirs, percentile(walls, 0.5)))
+    mine = percentile(ours.round_wall, 0.5)
+    return [*rows, _row("all", len(mix), peer.round_wall, mine)]
 
 
 def _row(title: str, count: int, theirs: float, mine: float) -> list[str]:
@@ -142,8 +145,7 @@ def _costs(ours: Measured, peer: PeerFigures) -> str:
     mine = [
         percentile(values, 0.5) for values in (ours.round_wall, ours.round_cpu, ours.arrival_cpu)
     ]
-    wall = sum(percentile(values, 0.5) for values in peer.wall.values()) if peer.wall else math.nan
-    theirs = [wall, *((peer.cpu, peer.arrival_cpu) if peer.wall else (math.nan, math.nan))]
+    theirs = (peer.round_wall, peer.cpu, peer.arrival_cpu)
     titles = ("a round of all rules, wall s", "the same, CPU s", "a tick's samples taken in, CPU s")
     rows = [
         [title, number(them, 3), number(us, 4), ratio(them, us)]

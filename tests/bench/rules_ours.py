@@ -117,12 +117,13 @@ class Ours:
         return found
 
     def _round(self, found: Measured) -> None:
+        groups = [group.key for group in self.rules.groups]
         wall, cpu = time.perf_counter(), time.process_time()
-        self._scheduler.evaluate_groups([group.key for group in self.rules.groups], self.now)
-        for status in self._scheduler.groups():
-            found.wall.setdefault(status.group.name, []).append(status.evaluation_seconds)
+        self._scheduler.evaluate_groups(groups, self.now)
         found.round_wall.append(time.perf_counter() - wall)
         found.round_cpu.append(time.process_time() - cpu)
+        for status in self._scheduler.groups():
+            found.wall.setdefault(status.group.name, []).append(status.evaluation_seconds)
 
     def alerts(self) -> int:
         """How many alerts are not inactive."""

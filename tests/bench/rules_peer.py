@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import re
 import threading
 import time
@@ -13,13 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cramjam
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.figures import percentile
 from bench.process_cost import cost
-from bench.rules_fleet import SERIES, TICK, Fleet, Tick
+from bench.rules_fleet import TICK, Fleet, Tick
 from bench.rules_mix import BenchRule
+from bench.write_bodies import label_bytes, write_body
 from forewarn_wire import Labels, labels_from
 from support.servers import answers, free_port, program, running
 from support.waiting import wait_until
@@ -55,12 +56,17 @@ class PeerFigures:
     """
 
     wall: dict[str, list[float]] = field(default_factory=dict)
-    cpu: float = 0.0
-    arrival_cpu: float = 0.0
+    cpu: float = math.nan
+    arrival_cpu: float = math.nan
     missed: int = 0
     ticks: int = 0
     at: int = 0
     answers: list[dict[Labels, float]] = field(default_factory=list)
+
+    @property
+    def round_wall(self) -> float:
+        """Seconds for all groups, one after another."""
+        return sum(percentile(each, 0.5) for each in self.wall.values()) if self.wall else math.nan
 
 
 def measure(
@@ -120,7 +126,7 @@ class _Feed:
     def __init__(self, fleet: Fleet, port: int) -> None:
         self._fleet = fleet
         self._port = port
-        self._heads = [[_label_bytes(labels) for labels in host] for host in fleet.labels]
+        self._heads = [[label_bytes(labels) for labels in host] for host in fleet.labels]
         self._ended = threading.Event()
         self._failure: BaseException | None = None
         self.ticks = 0
@@ -158,8 +164,7 @@ class _Feed:
     def _send(self, ticks: Sequence[Tick], hosts: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=120)
         for low in range(0, self._fleet.hosts, hosts):
-            body = cramjam.snappy.compress_raw(self._body(ticks, low, low + hosts))
-            connection.request("POST", "/api/v1/write", bytes(body))
+            connection.request("POST", "/api/v1/write", self._body(ticks, low, low + hosts))
             answer = connection.getresponse()
             text = answer.read()
             assert answer.status == 204, (answer.status, text)
@@ -167,58 +172,13 @@ class _Feed:
         self.ticks += len(ticks)
 
     def _body(self, ticks: Sequence[Tick], low: int, high: int) -> bytes:
-        """A WriteRequest with the ticks of some hosts (prometheus/prometheus `prompb`)."""
-        times = np.stack([tick.times[low:high] for tick in ticks], axis=1)
-        values = np.stack([tick.values[low:high] for tick in ticks], axis=2)
-        sent = np.stack([tick.sent[low:high] for tick in ticks], axis=1)
-        samples = _sample_bytes(times, values)
-        parts: list[bytes] = []
-        for host in range(len(sent)):
-            length = int(sent[host].sum()) * samples.shape[-1]
-            if not length:
-                continue
-            data = samples[host][:, sent[host]].tobytes()
-            for series, head in enumerate(self._heads[low + host]):
-                size = _varint(len(head) + length)
-                parts += (b"\x0a", size, head, data[series * length : (series + 1) * length])
-        return b"".join(parts)
-
-
-def _sample_bytes(times: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Samples as TimeSeries fields: `uint8[hosts, series, ticks, 18]`.
-
-    `times: int64[hosts, ticks]`, `values: float64[hosts, series, ticks]`. A time in milliseconds
-    takes six bytes as a varint from 1971 to 2109.
-    """
-    hosts, ticks = times.shape
-    found = np.empty((hosts, SERIES, ticks, 18), dtype=np.uint8)
-    found[..., 0], found[..., 1], found[..., 2], found[..., 11] = 0x12, 16, 0x09, 0x10
-    found[..., 3:11] = np.ascontiguousarray(values).view(np.uint8).reshape(*values.shape, 8)
-    for place in range(6):
-        more = 0x80 if place < 5 else 0
-        found[..., 12 + place] = ((times >> (7 * place)) & 0x7F | more)[:, np.newaxis, :]
-    return found
-
-
-def _label_bytes(labels: Labels) -> bytes:
-    found = b""
-    for name, value in labels:
-        pair = _text(b"\x0a", name) + _text(b"\x12", value)
-        found += b"\x0a" + _varint(len(pair)) + pair
-    return found
-
-
-def _text(tag: bytes, text: str) -> bytes:
-    data = text.encode()
-    return tag + _varint(len(data)) + data
-
-
-def _varint(number: int) -> bytes:
-    found = bytearray()
-    while number > 0x7F:
-        found.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes((*found, number))
+        """A body with the ticks of some hosts."""
+        return write_body(
+            self._heads[low:high],
+            np.stack([tick.times[low:high] for tick in ticks], axis=1),
+            np.stack([tick.values[low:high] for tick in ticks], axis=2),
+            np.stack([tick.sent[low:high] for tick in ticks], axis=1),
+        )
 
 
 @contextmanager
