@@ -6,7 +6,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from forewarn_collector.promql.nodes import At, Binary, Call, Expr, Range, Selector, children
+from forewarn_collector.promql.nodes import (
+    At,
+    Binary,
+    Call,
+    Expr,
+    Range,
+    Selector,
+    children,
+    unwrapped,
+)
 from forewarn_collector.store.columns import Matcher, MatchOp
 from forewarn_wire.labels import METRIC_NAME
 
@@ -37,12 +46,42 @@ def selectors_of(node: Expr, negated: bool = False) -> Iterator[SelectorInfo]:
         case Call("absent" | "absent_over_time", arguments):
             for argument in arguments:
                 yield from selectors_of(argument, not negated)
+        case Call("info", arguments):
+            yield from selectors_of(arguments[0], negated)
+            info = info_selector(node)
+            yield SelectorInfo(info.matchers, 0, info.offset, info.at, negated)
         case Binary("unless", left, right):
             yield from selectors_of(left, negated)
             yield from selectors_of(right, not negated)
         case _:
             for child in children(node):
                 yield from selectors_of(child, negated)
+
+
+_TARGET_INFO = Matcher(METRIC_NAME, MatchOp.EQUAL, "target_info")
+_ANY_INFO = Matcher(METRIC_NAME, MatchOp.REGEX, ".+_info")
+
+
+def info_selector(call: Call) -> Selector:
+    """What `info(expr, {matchers})` reads beside `expr`: info metrics at the time of `expr`.
+
+    It is `target_info` unless matchers name others; all that end so if they only name exceptions.
+    """
+    expr, *others = call.arguments
+    matchers = [
+        matcher
+        for other in map(unwrapped, others)
+        if isinstance(other, Selector)
+        for matcher in other.matchers
+    ]
+    names = [matcher for matcher in matchers if matcher.name == METRIC_NAME]
+    if not names:
+        matchers.insert(0, _TARGET_INFO)
+    elif all(matcher.op in (MatchOp.NOT_EQUAL, MatchOp.NOT_REGEX) for matcher in names):
+        matchers.insert(0, _ANY_INFO)
+    read = next(selectors_of(expr), None)
+    offset, at = (read.offset, read.at) if read else (0, None)
+    return Selector(tuple(matchers), offset, at)
 
 
 _LITERALS = re.compile(r"[A-Za-z0-9_:]+(?:\|[A-Za-z0-9_:]+)*")

@@ -8,7 +8,7 @@ Source of the forms: prometheus/prometheus `promql/parser/lex.go`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -78,6 +78,10 @@ def position(text: str, start: int) -> Position:
     return line + 1, start - (text.rfind("\n", 0, start) + 1) + 1
 
 
+ANYTHING = '__name__!=""'
+"""A matcher that every series meets."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rewritten:
     """Texts for the library, token by token, and the times that were taken out of them.
@@ -90,8 +94,12 @@ class Rewritten:
     times: tuple[float, ...]
 
 
-def rewritten(tokens: Sequence[Token]) -> Rewritten:
-    """Spell tokens so that the library reads them as Prometheus does."""
+def rewritten(tokens: Sequence[Token], lenient: Collection[int] = ()) -> Rewritten:
+    """Spell tokens so that the library reads them as Prometheus does.
+
+    `lenient` are starts of braces within which matchers may match nothing at all, which the
+    library allows nowhere: they get a matcher more, `ANYTHING`.
+    """
     texts: list[str] = []
     times: list[float] = []
     at = False  # inside `@ <number>`
@@ -109,6 +117,8 @@ def rewritten(tokens: Sequence[Token]) -> Rewritten:
                 text = str(len(times) - 1)
         elif token.kind is Kind.NAME:
             text = _RENAMED.get(text, text)
+        elif token.start in lenient:
+            text = f"{{{ANYTHING},"
         if token.kind is Kind.SPACE:
             text = " "
         elif at and token.text in ("+", "-"):

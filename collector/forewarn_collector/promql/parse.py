@@ -40,7 +40,7 @@ from forewarn_collector.promql.nodes import (
     Subquery,
     brackets_around,
 )
-from forewarn_collector.promql.places import CallPlace, call_places
+from forewarn_collector.promql.places import CallPlace, call_places, info_braces
 from forewarn_collector.store.columns import Matcher, MatchOp
 from forewarn_wire.labels import METRIC_NAME
 
@@ -54,7 +54,7 @@ _MOST_TRIES = 100
 def parse(text: str) -> Expr:
     """Read an expression; raises `PromQLError`."""
     tokens = tokenize(text)
-    words = rewritten(tokens)
+    words = rewritten(tokens, frozenset(info_braces(tokens)))
     try:
         node = promql_parser.parse("".join(words.texts))
     except ValueError as error:
@@ -108,6 +108,8 @@ class _Converter:
             case "Call":
                 call = next(self._calls, None)
                 arguments = tuple(self.expr(argument, below) for argument in node.args)
+                if node.func.name == "info" and len(arguments) > 1:
+                    arguments = arguments[0], self._label_matchers(node.args[1], call)
                 return Call(node.func.name, arguments, self._places(call, arguments))
             case "AggregateExpr":
                 return self._aggregation(node, below)
@@ -129,6 +131,16 @@ class _Converter:
             if matcher.op in (MatchOp.REGEX, MatchOp.NOT_REGEX):
                 self._check_regex(matcher.value)
         return Selector(tuple(matchers), _ms(node.offset), self._at(node.at))
+
+    def _label_matchers(self, node: Any, call: CallPlace | None) -> Selector:
+        """The second argument of `info`, less the matcher that was put in for the library."""
+        selector = self.expr(node, 0)
+        if not isinstance(selector, Selector) or node.name is not None:
+            place = position(self._text, call.argument_start(1, 0)) if call else None
+            kind = "vector selector" if isinstance(selector, Selector) else "expression"
+            raise PromQLError(f"expected label selectors only, got {kind} instead", place)
+        put_in = Matcher(METRIC_NAME, MatchOp.NOT_EQUAL, "")
+        return Selector(tuple(each for each in selector.matchers if each != put_in))
 
     def _check_regex(self, pattern: str) -> None:
         # The library checks with the syntax of Rust; the store and Prometheus use RE2's.

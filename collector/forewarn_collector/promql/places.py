@@ -48,6 +48,13 @@ def call_places(tokens: Sequence[Token]) -> Iterator[CallPlace]:
             yield CallPlace(words, index, tuple(_arguments(words, opening)))
 
 
+def info_braces(tokens: Sequence[Token]) -> Iterator[int]:
+    """Where the label matchers begin that are the second argument of `info`."""
+    for call in call_places(tokens):
+        if call.words[call.name].text == "info" and len(call.arguments) > 1:
+            yield call.argument_start(1, 0)
+
+
 def _opening(words: Sequence[Token], index: int) -> int | None:
     """The bracket that begins the arguments after a name, behind `by (...)` if there is one."""
     if index < len(words) and words[index].text.lower() in _GROUPING:

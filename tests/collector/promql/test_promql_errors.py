@@ -46,7 +46,6 @@ def test_a_refused_expression_has_a_place(
     [
         "label_replace(a, '', '$1', 'b', '(.*)')",
         "label_replace(a, 'x', '$1', 'b', '(')",
-        "info(a)",
         "{}",
         "a @ Inf",
         "é",

@@ -9,6 +9,7 @@ from forewarn_collector.promql.functions.base import Builder, Compiler
 from forewarn_collector.promql.functions.counters import COUNTERS
 from forewarn_collector.promql.functions.dates import DATES
 from forewarn_collector.promql.functions.histograms import HISTOGRAMS
+from forewarn_collector.promql.functions.info import INFO
 from forewarn_collector.promql.functions.labelling import LABELLING
 from forewarn_collector.promql.functions.over_time import OVER_TIME
 from forewarn_collector.promql.functions.presence import (
@@ -27,6 +28,7 @@ FUNCTIONS: Mapping[str, Builder] = {
     **DATES,
     **LABELLING,
     **HISTOGRAMS,
+    **INFO,
     **PRESENCE,
 }
 
