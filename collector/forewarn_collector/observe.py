@@ -41,7 +41,14 @@ def rule_families(scheduler: Scheduler) -> Iterable[Family]:
     """How the rule groups fare."""
     group = ("group",)
     seconds = Table(
-        "forewarn_rule_group_last_duration_seconds", "Time of the last evaluation.", group
+        "forewarn_rule_group_last_duration_seconds",
+        "Time of the last evaluation of all its rules.",
+        group,
+    )
+    lag = Table(
+        "forewarn_rule_group_last_lag_seconds",
+        "From when rules were due, by an arrival or by the clock, until they were evaluated.",
+        group,
     )
     evaluations = Table(
         "forewarn_rule_group_evaluations_total", "Evaluations done.", group, counter=True
@@ -54,6 +61,7 @@ def rule_families(scheduler: Scheduler) -> Iterable[Family]:
     for status in scheduler.groups():
         name = status.group.key
         seconds.row(status.evaluation_seconds, name)
+        lag.row(status.lag_seconds, name)
         evaluations.row(status.evaluations, name)
         failures.row(status.failures, name)
         for rule in status.rules:
@@ -62,7 +70,7 @@ def rule_families(scheduler: Scheduler) -> Iterable[Family]:
                     states[alert.state.value] = states.get(alert.state.value, 0) + 1
     for state in ("pending", "firing", "unknown"):
         alerts.row(states.get(state, 0), state)
-    for table in (seconds, evaluations, failures, alerts):
+    for table in (seconds, lag, evaluations, failures, alerts):
         yield table.family()
 
 
