@@ -31,6 +31,7 @@ from forewarn_collector.promql.operators import (
     ScalarNegationPlan,
     ScalarsPlan,
     VectorScalarPlan,
+    constant,
 )
 from forewarn_collector.promql.parse import SET_OPERATORS
 from forewarn_collector.promql.ranking import (
@@ -75,6 +76,9 @@ class PlanCompiler:
 
     def scalars(self, node: Expr) -> Plan[Scalars]:
         """The plan of an expression that gives a scalar."""
+        value = constant(node)
+        if value is not None:
+            return ConstantPlan(value)
         return self._shared.plan("scalars", unwrapped(node), self._scalars)
 
     def windows(self, node: Expr) -> Plan[Windows]:
@@ -106,8 +110,6 @@ class PlanCompiler:
 
     def _scalars(self, node: Expr) -> Plan[Scalars]:
         match node:
-            case Number(value):
-                return ConstantPlan(value)
             case Negation(expr):
                 return ScalarNegationPlan(self.scalars(expr))
             case Call() as call:

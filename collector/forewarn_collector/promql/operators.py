@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from forewarn_collector.promql.nodes import Binary, Call, Expr, Negation, Number, unwrapped
 from forewarn_collector.promql.values import Bools, Context, Plan, Scalars, Vector
 from forewarn_collector.store.columns import Floats
 
@@ -30,6 +32,34 @@ COMPARISONS: Mapping[str, Callable[[Floats, Floats], Bools]] = {
 }
 
 
+def of_scalars(operator: str, left: Floats, right: Floats) -> Floats:
+    """An operator between two scalars, where a comparison is always 0 or 1."""
+    if operator in ARITHMETIC:
+        return ARITHMETIC[operator](left, right)
+    return COMPARISONS[operator](left, right).astype(np.float64)
+
+
+def constant(node: Expr) -> float | None:
+    """The value of a scalar that is the same at all times; None if it is not, or no scalar."""
+    match unwrapped(node):
+        case Number(value):
+            return value
+        case Negation(expr):
+            value_of = constant(expr)
+            return None if value_of is None else -value_of
+        case Call("pi"):
+            return math.pi
+        case Call("scalar", (argument,)) if isinstance(inner := unwrapped(argument), Call):
+            return constant(inner.arguments[0]) if inner.function == "vector" else None
+        case Binary(operator, left, right) if operator in ARITHMETIC or operator in COMPARISONS:
+            first, second = constant(left), constant(right)
+            if first is None or second is None:
+                return None
+            with np.errstate(all="ignore"):
+                return float(of_scalars(operator, np.array([first]), np.array([second]))[0])
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class ScalarsPlan:
     """An operator between two scalars."""
@@ -40,9 +70,7 @@ class ScalarsPlan:
 
     def evaluate(self, context: Context) -> Scalars:
         left, right = self.left.evaluate(context).values, self.right.evaluate(context).values
-        if self.operator in ARITHMETIC:
-            return Scalars(ARITHMETIC[self.operator](left, right))
-        return Scalars(COMPARISONS[self.operator](left, right).astype(np.float64))
+        return Scalars(of_scalars(self.operator, left, right))
 
 
 @dataclass(frozen=True, slots=True)
