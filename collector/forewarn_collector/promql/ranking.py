@@ -17,7 +17,7 @@ from forewarn_collector.promql.relabel import relabelled
 from forewarn_collector.promql.text import general_float, plain_float
 from forewarn_collector.promql.values import Bools, Context, Memo, Plan, Scalars, Vector
 from forewarn_collector.store.columns import Floats, Ints
-from forewarn_wire.labels import Labels
+from forewarn_wire.labels import METRIC_NAME, Labels
 
 RANKINGS = ("topk", "bottomk", "limitk")
 
@@ -144,7 +144,8 @@ class CountValuesPlan:
         if not label:
             raise PromQLError(f"invalid label name {label!r} in count_values()")
         self._argument = argument
-        self._label = label
+        # What `without` takes away it also takes from the label of the values.
+        self._label = None if without and label in {*names, METRIC_NAME} else label
         divide: Callable[[Sequence[Labels]], Groups] = grouping(names, without)
         self._groups: Memo[Groups] = Memo(divide)
 
@@ -159,7 +160,9 @@ class CountValuesPlan:
         bits = values.view(np.int64)
         pairs, rows = np.unique(np.stack([groups.ids[series], bits]), axis=1, return_inverse=True)
         labels = [
-            with_label(groups.labels[group], self._label, plain_float(float(value)))
+            groups.labels[group]
+            if self._label is None
+            else with_label(groups.labels[group], self._label, plain_float(float(value)))
             for group, value in zip(pairs[0], pairs[1].copy().view(np.float64), strict=True)
         ]
         # Groups that differ in the very label that the value replaces are one now.

@@ -227,3 +227,22 @@ def test_a_table_that_would_not_fit_memory_is_refused_before_it_is_made() -> Non
         source.add({"__name__": "x", "n": str(number)}, [(number, 1.0)])
     with pytest.raises(EvalError, match="too many samples"):
         compile_query("x[1m]").instant(source, 7_100)
+
+
+def test_a_wrong_smoothing_factor_is_refused_where_one_sample_is_too_few_to_smooth() -> None:
+    # Prometheus 2.42 says so; of no sample it says nothing.
+    query = compile_query("holt_winters(x[1m], 0, 0.5)")
+    with pytest.raises(EvalError, match="invalid smoothing factor"):
+        query.instant(_source(x=[1.0]), 60_000)
+    assert query.instant(_source(x=[1.0]), 600_000).vector() == []
+
+
+def test_count_values_without_the_very_label_of_the_values_does_not_show_them() -> None:
+    # Prometheus sets the label first and groups after (engine.go, aggregationCountValues).
+    source = MemorySeries()
+    for instance, value in (("a", 1.0), ("b", 2.0)):
+        source.add({"__name__": "x", "instance": instance, "job": "j"}, [(10_000, value)])
+    answer = compile_query('count_values without (instance) ("instance", x)').instant(
+        source, 10_000
+    )
+    assert answer.vector() == [((("job", "j"),), 2.0)]

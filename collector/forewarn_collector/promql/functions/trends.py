@@ -52,6 +52,21 @@ def _predict_linear(
     return values, present
 
 
+def _smoothed(
+    windows: Windows, context: Context, parameters: Sequence[Floats]
+) -> tuple[Floats, Bools]:
+    shape = windows.starts.shape
+    values, present = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
+    by_window = [np.broadcast_to(parameter, shape).ravel() for parameter in parameters]
+    # Wrong factors are refused wherever there is a sample, though one alone has no trend.
+    for part in segments(windows, 1):
+        context.check()
+        chosen = [parameter[part.windows] for parameter in by_window]
+        values.ravel()[part.windows] = _smoothing(part, chosen)
+        present.ravel()[part.windows] = part.counts >= 2
+    return values, present
+
+
 def _smoothing(part: Segments, parameters: Sequence[Floats]) -> Floats:
     """Holt's double exponential smoothing."""
     smoothing, trending = parameters
@@ -64,7 +79,7 @@ def _smoothing(part: Segments, parameters: Sequence[Floats]) -> Floats:
     counts, firsts = part.counts, part.bounds[:-1]
     level = part.values[firsts]
     before = level
-    trend = part.values[firsts + 1] - level
+    trend = part.values[np.minimum(firsts + 1, part.bounds[1:] - 1)] - level
     # Each value needs the one before, so the loop goes along the windows, all of them at once.
     for place in range(1, int(counts.max())):
         longer = counts > place
@@ -80,5 +95,5 @@ def _smoothing(part: Segments, parameters: Sequence[Floats]) -> Floats:
 TRENDS: Mapping[str, Builder] = {
     "deriv": over_segments(_deriv, least=2),
     "predict_linear": over_range(_predict_linear),
-    "double_exponential_smoothing": over_segments(_smoothing, least=2),
+    "double_exponential_smoothing": over_range(_smoothed),
 }
