@@ -21,13 +21,18 @@ from forewarn_collector.api.auth import (
     middleware,
     own_token,
 )
+from forewarn_collector.api.envelope import unknown_paths
 from forewarn_collector.api.health import HealthApi
+from forewarn_collector.api.labels import LabelsApi
 from forewarn_collector.api.prometheus import PrometheusApi
 from forewarn_collector.api.rules import RulesApi
+from forewarn_collector.api.status import StatusApi
+from forewarn_collector.api.targets import TargetsApi
 from forewarn_collector.api.tasks import TasksApi
+from forewarn_collector.api.threads import AnswerThreads
 from forewarn_collector.api.write import WriteApi
 from forewarn_collector.config import Address, CollectorConfig, ConfigError
-from forewarn_collector.ingest import Limits
+from forewarn_collector.ingest import Limits, MetadataTable
 from forewarn_collector.ingest.agents import AgentWatch, known_agents
 from forewarn_collector.metrics import Metrics
 from forewarn_collector.observe import ledger_families, rule_families, store_families
@@ -100,9 +105,14 @@ class Collector:
             clock=clock,
             external_url=config.external_url or self.url(config.listen.port),
         )
-        self._query_api = PrometheusApi(self._store, clock)
+        # Apart from each other, so that a label is found while long queries run.
+        self._query_threads = AnswerThreads("query", 2)
+        self._answer_threads = AnswerThreads("answer", 2)
+        self._metadata = MetadataTable()
         limits = Limits(max_body=config.max_body)
-        self._write_api = WriteApi(self._store, self._agents, limits, self._metrics, clock)
+        self._write_api = WriteApi(
+            self._store, self._agents, self._metadata, limits, self._metrics, clock
+        )
         self._runner = web.AppRunner(
             self._application(gate),
             auto_decompress=False,
@@ -168,7 +178,8 @@ class Collector:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._query_api.close()
+        self._query_threads.close()
+        self._answer_threads.close()
         self._write_api.close()
         await asyncio.to_thread(self._scheduler.stop)
         await self._workers.stop()
@@ -273,14 +284,19 @@ class Collector:
         hosts = frozenset({listen.host, external or ""}) if listen.is_loopback else None
         gated = middleware(gate, self._metrics, hosts=hosts)
         application = web.Application(
-            middlewares=[_measured(self._metrics), gated],
+            middlewares=[_measured(self._metrics), gated, unknown_paths],
             client_max_size=self._config.max_body,
         )
         queries = TaskQueries(self._ledger)
         for part in (
             self._write_api,
-            self._query_api,
-            RulesApi(self._scheduler),
+            PrometheusApi(
+                self._store, self._query_threads, self._config.query_timeout, self._clock
+            ),
+            LabelsApi(self._store, self._metadata, self._answer_threads),
+            StatusApi(self._config, self._store, self._answer_threads, self._clock),
+            TargetsApi(self._agents),
+            RulesApi(self._scheduler, self._answer_threads),
             TasksApi(queries, TaskCommands(self._ledger, self._task_changed), self._clock),
             HealthApi(self._metrics, self._why_not_ready),
             WebPages(queries, self._clock),

@@ -75,6 +75,7 @@ class CollectorConfig:
     tokens: tuple[Token, ...] = ()
     tls: Tls | None = None
     max_body: int = 16 * 2**20
+    query_timeout: int = 120_000
     default_queue: str = ""
     queues: Section | None = None
     problems: list[Problem] = field(default_factory=list)
@@ -126,6 +127,7 @@ def read_config(content: str, file: str) -> CollectorConfig:
         tokens=tuple(_token(section) for section in document.sections("tokens")),
         tls=_tls(document.section("tls")),
         max_body=document.take("max_body", size, defaults.max_body),
+        query_timeout=document.take("query_timeout", _interval, defaults.query_timeout),
         default_queue=document.take("default_queue", text, ""),
         queues=document.section("queues"),
         problems=problems,

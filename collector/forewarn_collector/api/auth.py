@@ -22,7 +22,15 @@ WRITE_PATHS = frozenset({"/api/v1/write", "/v1/logs"})
 OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
 # Only reads by another method: Grafana's and promtool's form POSTs.
 _READING_POSTS = frozenset(
-    {"/api/v1/query", "/api/v1/query_range", "/api/v1/series", "/api/v1/labels"}
+    {
+        "/api/v1/format_query",
+        "/api/v1/labels",
+        "/api/v1/parse_query",
+        "/api/v1/query",
+        "/api/v1/query_exemplars",
+        "/api/v1/query_range",
+        "/api/v1/series",
+    }
 )
 
 

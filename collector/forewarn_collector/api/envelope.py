@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from aiohttp import web
-from multidict import MultiDict, MultiMapping
+from aiohttp.typedefs import Handler as AnyHandler
+
+from forewarn_collector.api.answers import json_bytes
+
+log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
+AnyAnswer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_CODES = {"bad_data": 400, "execution": 422, "not_found": 404, "timeout": 503, "unavailable": 503}
+_CODES = {
+    "bad_data": 400,
+    "not_found": 404,
+    "execution": 422,
+    "canceled": 499,  # nginx's code, which Prometheus took over: nobody is there to read it
+    "internal": 500,
+    "timeout": 503,
+    "unavailable": 503,
+}
 _MIN_COMPRESSED = 1024
 
 
@@ -24,7 +37,7 @@ class ApiError(Exception):
 
 
 def success(data: Any, warnings: Sequence[str] = ()) -> web.Response:
-    """The answer to a request that worked."""
+    """The answer to a request that worked, where that is short."""
     body: dict[str, Any] = {"status": "success", "data": data}
     if warnings:
         body["warnings"] = list(warnings)
@@ -33,36 +46,41 @@ def success(data: Any, warnings: Sequence[str] = ()) -> web.Response:
 
 def json_response(body: Any, status: int = 200) -> web.Response:
     """A JSON answer, compressed if the client takes it and it is worth it."""
-    # Labels come from outside: an unpaired surrogate must not break the whole answer.
-    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
-    response = web.Response(
-        body=text.encode("utf-8", "replace"), status=status, content_type="application/json"
-    )
+    text = json_bytes(body)
+    response = web.Response(body=text, status=status, content_type="application/json")
     if len(text) >= _MIN_COMPRESSED:
         response.enable_compression()
     return response
 
 
-def enveloped(handler: Handler) -> Handler:
-    """The handler with its ApiErrors turned into answers."""
+def enveloped(handler: AnyAnswer) -> AnyAnswer:
+    """The handler with its ApiErrors, and faults of ours, turned into answers."""
 
-    async def answer(request: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
         except ApiError as error:
-            body = {"status": "error", "errorType": error.kind, "error": str(error)}
-            return json_response(body, _CODES[error.kind])
+            return _failure(error.kind, str(error))
+        except (web.HTTPException, ConnectionError):
+            raise
+        except Exception as error:
+            log.exception("%s %s failed", request.method, request.path)
+            return _failure("internal", f"{type(error).__name__}: {error}")
 
     return answer
 
 
-async def parameters(request: web.Request) -> MultiMapping[str]:
-    """The parameters of a GET or of a form POST (whose address may bear some, too)."""
-    if request.method != "POST":
-        return request.query
-    form = await request.post()
-    merged = MultiDict(request.query)
-    for name, value in form.items():
-        if isinstance(value, str):
-            merged.add(name, value)
-    return merged
+@web.middleware
+async def unknown_paths(request: web.Request, handler: AnyHandler) -> web.StreamResponse:
+    """Answers what no route takes below /api/v1/ in the envelope, too."""
+    try:
+        return await handler(request)
+    except web.HTTPNotFound:
+        if not request.path.startswith("/api/v1/"):
+            raise
+        return _failure("not_found", f"there is no {request.path} here")
+
+
+def _failure(kind: str, message: str) -> web.Response:
+    body = {"status": "error", "errorType": kind, "error": message}
+    return json_response(body, _CODES[kind])

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from decimal import Decimal
 
+from forewarn_collector.promql import plain_float
 from forewarn_wire.durations import parse_duration
-
-
-def seconds(milliseconds: int) -> float:
-    """Milliseconds as the seconds of the API."""
-    return milliseconds / 1000
 
 
 def rfc3339(milliseconds: int | None) -> str:
@@ -19,6 +16,14 @@ def rfc3339(milliseconds: int | None) -> str:
         return "0001-01-01T00:00:00Z"
     stamp = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
     return stamp.replace("+00:00", "Z")
+
+
+def exponent_float(value: float) -> str:
+    """The shortest digits with an exponent, as alerts show values: Go's `'e', -1`."""
+    if not math.isfinite(value):
+        return plain_float(value)
+    mantissa, _, exponent = f"{Decimal(repr(value)).normalize():e}".partition("e")
+    return f"{mantissa}e{int(exponent):+03d}"
 
 
 def parse_time(text: str) -> int:

@@ -15,6 +15,7 @@ from aiohttp import web
 from forewarn_collector.api.auth import CALLER
 from forewarn_collector.ingest import (
     Limits,
+    MetadataTable,
     Rejected,
     TooLargeError,
     decode_logs,
@@ -41,10 +42,17 @@ class WriteApi:
     """The two write paths. A body with some bad series keeps the good ones and answers 400."""
 
     def __init__(
-        self, store: Store, agents: AgentWatch, limits: Limits, metrics: Metrics, clock: Clock
+        self,
+        store: Store,
+        agents: AgentWatch,
+        metadata: MetadataTable,
+        limits: Limits,
+        metrics: Metrics,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._agents = agents
+        self._metadata = metadata
         self._limits = limits
         self._metrics = metrics
         self._clock = clock
@@ -102,6 +110,7 @@ class WriteApi:
         decoded = await self._decode(
             partial(decode_write_request, body, limits=self._limits, extra=_extra(request))
         )
+        self._metadata.update(decoded.metadata)
         if len(decoded.batch.times):
             batch = self._agents.observe(decoded.batch, self._clock())
             appended = await asyncio.wrap_future(self._store.append(batch))

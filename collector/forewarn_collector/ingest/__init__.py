@@ -1,6 +1,7 @@
 """From the wire to the store's shapes: remote write to columns, OTLP logs to events."""
 
 from forewarn_collector.ingest.limits import Kind, Limits, Rejected, TooLargeError
+from forewarn_collector.ingest.metadata import MetadataTable, MetricMetadata
 from forewarn_collector.ingest.otlp import DecodedEvents, decode_logs, encode_logs_response
 from forewarn_collector.ingest.remote_write import Decoded, WriteDecoder, decode_write_request
 
@@ -9,6 +10,8 @@ __all__ = [
     "DecodedEvents",
     "Kind",
     "Limits",
+    "MetadataTable",
+    "MetricMetadata",
     "Rejected",
     "TooLargeError",
     "WriteDecoder",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -24,6 +24,7 @@ from forewarn_collector.ingest.limits import (
     check_rejected,
     check_size,
 )
+from forewarn_collector.ingest.metadata import MetricMetadata, decode_metadata
 from forewarn_collector.ingest.protobuf import FIXED64, LENGTH, VARINT, fields, signed, varint
 from forewarn_collector.ingest.series import Known, SeriesCache, show
 from forewarn_collector.store import Batch
@@ -36,10 +37,11 @@ _PADDING = bytes(24)
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A request's samples, and what of it was refused."""
+    """A request's samples, what of it was refused, and what it says of metric families."""
 
     batch: Batch
     rejected: list[Rejected]
+    metadata: dict[str, MetricMetadata] = field(default_factory=dict)
 
 
 def decode_write_request(body: bytes, *, limits: Limits, extra: Labels = ()) -> Decoded:
@@ -67,7 +69,7 @@ class WriteDecoder:
         with self._lock:
             walk = _Walk(message, len(message) - len(_PADDING), self._cache(extra), self._limits)
             walk.run()
-        return Decoded(walk.batch(), walk.rejected)
+        return Decoded(walk.batch(), walk.rejected, walk.metadata)
 
     def _cache(self, extra: Labels) -> SeriesCache:
         cache = self._caches.get(extra)
@@ -101,6 +103,7 @@ class _Walk:
         # The few times that a body holds, by their bytes.
         self._met: dict[bytes, int] = {}
         self.rejected: list[Rejected] = []
+        self.metadata: dict[str, MetricMetadata] = {}
 
     def run(self) -> None:
         """The usual series is known and ends in one sample of 18 bytes, or of 9 without value.
@@ -164,7 +167,11 @@ class _Walk:
 
     def _other(self, position: int) -> int:
         """Step over a field of the request that is no series; the position after it."""
-        for number, wire_type, _, _, after in fields(self._message, position, self._end):
+        for number, wire_type, _, payload, after in fields(self._message, position, self._end):
+            if number == 3 and wire_type == LENGTH:
+                found = decode_metadata(self._message, payload, after)
+                if found is not None:
+                    self.metadata[found[0]] = found[1]
             if number in (4, 5) and wire_type == LENGTH:
                 raise WireError(
                     "this is a remote write 2.0 request; send 1.0 (prometheus.WriteRequest)"

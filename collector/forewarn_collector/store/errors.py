@@ -12,3 +12,7 @@ class StoreError(Exception):
     def __init__(self, message: str, *, retryable: bool) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+class TooManySamplesError(ValueError):
+    """A selection of more samples than memory is allowed for; ask for fewer series or less time."""

@@ -55,6 +55,22 @@ class Places:
         self.indices[rows] = places.indices
 
 
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Where samples of many series lie, series by series: `counts[i]` of them from cell
+    `starts[i]`, `strides[i]` apart. `offsets: int64[series + 1]` as in `SeriesColumns`."""
+
+    starts: Ints
+    strides: Ints
+    counts: Ints
+    offsets: Ints
+
+    @property
+    def samples(self) -> int:
+        """How many there are."""
+        return int(self.offsets[-1])
+
+
 class Head:
     """Not thread-safe: one writer, and readers under the store's lock."""
 
@@ -143,6 +159,16 @@ class Head:
 
     def select(self, refs: Ints, start: int, end: int) -> tuple[Ints, Floats, Ints]:
         """Samples with `start <= time <= end`, series by series: times, values, offsets."""
+        return self.gather(self.find(refs, start, end))
+
+    def gather(self, runs: Runs) -> tuple[Ints, Floats, Ints]:
+        """The samples of what was found, while nothing has been applied in between."""
+        cells = strided_spans(runs.starts, runs.strides, runs.counts)
+        column = self._chunks.cells
+        return column.times[cells], column.values[cells], runs.offsets
+
+    def find(self, refs: Ints, start: int, end: int) -> Runs:
+        """Where the samples with `start <= time <= end` lie, which costs little beside them."""
         chunks = self._chunks
         end = min(end, _LATEST - 1)
         places = np.arange(len(refs), dtype=np.int64)
@@ -160,7 +186,8 @@ class Head:
             places, ids = places[older], chunks.prev[ids[older]]
         sizes = np.zeros(len(refs), dtype=np.int64)
         if not levels:
-            return np.empty(0, np.int64), np.empty(0, np.float64), np.zeros(len(refs) + 1, np.int64)
+            nothing = np.zeros(0, np.int64)
+            return Runs(nothing, nothing, nothing, np.zeros(len(refs) + 1, np.int64))
         places = np.concatenate([level[0] for level in reversed(levels)])
         ids = np.concatenate([level[1] for level in reversed(levels)])
         if len(levels) > 1:
@@ -174,10 +201,9 @@ class Head:
         highs[cut] = chunks.before(ids[cut], end + 1)
         counts = np.maximum(highs - lows, 0)  # a range may end before it starts
         strides = chunks.stride[ids]
-        cells = strided_spans(chunks.base[ids] + lows * strides, strides, counts)
         np.add.at(sizes, places, counts)
         offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
-        return chunks.cells.times[cells], chunks.cells.values[cells], offsets
+        return Runs(chunks.base[ids] + lows * strides, strides, counts, offsets)
 
     def latest(self, refs: Ints, start: int, end: int) -> tuple[Ints, Floats]:
         """The time and value of each series' newest sample up to `end`.
@@ -236,6 +262,14 @@ class Head:
         """Those of the series whose first and last sample span the range or a part of it."""
         spanning = (self._first_times[refs] <= end) & (self._last_times[refs] >= start)
         return np.asarray(refs[spanning & (self._newest[refs] != NO_CHUNK)])
+
+    def extent(self) -> tuple[int, int, int]:
+        """How many chunks there are, and the times (ms) of the first and last sample, or 0."""
+        known = np.flatnonzero(self._newest != NO_CHUNK)
+        if not len(known):
+            return 0, 0, 0
+        chunks = int((self._chunks.owner[: self._chunks.count] >= 0).sum())
+        return chunks, int(self._first_times[known].min()), int(self._last_times[known].max())
 
     def last_time(self, ref: int) -> int:
         """The time of a series' newest sample (ms); NEVER where it has none."""

@@ -139,22 +139,21 @@ class LabelIndex:
             kept.refs = np.concatenate((kept.refs, np.array(more, dtype=np.int64)))
             kept.labels = kept.labels.grown(map(self._labels.__getitem__, more))
 
-    def names(self, refs: Ints | None) -> list[str]:
-        """Label names, sorted; of all series where `refs` is None."""
-        if refs is None:
-            return sorted(self._postings)
-        return sorted({name for ref in refs.tolist() for name, _ in self._labels[ref]})
+    def names(self) -> list[str]:
+        """The names of all labels. Needs no lock."""
+        return list(self._postings)
 
-    def values(self, name: str, refs: Ints | None) -> list[str]:
-        """Values of a label, sorted; of all series where `refs` is None."""
-        if refs is None:
-            return sorted(self._postings.get(name, ()))
-        wanted = set(refs.tolist())
-        return sorted(
-            value
-            for value, posting in self._postings.get(name, {}).items()
-            if not wanted.isdisjoint(posting)
-        )
+    def values(self, name: str) -> list[str]:
+        """All values of a label. Needs no lock."""
+        return list(self._postings.get(name, ()))
+
+    def value_counts(self, name: str) -> list[tuple[str, int]]:
+        """All values of a label, each with how many series have it. Needs no lock."""
+        return [(value, len(refs)) for value, refs in list(self._postings.get(name, {}).items())]
+
+    def posting(self, name: str, value: str) -> Ints:
+        """The series that have a label's value."""
+        return _as_array(self._postings.get(name, {}).get(value))
 
     def _find(self, matchers: Sequence[Matcher]) -> Ints:
         """Intersect what matchers demand, then take away what those refuse that allow absence."""

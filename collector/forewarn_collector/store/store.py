@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from forewarn_collector.store.cardinality import Cardinality, rankings
 from forewarn_collector.store.columns import (
     Arrival,
     Batch,
@@ -43,6 +44,12 @@ from forewarn_collector.store.jobs import (
     SampleCounters,
 )
 from forewarn_collector.store.journal import Journal
+from forewarn_collector.store.reading import (
+    names_among,
+    read_samples,
+    sorted_labels,
+    values_among,
+)
 from forewarn_collector.store.sliding import SlidingWindow
 from forewarn_collector.store.writer import Writer
 from forewarn_wire import Event, Labels, metric_name
@@ -145,11 +152,11 @@ class Store:
         return job.done.result()
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
-        """As `SeriesSource.select`. Raises ValueError for a bad regex."""
+        """As `SeriesSource.select`. Raises ValueError for a bad regex or too many samples."""
         with self._lock:
             found = self._index.select(matchers)
-            labels = found.labels
-            times, values, offsets = self._head.select(found.refs, start, end)
+            labels, refs = found.labels, found.refs
+        times, values, offsets = read_samples(self._head, self._lock, refs, start, end)
         return SeriesColumns(labels, times, values, offsets)
 
     def labels_of(self, refs: Ints) -> list[Labels]:
@@ -178,22 +185,23 @@ class Store:
         """
         with self._lock:
             refs = self._overlapping(matcher_sets, start, end)
-            found = [self._index.labels(ref) for ref in refs.tolist()]
-        return sorted(found)
+        return sorted_labels(self._index, refs)
 
     def label_names(
         self, matcher_sets: Sequence[Sequence[Matcher]], start: int, end: int
     ) -> list[str]:
         """The names of labels of the series that `series` would find, sorted."""
         with self._lock:
-            return self._index.names(self._overlapping(matcher_sets, start, end))
+            refs = self._overlapping(matcher_sets, start, end)
+        return names_among(self._index, self._lock, refs)
 
     def label_values(
         self, name: str, matcher_sets: Sequence[Sequence[Matcher]], start: int, end: int
     ) -> list[str]:
         """The values of one label of the series that `series` would find, sorted."""
         with self._lock:
-            return self._index.values(name, self._overlapping(matcher_sets, start, end))
+            refs = self._overlapping(matcher_sets, start, end)
+        return values_among(self._index, self._lock, name, refs)
 
     def events(self, matchers: Sequence[Matcher], start: int, end: int, limit: int) -> list[Event]:
         """Events with `start <= time <= end`, newest first, at most `limit`.
@@ -230,6 +238,14 @@ class Store:
                 waiting=self._writer.waiting,
                 newest=self._committer.newest_received,
             )
+
+    def cardinality(self, limit: int) -> Cardinality:
+        """What makes up the series now, the greatest `limit` of each kind."""
+        with self._lock:
+            series = len(self._index)
+            chunks, earliest, latest = self._head.extent()
+        pairs, *ranked = rankings(self._index, limit)
+        return Cardinality(series, pairs, chunks, earliest, latest, *ranked)
 
     def _hold(self) -> None:
         """Hold the directory, since two processes that write would not see each other's series."""

@@ -1,0 +1,82 @@
+"""What senders say of their metrics: type, help and unit, kept in memory.
+
+Source: `prompb/types.proto`, `MetricMetadata{1: type, 2: family name, 4: help, 5: unit}`. Senders
+repeat it every minute or so, which is why a restart may forget it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from forewarn_collector.ingest.protobuf import LENGTH, VARINT, fields, varint
+
+MOST_FAMILIES = 20_000
+_LONGEST_NAME = 1_024
+_LONGEST_TEXT = 2_048
+
+_TYPES = (
+    "unknown",
+    "counter",
+    "gauge",
+    "histogram",
+    "gaugehistogram",
+    "summary",
+    "info",
+    "stateset",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricMetadata:
+    """Of one metric family: its type in Prometheus' words, and texts for people."""
+
+    type: str
+    help: str
+    unit: str
+
+
+class MetadataTable:
+    """One entry for each metric family, the last one that came; of too many the oldest go."""
+
+    def __init__(self, most: int = MOST_FAMILIES) -> None:
+        self._most = most
+        self._entries: OrderedDict[str, MetricMetadata] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def update(self, found: Mapping[str, MetricMetadata]) -> None:
+        """Take what a request brought."""
+        with self._lock:
+            for name, entry in found.items():
+                self._entries[name] = entry
+                self._entries.move_to_end(name)
+            while len(self._entries) > self._most:
+                self._entries.popitem(last=False)
+
+    def entries(self, name: str = "") -> list[tuple[str, MetricMetadata]]:
+        """All families by name, or the one with that name if it is known."""
+        with self._lock:
+            if name:
+                return [(name, self._entries[name])] if name in self._entries else []
+            return sorted(self._entries.items(), key=lambda item: item[0])
+
+
+def decode_metadata(message: bytes, start: int, stop: int) -> tuple[str, MetricMetadata] | None:
+    """A family's name and metadata; None where it has no usable name. Raises WireError."""
+    texts = {2: "", 4: "", 5: ""}
+    kind = 0
+    for number, wire_type, _, payload, end in fields(message, start, stop):
+        if number == 1 and wire_type == VARINT:
+            kind = varint(message, payload, end)[0]
+        elif number in texts and wire_type == LENGTH:
+            # Cut before it is decoded: a character that is cut through becomes a replacement.
+            texts[number] = message[payload : min(end, payload + _LONGEST_TEXT)].decode(
+                errors="replace"
+            )
+    name = texts[2]
+    if not name or len(name) > _LONGEST_NAME:
+        return None
+    known = _TYPES[kind] if kind < len(_TYPES) else _TYPES[0]
+    return name, MetricMetadata(known, texts[4], texts[5])
