@@ -83,7 +83,11 @@ class PlanCompiler:
 
     def windows(self, node: Expr) -> Plan[Windows]:
         """The plan of an expression that gives a range vector."""
-        return self._shared.plan("windows", unwrapped(node), self._windows)
+        node = unwrapped(node)
+        if isinstance(node, Range):
+            # What its samples give is shared, not they themselves.
+            return RangeSelector(node)
+        return self._shared.plan("windows", node, self._windows)
 
     def text(self, node: Expr) -> str:
         """The value of a string literal."""
@@ -120,8 +124,6 @@ class PlanCompiler:
 
     def _windows(self, node: Expr) -> Plan[Windows]:
         match node:
-            case Range() as selector:
-                return RangeSelector(selector)
             case Subquery() as subquery:
                 return SubquerySelector(subquery, self.vector(subquery.expr))
         raise PromQLError("expected a range vector")

@@ -126,7 +126,15 @@ class Query:
     def at(self, round_: Round, time: int) -> Result:
         """Evaluate at one time (ms) as a part of a round; raises `EvalError`."""
         times = np.array([time], dtype=np.int64)
-        context = Context(round_.source, times, time, time, round_.lookback, kept=round_.kept)
+        context = Context(
+            round_.source,
+            times,
+            time,
+            time,
+            round_.lookback,
+            kept=round_.kept,
+            live=round_.live,
+        )
         return self._evaluate(context, self.result_type)
 
     def shared(self, compiler: PlanCompiler) -> Query:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from forewarn_collector.promql.errors import EvalError
+from forewarn_collector.promql.live import LiveWindow
 from forewarn_collector.promql.nodes import At, AtEdge, Range, Selector, Subquery
 from forewarn_collector.promql.values import Bools, Context, Plan, Vector, Windows, empty_vector
-from forewarn_collector.store.columns import Floats, Ints, SeriesColumns
+from forewarn_collector.store.columns import Floats, Ints, SeriesColumns, SeriesLabels
 from forewarn_wire.signals import STALE_NAN_BITS
 
 MOST_CELLS = 50_000_000
@@ -75,39 +76,50 @@ class InstantSelector:
         self._node = node
 
     def evaluate(self, context: Context) -> Vector:
-        columns, places, present = self._latest(context)
-        return Vector(columns.labels, _taken(columns.values, places), present)
+        labels, _, values, present = self._latest(context)
+        return Vector(labels, values, present)
 
     def timestamps(self, context: Context) -> Vector:
         """The times of the samples (seconds) in place of their values: `timestamp()`."""
-        columns, places, present = self._latest(context)
-        return Vector(columns.labels, _taken(columns.times, places) / 1000, present)
+        labels, times, _, present = self._latest(context)
+        return Vector(labels, times / 1000, present)
 
-    def _latest(self, context: Context) -> tuple[SeriesColumns, Ints, Bools]:
+    def _latest(self, context: Context) -> tuple[SeriesLabels, Ints, Floats, Bools]:
+        """Labels, and the times, values and presence of samples [series, steps]."""
         node = self._node
         instants = moved(context.times, node.at, node.offset, context)
+        if context.steps == 1:
+            return self._newest(int(instants[0]), context)
         columns = context.source.select(
             node.matchers, int(instants.min()) - context.lookback + 1, int(instants.max())
         )
         context.check()
         check_size(len(columns.labels), context.steps)
-        if context.steps == 1:
-            places = columns.offsets[1:, np.newaxis] - 1
-        else:
-            places = places_after(columns, instants) - 1
+        places = places_after(columns, instants) - 1
         present: Bools = places >= columns.offsets[:-1, np.newaxis]
-        if len(columns.times):
-            if context.steps > 1:
-                present &= columns.times[places] > instants - context.lookback
-            bits = columns.values.view(np.int64)
-            present &= bits[places] != STALE_NAN_BITS
-        return columns, places, present
+        if not len(columns.times):
+            return columns.labels, places, np.zeros(places.shape), present
+        times, values = columns.times[places], columns.values[places]
+        present &= times > instants - context.lookback
+        present &= values.view(np.int64) != STALE_NAN_BITS
+        return columns.labels, times, values, present
 
-
-def _taken(column: Floats | Ints, places: Ints) -> Floats:
-    if not len(column):
-        return np.zeros(places.shape)
-    return np.asarray(column[places], dtype=np.float64)
+    def _newest(self, instant: int, context: Context) -> tuple[SeriesLabels, Ints, Floats, Bools]:
+        """The same at one step, for which the newest sample of each series is at hand."""
+        node = self._node
+        opens = instant - context.lookback
+        if context.live is not None and node.at is None and node.offset > 0:
+            window = context.live.window(node.matchers, context.lookback, instant).window
+            # Copies, since the window slides on.
+            labels = window.labels
+            times, values = window.last_times.copy(), window.last_values.copy()
+            present = (window.counts > 0) & ~window.ended
+        else:
+            latest = context.source.latest(node.matchers, opens + 1, instant)
+            labels, times, values = latest.labels, latest.times, latest.values
+            present = (times > opens) & (values.view(np.int64) != STALE_NAN_BITS)
+        check_size(len(labels), 1)
+        return labels, times[:, np.newaxis], values[:, np.newaxis], present[:, np.newaxis]
 
 
 class RangeSelector:
@@ -115,6 +127,17 @@ class RangeSelector:
 
     def __init__(self, node: Range) -> None:
         self._node = node
+
+    def live(self, context: Context) -> LiveWindow | None:
+        """The window that is kept from one evaluation of a rule to the next; None if there is none.
+
+        A fixed time leaves nothing to keep up.
+        """
+        selector = self._node.selector
+        if context.live is None or selector.at is not None:
+            return None
+        closes = int(context.times[0]) - selector.offset
+        return context.live.window(selector.matchers, self._node.range, closes)
 
     def evaluate(self, context: Context) -> Windows:
         selector, length = self._node.selector, self._node.range

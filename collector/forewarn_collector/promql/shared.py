@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from forewarn_collector.promql.leaves import metrics_read
+from forewarn_collector.promql.live import LiveWindows
 from forewarn_collector.promql.nodes import Expr, Number, Range, String, children
 from forewarn_collector.promql.values import LOOKBACK, Context, Plan
 from forewarn_collector.store.columns import SeriesSource
@@ -37,13 +38,22 @@ class SharedPlan(Generic[Value]):
 class Round:
     """The evaluation of many rules at one instant: what they share is computed once.
 
-    `at` and `lookback` in ms.
+    `at` and `lookback` in ms. `live` are windows that are kept from one round to the next.
     """
 
-    def __init__(self, source: SeriesSource, at: int, lookback: int = LOOKBACK) -> None:
+    def __init__(
+        self,
+        source: SeriesSource,
+        at: int,
+        lookback: int = LOOKBACK,
+        live: LiveWindows | None = None,
+    ) -> None:
         self.source = source
         self.at = at
         self.lookback = lookback
+        self.live = live
+        if live is not None:
+            live.begin(at)
         self.kept: dict[tuple[Any, int], Any] = {}
 
     def forget(self, metrics: frozenset[str]) -> None:

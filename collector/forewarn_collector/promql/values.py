@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from forewarn_collector.promql.annotations import Annotations
 from forewarn_collector.promql.deadline import UNLIMITED, Deadline
 from forewarn_collector.store.columns import Floats, Ints, SeriesSource
 from forewarn_wire.labels import Labels
+
+if TYPE_CHECKING:
+    from forewarn_collector.promql.live import LiveWindows
 
 Bools = NDArray[np.bool_]
 
@@ -85,7 +88,8 @@ class Context:
 
     `times: int64[steps]` are the steps in ms, `start` and `end` the first and last one of the
     query, also within a subquery. `annotations` are filled on the way. `kept` is where values of
-    shared plans are kept, by plan and time; None where none are. What works for long calls `check`
+    shared plans are kept, by plan and time; None where none are. `live` are windows that are kept
+    from one evaluation to the next; None but for rules. What works for long calls `check`
     between two pieces of work.
     """
 
@@ -96,6 +100,7 @@ class Context:
     lookback: int
     annotations: Annotations = field(default_factory=Annotations)
     kept: dict[tuple[Any, int], Any] | None = None
+    live: LiveWindows | None = None
     deadline: Deadline = UNLIMITED
 
     @property
@@ -105,7 +110,7 @@ class Context:
 
     def at_steps(self, times: Ints) -> Context:
         """The same query at other steps: those of a subquery."""
-        return replace(self, times=times, kept=None)
+        return replace(self, times=times, kept=None, live=None)
 
     def check(self) -> None:
         """Raise EvalError once the evaluation has taken too long or nobody waits for it."""

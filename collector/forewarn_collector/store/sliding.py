@@ -90,6 +90,11 @@ class SlidingWindow:
         self.closes = NEVER
         self._allocate(0)
 
+    @property
+    def ended(self) -> NDArray[np.bool_]:
+        """Which series have a stale marker behind all their samples up to `closes`."""
+        return np.asarray(self._seen > self.last_times)
+
     def slide(self, opens: int, closes: int) -> Slide:
         """Move the window to `opens`, `closes` (ms)."""
         with self._lock:

@@ -8,8 +8,11 @@ from typing import Protocol
 
 import numpy as np
 
+from forewarn_collector.promql.functions.live import LIVE, LiveForm
+from forewarn_collector.promql.live import LiveWindow
 from forewarn_collector.promql.nodes import Call, Expr
 from forewarn_collector.promql.segments import Segments, segments
+from forewarn_collector.promql.selection import RangeSelector
 from forewarn_collector.promql.values import (
     Bools,
     Context,
@@ -56,14 +59,31 @@ class _RangePlan:
     parameters: tuple[Plan[Scalars], ...]
     compute: OverRange
     keeps_name: bool
+    live: LiveForm | None
 
     def evaluate(self, context: Context) -> Vector:
+        if self.live is not None and isinstance(self.argument, RangeSelector):
+            window = self.argument.live(context)
+            if window is not None:
+                return self._kept_up(self.live, window, context)
         windows = self.argument.evaluate(context)
         parameters = [parameter.evaluate(context).values for parameter in self.parameters]
         context.check()
         values, present = self.compute(windows, context, parameters)
         nameless = windows.nameless if self.keeps_name else True
         return Vector(windows.labels, values, present, nameless=nameless)
+
+    def _kept_up(self, live: LiveForm, window: LiveWindow, context: Context) -> Vector:
+        """The same from what is kept of the window; where that is not enough, from its samples."""
+        parameters = [parameter.evaluate(context).values for parameter in self.parameters]
+        values, present, unsure = live(window, parameters)
+        if len(unsure):
+            found, there = self.compute(window.windows(unsure), context, parameters)
+            values[unsure], present[unsure] = found[:, 0], there[:, 0]
+        nameless = not self.keeps_name
+        return Vector(
+            window.labels, values[:, np.newaxis], present[:, np.newaxis], nameless=nameless
+        )
 
 
 def over_range(compute: OverRange, position: int = 0, keeps_name: bool = False) -> Builder:
@@ -73,7 +93,8 @@ def over_range(compute: OverRange, position: int = 0, keeps_name: bool = False) 
         arguments = list(call.arguments)
         windows = compiler.windows(arguments.pop(position))
         parameters = tuple(compiler.scalars(argument) for argument in arguments)
-        return _RangePlan(windows, parameters, compute, keeps_name)
+        live = LIVE.get(call.function)
+        return _RangePlan(windows, parameters, compute, keeps_name, live)
 
     return build
 

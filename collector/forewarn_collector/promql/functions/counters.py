@@ -12,6 +12,7 @@ import numpy as np
 from forewarn_collector.promql.annotations import Remarks, possible_non_counter, remarks
 from forewarn_collector.promql.errors import Position
 from forewarn_collector.promql.functions.base import Builder, over_range
+from forewarn_collector.promql.functions.extrapolation import Edges, extrapolated
 from forewarn_collector.promql.nodes import place_of
 from forewarn_collector.promql.segments import reduce_windows
 from forewarn_collector.promql.values import Bools, Context, Memo, Plan, Vector, Windows
@@ -55,30 +56,17 @@ def _extrapolated(is_counter: bool, is_rate: bool) -> Builder:
             return _absent(windows)
         present, first, last = _ends(windows, 2)
         values, times = windows.values, windows.times
-        first_values = values[first]
-        first_times, last_times = times[first], times[last]
-        moved = values[last] - first_values
-        if is_counter:
-            moved += _lost_to_resets(windows)
-        sampled = (last_times - first_times) / 1000
-        spacing = sampled / np.maximum(last - first, 1)
-        to_start = (first_times - windows.opens) / 1000
-        to_end = (windows.closes - last_times) / 1000
-        # A gap up to a tenth longer than the usual one is taken to hold no more samples, and
-        # the slope goes on to the range's boundary; else for half the usual spacing.
-        threshold = spacing * 1.1
-        to_start = np.where(to_start >= threshold, spacing / 2, to_start)
-        if is_counter:
-            # A counter was never below zero.
-            to_zero = np.where(
-                (moved > 0) & (first_values >= 0), sampled * (first_values / moved), to_start
-            )
-            to_start = np.where(to_zero < to_start, to_zero, to_start)
-        to_end = np.where(to_end >= threshold, spacing / 2, to_end)
-        factor = (sampled + to_start + to_end) / sampled
-        if is_rate:
-            factor /= (windows.closes - windows.opens) / 1000
-        return moved * factor, present
+        edges = Edges(
+            windows.ends - windows.starts,
+            times[first],
+            values[first],
+            times[last],
+            values[last],
+            windows.opens,
+            windows.closes,
+        )
+        lost = _lost_to_resets(windows) if is_counter else None
+        return extrapolated(edges, lost, is_rate=is_rate), present
 
     return over_range(compute)
 
@@ -144,8 +132,8 @@ def _doubt(labels: Labels) -> str | None:
 
 
 def _of_counter(is_rate: bool) -> Builder:
-    extrapolated = _extrapolated(is_counter=True, is_rate=is_rate)
-    return lambda compiler, call: _CounterPlan(extrapolated(compiler, call), place_of(call, 0))
+    moved = _extrapolated(is_counter=True, is_rate=is_rate)
+    return lambda compiler, call: _CounterPlan(moved(compiler, call), place_of(call, 0))
 
 
 COUNTERS: Mapping[str, Builder] = {

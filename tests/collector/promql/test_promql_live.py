@@ -1,0 +1,146 @@
+"""What is kept up as samples arrive is what a plain evaluation of all samples gives."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forewarn_collector.promql import Result, Round, compile_query
+from forewarn_collector.promql.functions.live import LIVE
+from forewarn_collector.promql.live import LiveWindows
+from forewarn_wire import STALE_NAN, labels_from
+from support.head_source import HeadSource
+
+SECOND = 1000
+SPAN = 60 * SECOND
+
+EXPRESSIONS = [
+    *(
+        f"{name}(m[1m], 3600)" if name == "predict_linear" else f"{name}(m[1m])"
+        for name in sorted(LIVE)
+    ),
+    "m offset 30s",
+    "m",
+    "rate(m[1m] offset 20s)",
+    "absent_over_time(m[1m])",
+    "quantile_over_time(0.5, m[1m])",
+]
+
+
+def _answers(result: Result) -> dict[object, float]:
+    return dict(result.vector())
+
+
+def _close(one: float, other: float, scale: float) -> bool:
+    if math.isnan(one) or math.isnan(other):
+        return math.isnan(one) and math.isnan(other)
+    return one == other or math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12 * scale)
+
+
+def _check(source: HeadSource, live: LiveWindows, at: int, scale: float = 1e3) -> None:
+    """`scale` is that of the values, beside which what a line takes from them may vanish."""
+    for text in EXPRESSIONS:
+        query = QUERIES[text]
+        wanted = _answers(query.instant(source, at))
+        found = _answers(query.at(Round(source, at, live=live), at))
+        assert found.keys() == wanted.keys(), text
+        for labels, value in wanted.items():
+            assert _close(found[labels], value, scale), (text, labels, found[labels], value)
+
+
+QUERIES = {text: compile_query(text) for text in EXPRESSIONS}
+
+_VALUES = st.one_of(
+    st.integers(0, 5).map(float),
+    st.floats(-1e6, 1e6),
+    st.sampled_from([0.0, math.inf, -math.inf, math.nan, STALE_NAN, 1e15, 1e-3]),
+)
+_STEPS = st.one_of(
+    st.tuples(st.just("tick"), st.lists(_VALUES, min_size=1, max_size=4), st.integers(1, 12)),
+    st.tuples(st.just("late"), st.integers(0, 3), st.integers(0, 90), _VALUES),
+    st.tuples(st.just("check"), st.integers(-5, 70)),
+    st.tuples(st.just("drop"), st.integers(100, 200)),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(_STEPS, max_size=30))
+def test_whatever_arrives_live_and_plain_evaluation_agree(steps: list[tuple[object, ...]]) -> None:
+    source = HeadSource()
+    live = LiveWindows(source)
+    now = 1_000_000
+    for step in steps:
+        match step:
+            case ("tick", list(values), int(count)):
+                for _ in range(count):
+                    now += 5 * SECOND
+                    source.write(
+                        [
+                            (_labels(number), now + 100 * number, float(value))
+                            for number, value in enumerate(values)
+                        ]
+                    )
+            case ("late", int(number), int(age), float(value)):
+                source.write([(_labels(number), now - age * SECOND, value)])
+            case ("check", int(ahead)):
+                _check(source, live, now + ahead * SECOND)
+            case ("drop", int(age)):
+                source.drop(now - age * SECOND)
+    _check(source, live, now)
+
+
+def _labels(number: int) -> tuple[tuple[str, str], ...]:
+    return labels_from({"__name__": "m", "n": str(number)})
+
+
+def test_a_long_run_drifts_from_nothing() -> None:
+    drawn = np.random.default_rng(11)
+    source = HeadSource()
+    live = LiveWindows(source)
+    counter = 1e9
+    for tick in range(1_500):
+        at = tick * 10 * SECOND
+        counter = 0.0 if tick % 170 == 0 else counter + float(drawn.integers(0, 1000))
+        level = 1e11 + 1e5 * math.sin(tick / 50) + float(drawn.normal())
+        jumpy = float(10.0 ** drawn.integers(-6, 9))
+        source.write(
+            [
+                (_labels(number), at, value)
+                for number, value in enumerate([counter, level, jumpy, 3.0])
+            ]
+        )
+        _check(source, live, at, 1e8) if tick % 100 == 99 else _slide(source, live, at)
+
+
+def _slide(source: HeadSource, live: LiveWindows, at: int) -> None:
+    round_ = Round(source, at, live=live)
+    for text in EXPRESSIONS:
+        QUERIES[text].at(round_, at)
+
+
+def test_a_slide_reads_what_arrived_and_not_the_whole_window(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = HeadSource()
+    live = LiveWindows(source)
+    query = compile_query("rate(m[1h])")
+    for tick in range(400):
+        source.write([(_labels(0), tick * 10 * SECOND, float(tick))])
+    at = 400 * 10 * SECOND
+    query.at(Round(source, at, live=live), at)
+    read: list[int] = []
+    plain = source.head.read
+    monkeypatch.setattr(
+        source.head, "read", lambda places: read.append(len(places.chunks)) or plain(places)
+    )
+    monkeypatch.setattr(source.head, "select", None)
+    source.write([(_labels(0), at, 400.0)])
+    at += 10 * SECOND
+    result = query.at(Round(source, at, live=live), at)
+    # 360 samples of 1 each 10 s: the slope is 0.1 a second.
+    assert [round(value, 9) for _, value in result.vector()] == [0.1]
+    assert sum(read) == 2  # the one that came, and the one that is now the first
