@@ -36,6 +36,7 @@ from forewarn_collector.ingest import Limits, MetadataTable
 from forewarn_collector.ingest.agents import AgentWatch, known_agents
 from forewarn_collector.metrics import Metrics
 from forewarn_collector.observe import ledger_families, rule_families, store_families
+from forewarn_collector.promql import LiveWindows
 from forewarn_collector.queues import Queue, QueueWorkers, queues_from_section
 from forewarn_collector.rules import (
     RuleFileError,
@@ -103,6 +104,7 @@ class Collector:
             sink=keeper,
             restored=self._ledger.load_alerts(),
             clock=clock,
+            live=LiveWindows(self._store),
             external_url=config.external_url or self.url(config.listen.port),
         )
         # Apart from each other, so that a label is found while long queries run.

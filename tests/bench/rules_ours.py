@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.rules_fleet import SERIES, TICK, Fleet, Tick
-from forewarn_collector.promql import compile_query
+from forewarn_collector.promql import LiveWindows, compile_query
 from forewarn_collector.rules import AlertChange, RuleSet, Scheduler, load_rules
 from forewarn_collector.store import Arrival, Batch, Store
 from forewarn_wire import Labels, without
@@ -60,6 +60,7 @@ class Ours:
             arrivals=self._arrivals,
             sink=self.sink,
             clock=lambda: self.now,
+            live=LiveWindows(self.store),
         )
         # A tick's samples come in up to a hundred writes, since a commit takes what is there.
         writes = min(max(fleet.hosts // 10, 10), 100)

@@ -8,6 +8,7 @@ from forewarn_collector.promql.errors import (
     QueryTimeoutError,
 )
 from forewarn_collector.promql.leaves import SelectorInfo
+from forewarn_collector.promql.live import LiveWindows
 from forewarn_collector.promql.nodes import AtEdge, Expr, Selector, ValueType
 from forewarn_collector.promql.query import Query, Result, compile_query, share
 from forewarn_collector.promql.shared import Round
@@ -20,6 +21,7 @@ __all__ = [
     "Deadline",
     "EvalError",
     "Expr",
+    "LiveWindows",
     "PromQLError",
     "Query",
     "QueryCanceledError",

@@ -133,7 +133,7 @@ class Evaluator:
 
         A rule that fails leaves its alerts as they were, and the other rules alone.
         """
-        round_ = Round(self._with.source, at, self._with.lookback)
+        round_ = Round(self._with.source, at, self._with.lookback, self._with.live)
         outcomes: dict[int, Outcome] = {}
         for position in due.positions.tolist():
             if self.recorder.holds_any(self._feeders[position]):

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from forewarn_collector.promql import Query, Round, compile_query
+from forewarn_collector.promql import LiveWindows, Query, Round, compile_query
 from forewarn_collector.rules.alerts import Alert, AlertChange, step
 from forewarn_collector.rules.inputs import RuleInputs, inputs_of
 from forewarn_collector.rules.model import AlertingRule, RecordingRule, Rule, RuleGroup
@@ -26,13 +26,14 @@ AlertsByLabels = Mapping[Labels, Alert]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every evaluation works with. `lookback` is in ms."""
+    """What every evaluation works with. `lookback` is in ms; `live` are kept between rounds."""
 
     source: SeriesSource
     append: Callable[[Batch], Future[Any]]
     lookback: int
     external_url: str = ""
     external_labels: Mapping[str, str] = field(default_factory=dict)
+    live: LiveWindows | None = None
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from forewarn_collector.promql import LOOKBACK
+from forewarn_collector.promql import LOOKBACK, LiveWindows
 from forewarn_collector.rules.agenda import Agenda, Due, instant
 from forewarn_collector.rules.alerts import Alert, remove
 from forewarn_collector.rules.evaluate import ChangeSink, Evaluator, Report, SinkError
@@ -67,16 +67,23 @@ class Scheduler:
         restored: Iterable[RestoredAlert] = (),
         coalesce: int = COALESCE,
         lookback: int = LOOKBACK,
+        live: LiveWindows | None = None,
         external_url: str = "",
         external_labels: Mapping[str, str] | None = None,
     ) -> None:
-        """`append` stores what recording rules give; `restored` are alerts from before."""
+        """`append` stores what recording rules give; `restored` are alerts from before.
+
+        `live` are windows over the source, with which ranges cost what has arrived, not what they
+        hold.
+        """
         self._clock = clock
         self._arrivals = arrivals
         self._coalesce = coalesce / 1000
         self._source = source
         self._sink = sink
-        self._with = Surroundings(source, append, lookback, external_url, external_labels or {})
+        self._with = Surroundings(
+            source, append, lookback, external_url, external_labels or {}, live
+        )
         self._evaluating = threading.RLock()
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
