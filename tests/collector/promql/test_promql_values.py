@@ -246,3 +246,21 @@ def test_count_values_without_the_very_label_of_the_values_does_not_show_them() 
         source, 10_000
     )
     assert answer.vector() == [((("job", "j"),), 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        # https://pkg.go.dev/math#Max: Max(x, +Inf) = Max(+Inf, x) = +Inf, Max(x, NaN) = NaN
+        ("clamp_min(x, Inf)", INF),
+        ("clamp_min(x, -Inf)", NAN),
+        ("clamp_min(x, 1)", NAN),
+        ("clamp_max(x, -Inf)", -INF),
+        ("clamp_max(x, Inf)", NAN),
+        ("clamp(x, -Inf, Inf)", NAN),
+        ("clamp(x, Inf, NaN)", INF),
+        ("clamp(x, NaN, -Inf)", NAN),
+    ],
+)
+def test_nan_is_clamped_by_an_infinity_alone(expression: str, expected: float) -> None:
+    assert _value(_source(x=[NAN]), expression) == pytest.approx(expected, nan_ok=True)

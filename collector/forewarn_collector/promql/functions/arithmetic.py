@@ -20,6 +20,17 @@ def _round(values: Floats, nearest: Floats | None = None) -> Floats:
     return rounded
 
 
+def _greater(values: Floats, others: Floats) -> Floats:
+    """As Go's `math.Max`, to which an infinity that is greater than all is so than NaN, too."""
+    greater: Floats = np.maximum(values, others)
+    return np.where(np.isposinf(values) | np.isposinf(others), np.inf, greater)
+
+
+def _lesser(values: Floats, others: Floats) -> Floats:
+    """As Go's `math.Min`."""
+    return -_greater(-values, -others)
+
+
 @dataclass(frozen=True, slots=True)
 class _ClampPlan:
     argument: Plan[Vector]
@@ -29,7 +40,7 @@ class _ClampPlan:
     def evaluate(self, context: Context) -> Vector:
         vector = self.argument.evaluate(context)
         least, greatest = (bound.evaluate(context).values for bound in (self.least, self.greatest))
-        values = np.maximum(least, np.minimum(greatest, vector.values))
+        values = _greater(least, _lesser(greatest, vector.values))
         # Bounds the wrong way round leave nothing.
         return Vector(vector.labels, values, vector.present & ~(least > greatest), nameless=True)
 
@@ -50,8 +61,8 @@ _PLAIN: Mapping[str, Elementwise] = {
     "log10": np.log10,
     "sgn": np.sign,
     "round": _round,
-    "clamp_min": np.maximum,
-    "clamp_max": np.minimum,
+    "clamp_min": _greater,
+    "clamp_max": _lesser,
     "sin": np.sin,
     "cos": np.cos,
     "tan": np.tan,
