@@ -8,7 +8,7 @@ Source of the forms: prometheus/prometheus `promql/parser/lex.go`.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -94,6 +94,14 @@ class Rewritten:
     times: tuple[float, ...]
 
 
+def regexes(tokens: Sequence[Token]) -> Iterator[tuple[int, int]]:
+    """Where the regexes of matchers are: the index of the string, and that of the label's name."""
+    words = [index for index, token in enumerate(tokens) if token.kind is not Kind.SPACE]
+    for label, operator, value in zip(words, words[1:], words[2:], strict=False):
+        if tokens[operator].text in ("=~", "!~") and tokens[value].kind is Kind.STRING:
+            yield value, label
+
+
 def rewritten(tokens: Sequence[Token], lenient: Collection[int] = ()) -> Rewritten:
     """Spell tokens so that the library reads them as Prometheus does.
 
@@ -141,57 +149,3 @@ def _seconds(text: str) -> float:
     if durations and "e" not in text:
         return float(sum(int(count) * _UNITS[unit] for count, unit in durations))
     return float(text)
-
-
-_OPENING = {"(": ")", "[": "]", "{": "}"}
-_WORD_OPERATORS = frozenset({"and", "or", "unless", "atan2"})
-_CLAUSES = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right", "bool"})
-_CLAUSES_FILL = frozenset({"fill", "fill_left", "fill_right"})
-_SIGNS = frozenset({"+", "-"})
-_INFIX = frozenset({"*", "/", "%", "^", "==", "!=", "<", ">", "<=", ">=", "+", "-"})
-
-
-def unexpected(tokens: Sequence[Token]) -> Token | None:
-    """The first token at which a text stops to be an expression; None if there is none such.
-
-    Not a parser: brackets must match, and operands and operators must alternate.
-    """
-    words = [token for token in tokens if token.kind is not Kind.SPACE]
-    brackets: list[Token] = []
-    operand = False  # whether an operand is complete, so that an operator may follow
-    for index, token in enumerate(words):
-        text = token.text
-        before = words[index - 1].text.lower() if index else ""
-        if token.kind is Kind.OTHER and not (text == "!" or (brackets and text == ":")):
-            return token
-        if text in _OPENING:
-            if text == "[" and not operand:
-                return token
-            operand = False
-            brackets.append(token)
-        elif text in _OPENING.values():
-            if not brackets or _OPENING[brackets[-1].text] != text:
-                return token
-            opened = brackets.pop()
-            if text == ")" and not operand and before not in ("(", ","):
-                return token
-            # `sum by (a)`: the bracket of a clause is no operand.
-            operand = not _is_clause(words, opened)
-        elif brackets and brackets[-1].text in "[{":
-            continue
-        elif text in _INFIX or text.lower() in _WORD_OPERATORS:
-            if not operand and text not in _SIGNS and before != "@":
-                return token
-            operand = False
-        elif text.lower() in _CLAUSES | _CLAUSES_FILL | {"offset"} or text in (",", "@"):
-            operand = False
-        else:
-            if operand:
-                return token
-            operand = True
-    return brackets[-1] if brackets else None
-
-
-def _is_clause(words: Sequence[Token], opened: Token) -> bool:
-    index = words.index(opened)
-    return index > 0 and words[index - 1].text.lower() in _CLAUSES | _CLAUSES_FILL

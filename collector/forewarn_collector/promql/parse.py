@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -11,15 +10,15 @@ from typing import Any
 import promql_parser
 import re2
 
+from forewarn_collector.promql.complaints import complaint
 from forewarn_collector.promql.errors import Position, PromQLError
 from forewarn_collector.promql.lexer import (
-    Kind,
     Rewritten,
     Token,
     position,
+    regexes,
     rewritten,
     tokenize,
-    unexpected,
 )
 from forewarn_collector.promql.nodes import (
     Aggregation,
@@ -47,23 +46,20 @@ from forewarn_wire.labels import METRIC_NAME
 DEEPEST = 200
 """Levels of nesting; each costs frames of Python's stack when it is evaluated."""
 
-_MOST_TRIES = 100
-"""Parts of a refused expression that are tried alone, to find the place of the error."""
-
 
 def parse(text: str) -> Expr:
     """Read an expression; raises `PromQLError`."""
     tokens = tokenize(text)
     words = rewritten(tokens, frozenset(info_braces(tokens)))
+    words, patterns = _without_regexes(text, tokens, words)
     try:
         node = promql_parser.parse("".join(words.texts))
     except ValueError as error:
-        message = str(error)
-        raise PromQLError(message, _place(text, tokens, words, message)) from None
+        raise complaint(text, tokens, words, str(error)) from None
     except RecursionError:
         raise PromQLError(f"nested deeper than {DEEPEST} levels") from None
     try:
-        return _Converter(text, tokens, words).expr(node, 0)
+        return _Converter(text, tokens, words, patterns).expr(node, 0)
     except PromQLError:
         raise
     except (ValueError, OverflowError) as error:
@@ -71,13 +67,42 @@ def parse(text: str) -> Expr:
         raise PromQLError(f"duration out of range: {error}") from None
 
 
-class _Converter:
-    """Walks the library's tree; times of `@` come from the rewritten text's table."""
+def _without_regexes(
+    text: str, tokens: Sequence[Token], words: Rewritten
+) -> tuple[Rewritten, Sequence[str]]:
+    """The words with numbers in place of regexes, and those.
 
-    def __init__(self, text: str, tokens: Sequence[Token], words: Rewritten) -> None:
+    The library would check them with the syntax of Rust; the store and Prometheus use RE2's. It
+    still learns of each whether it matches the empty string.
+    """
+    texts = list(words.texts)
+    patterns: list[str] = []
+    for index, label in regexes(tokens):
+        try:
+            literal: Any = promql_parser.parse(texts[index])
+        except ValueError:
+            continue  # an escape that is none, of which the library will tell
+        try:
+            matches_nothing = re2.compile(literal.val, _quiet()).fullmatch("") is not None
+        except re2.error as error:
+            detail = error.args[0].decode() if error.args[0:1] else "invalid"
+            place = position(text, tokens[label].start)
+            raise PromQLError(f"error parsing regexp: {detail}", place) from None
+        texts[index] = f'"{len(patterns)}|{".*" if matches_nothing else ".+"}"'
+        patterns.append(literal.val)
+    return Rewritten(tuple(texts), words.times), patterns
+
+
+class _Converter:
+    """Walks the library's tree; times of `@` and regexes come from tables."""
+
+    def __init__(
+        self, text: str, tokens: Sequence[Token], words: Rewritten, patterns: Sequence[str]
+    ) -> None:
         self._text = text
         self._tokens = tokens
         self._times = words.times
+        self._regexes = patterns
         self._calls = call_places(tokens)
 
     def expr(self, node: Any, depth: int) -> Expr:
@@ -120,16 +145,14 @@ class _Converter:
     def _selector(self, node: Any) -> Selector:
         if node.matchers.or_matchers:
             place = self._place_of("or")
-            raise PromQLError("'or' between matchers is not PromQL of Prometheus", place)
+            message = 'unexpected identifier "or" in label matching, expected "," or "}"'
+            raise PromQLError(message, place)
         matchers = [
-            Matcher(matcher.name, _MATCH_OPS[str(matcher.op)], matcher.value)
+            self._matcher(matcher.name, _MATCH_OPS[str(matcher.op)], matcher.value)
             for matcher in node.matchers.matchers
         ]
         if node.name is not None:
             matchers.insert(0, Matcher(METRIC_NAME, MatchOp.EQUAL, node.name))
-        for matcher in matchers:
-            if matcher.op in (MatchOp.REGEX, MatchOp.NOT_REGEX):
-                self._check_regex(matcher.value)
         return Selector(tuple(matchers), _ms(node.offset), self._at(node.at))
 
     def _label_matchers(self, node: Any, call: CallPlace | None) -> Selector:
@@ -142,15 +165,10 @@ class _Converter:
         put_in = Matcher(METRIC_NAME, MatchOp.NOT_EQUAL, "")
         return Selector(tuple(each for each in selector.matchers if each != put_in))
 
-    def _check_regex(self, pattern: str) -> None:
-        # The library checks with the syntax of Rust; the store and Prometheus use RE2's.
-        try:
-            re2.compile(pattern, _quiet())
-        except re2.error as error:
-            detail = error.args[0].decode() if error.args[0:1] else "invalid"
-            places = [token for token in self._tokens if pattern in token.text[1:-1]]
-            place = position(self._text, places[0].start) if places else None
-            raise PromQLError(f"illegal regex {pattern!r}: {detail}", place) from None
+    def _matcher(self, name: str, op: MatchOp, value: str) -> Matcher:
+        if op in (MatchOp.REGEX, MatchOp.NOT_REGEX):
+            value = self._regexes[int(value.partition("|")[0])]
+        return Matcher(name, op, value)
 
     def _at(self, modifier: Any) -> At:
         if modifier is None:
@@ -246,67 +264,3 @@ def _quiet() -> Any:
 
 def _ms(duration: timedelta | None) -> int:
     return 0 if duration is None else round(duration / timedelta(milliseconds=1))
-
-
-def _place(text: str, tokens: Sequence[Token], words: Rewritten, message: str) -> Position | None:
-    """Where the library found what it says, which it does not say itself.
-
-    A word that breaks the alternation of operands and operators; else the shortest call or
-    bracket that fails alone with the same message; else the word that the message quotes; else
-    the word at which the library can notice.
-    """
-    token = unexpected(tokens)
-    if token is not None:
-        return position(text, token.start)
-    if message.startswith(_ILLEGAL_REGEX):
-        quoted = [message.removeprefix(_ILLEGAL_REGEX)]
-    else:
-        start = _shortest_failing(tokens, words.texts, message)
-        if start is not None:
-            return position(text, start)
-        quoted = re.findall(r"'([^']+)'", message)
-    for token in tokens:
-        if token.text in quoted or token.text[1:-1] in quoted:
-            return position(text, token.start)
-    return position(text, _noticed(tokens, words.texts, message))
-
-
-_ILLEGAL_REGEX = "illegal regex for "
-_ANY_SYNTAX_ERROR = "invalid promql query"
-
-
-def _shortest_failing(tokens: Sequence[Token], texts: Sequence[str], message: str) -> int | None:
-    spans: list[tuple[int, int]] = []
-    opened: list[int] = []
-    for index, token in enumerate(tokens):
-        if token.text in "([{":
-            opened.append(index)
-        elif token.text in ")]}" and opened:
-            first = opened.pop()
-            while first and tokens[first - 1].kind in (Kind.NAME, Kind.SPACE):
-                first -= 1
-                if tokens[first].kind is Kind.NAME:
-                    spans.append((first, index + 1))
-    spans.sort(key=lambda span: span[1] - span[0])
-    for first, end in spans[:_MOST_TRIES]:
-        try:
-            promql_parser.parse("".join(texts[first:end]))
-        except ValueError as error:
-            if str(error) == message:
-                return tokens[first].start
-    return None
-
-
-def _noticed(tokens: Sequence[Token], texts: Sequence[str], message: str) -> int:
-    """The last word of the shortest beginning that fails with the same message.
-
-    Of a text that has no wrong word but ends too early, the last word of all.
-    """
-    words = [index for index, token in enumerate(tokens) if token.kind is not Kind.SPACE]
-    for index in words[:_MOST_TRIES] if message != _ANY_SYNTAX_ERROR else []:
-        try:
-            promql_parser.parse("".join(texts[: index + 1]))
-        except ValueError as error:
-            if str(error) == message:
-                return tokens[index].start
-    return tokens[words[-1]].start if words else 0
