@@ -14,6 +14,7 @@ from forewarn_collector.api.parameters import (
     EARLIEST,
     LATEST,
     Given,
+    bad,
     limit_of,
     limited,
     parameters,
@@ -51,7 +52,10 @@ class LabelsApi:
         if not given.getall("match[]", []):
             raise ApiError("bad_data", "no match[] parameter provided")
         limit, (start, end) = limit_of(given), _span(given)
-        selectors = selectors_of(given)
+        try:
+            selectors = selectors_of(given)
+        except ApiError as error:
+            raise bad("match[]", error) from error
 
         def pieces(deadline: Deadline) -> Iterator[bytes]:
             found, warnings = limited(self._store.series(selectors, start, end), limit)

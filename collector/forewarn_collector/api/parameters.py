@@ -15,7 +15,6 @@ from forewarn_collector.api.envelope import ApiError
 from forewarn_collector.api.formats import parse_time
 from forewarn_collector.promql import PromQLError, Selector, compile_query
 from forewarn_collector.store import Matcher
-from forewarn_collector.store.matching import predicate
 
 T = TypeVar("T")
 
@@ -54,10 +53,15 @@ def parsed(given: Given, name: str, parse: Callable[[str], T]) -> T:
 
 
 def time_of(given: Given, name: str, default: int | None = None) -> int:
-    """A time in ms."""
-    if default is not None and not given.get(name):
+    """A time in ms; one without a default must be there."""
+    if default is None:
+        return parsed(given, name, parse_time)
+    if not given.get(name):
         return default
-    return parsed(given, name, parse_time)
+    try:
+        return parse_time(given[name])
+    except ValueError as error:
+        raise bad(name, f"Invalid time value for '{name}': {error}") from error
 
 
 def limit_of(given: Given) -> int:
@@ -80,20 +84,23 @@ def whole(text: str) -> int:
     return int(text)
 
 
-def selectors_of(given: Given, name: str = "match[]") -> list[Sequence[Matcher]]:
-    """The matchers of each series selector given."""
-    found: list[Sequence[Matcher]] = []
-    for text in given.getall(name, []):
-        try:
-            expr = compile_query(text).expr
-        except PromQLError as error:
-            raise bad(name, error) from error
-        if not isinstance(expr, Selector) or expr.offset or expr.at is not None:
-            raise bad(name, f"{text} is no series selector")
-        if all(predicate(matcher)("") for matcher in expr.matchers):
-            raise bad(name, f"{name} must contain at least one non-empty matcher")
-        found.append(expr.matchers)
-    return found
+def selectors_of(given: Given) -> list[Sequence[Matcher]]:
+    """The matchers of each series selector in `match[]`."""
+    return [_matchers(text) for text in given.getall("match[]", [])]
+
+
+def _matchers(text: str) -> Sequence[Matcher]:
+    try:
+        expr = compile_query(text).expr
+    except PromQLError as error:
+        empty = error.message.endswith(_NOT_EMPTY)
+        raise ApiError("bad_data", f"match[] {_NOT_EMPTY}" if empty else str(error)) from error
+    if not isinstance(expr, Selector) or expr.offset or expr.at is not None:
+        raise ApiError("bad_data", f"{text} is no series selector")
+    return expr.matchers
+
+
+_NOT_EMPTY = "must contain at least one non-empty matcher"
 
 
 def _limit(text: str) -> int:

@@ -122,7 +122,10 @@ class PrometheusApi:
         start, end = time_of(given, "start", EARLIEST), time_of(given, "end", LATEST)
         if end < start:
             raise ApiError("bad_data", "end timestamp must not be before start timestamp")
-        self._compiled(given)
+        try:
+            compile_query(given.get("query", ""))
+        except PromQLError as error:
+            raise ApiError("bad_data", str(error)) from error
         return success([])
 
     async def _format_query(self, request: web.Request) -> web.StreamResponse:

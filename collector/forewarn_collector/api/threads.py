@@ -116,7 +116,7 @@ class _Parts:
         """The next part; `ended` tells whether it was the last."""
         first = self._pieces is None
         if self._pieces is None:
-            self._deadline.check("query queue")
+            self._deadline.check("query execution")
             self._pieces = self._make(self._deadline)
         body = self._gathered(self._pieces)
         if first and self.ended and len(body) < _MIN_COMPRESSED:
