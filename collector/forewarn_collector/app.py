@@ -24,6 +24,7 @@ from forewarn_collector.api.auth import (
 from forewarn_collector.api.envelope import unknown_paths
 from forewarn_collector.api.health import HealthApi
 from forewarn_collector.api.labels import LabelsApi
+from forewarn_collector.api.plans import PlansApi
 from forewarn_collector.api.prometheus import PrometheusApi
 from forewarn_collector.api.rules import RulesApi
 from forewarn_collector.api.status import StatusApi
@@ -299,6 +300,7 @@ class Collector:
             StatusApi(self._config, self._store, self._answer_threads, self._clock),
             TargetsApi(self._agents),
             RulesApi(self._scheduler, self._answer_threads),
+            PlansApi(self._scheduler, self._store),
             TasksApi(queries, TaskCommands(self._ledger, self._task_changed), self._clock),
             HealthApi(self._metrics, self._why_not_ready),
             WebPages(queries, self._clock),

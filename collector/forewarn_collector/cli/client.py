@@ -9,7 +9,8 @@ import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,39 @@ class Client:
             raise click.ClickException(
                 f"no collector answers at {self._server}: {reason}; is `forewarn serve` running?"
             ) from error
+
+
+def connection(command: Callable[..., None]) -> Callable[..., None]:
+    """The options by which every command finds the collector; it gets them as `client`."""
+
+    @wraps(command)
+    def connected(
+        *arguments: Any, server: str, token_file: Path | None, ca_file: Path | None, **rest: Any
+    ) -> None:
+        command(*arguments, client=Client(server, token_file, ca_file), **rest)
+
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        click.option(
+            "--token-file",
+            type=click.Path(path_type=Path),
+            help="File with the token. [default: FOREWARN_TOKEN, ./forewarn-data/token]",
+        ),
+        click.option(
+            "--ca-file",
+            type=click.Path(path_type=Path),
+            help="The authority of an https collector, in PEM. [default: the system's]",
+        ),
+        click.option(
+            "--server",
+            envvar="FOREWARN_SERVER",
+            default="http://127.0.0.1:9815",
+            show_default=True,
+            help="The collector's address.",
+        ),
+    ):
+        connected = option(connected)
+    return connected
 
 
 def _find_token(token_file: Path | None) -> str:

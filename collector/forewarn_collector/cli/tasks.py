@@ -4,56 +4,19 @@ from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Callable
 from datetime import datetime
-from functools import wraps
-from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from forewarn_collector.cli.client import Client
+from forewarn_collector.cli.client import Client, connection
 from forewarn_collector.tasks.evidence_text import evidence_lines
 from forewarn_wire.clock import Clock
 from forewarn_wire.durations import format_duration
 
 _COLOURS = {"critical": "red", "high": "dark_orange", "medium": "yellow", "low": "green"}
-
-
-def _connection(command: Callable[..., None]) -> Callable[..., None]:
-    """The options by which every command finds the collector; it gets them as `client`."""
-
-    @wraps(command)
-    def connected(
-        *arguments: Any, server: str, token_file: Path | None, ca_file: Path | None, **rest: Any
-    ) -> None:
-        command(*arguments, client=Client(server, token_file, ca_file), **rest)
-
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
-        click.option(
-            "--token-file",
-            type=click.Path(path_type=Path),
-            help="File with the token. [default: FOREWARN_TOKEN, ./forewarn-data/token]",
-        ),
-        click.option(
-            "--ca-file",
-            type=click.Path(path_type=Path),
-            help="The authority of an https collector, in PEM. [default: the system's]",
-        ),
-        click.option(
-            "--server",
-            envvar="FOREWARN_SERVER",
-            default="http://127.0.0.1:9815",
-            show_default=True,
-            help="The collector's address.",
-        ),
-    ):
-        connected = option(connected)
-    return connected
 
 
 @click.group()
@@ -68,7 +31,7 @@ def tasks() -> None:
 @click.option("--instance", default="", help="Only this host.")
 @click.option("--customer", default="")
 @click.option("--text", default="", help="Only tasks with this in title, description or labels.")
-@_connection
+@connection
 @click.pass_obj
 def list_tasks(
     clock: Clock,
@@ -120,7 +83,7 @@ def list_tasks(
 
 @tasks.command()
 @click.argument("number")
-@_connection
+@connection
 def show(number: str, *, client: Client, as_json: bool) -> None:
     """Show a task with its evidence and timeline."""
     task = client.get(f"/api/tasks/{number}")
@@ -163,7 +126,7 @@ def show(number: str, *, client: Client, as_json: bool) -> None:
 
 @tasks.command()
 @click.argument("number")
-@_connection
+@connection
 def ack(number: str, *, client: Client, as_json: bool) -> None:
     """Say that somebody is at it."""
     _act(client, number, "acknowledge", {}, as_json=as_json)
@@ -172,7 +135,7 @@ def ack(number: str, *, client: Client, as_json: bool) -> None:
 @tasks.command()
 @click.argument("number")
 @click.argument("text")
-@_connection
+@connection
 def comment(
     number: str,
     text: str,
@@ -187,7 +150,7 @@ def comment(
 @tasks.command()
 @click.argument("number")
 @click.option("--text", default="", help="What was done.")
-@_connection
+@connection
 def resolve(
     number: str,
     *,

@@ -7,6 +7,7 @@ from forewarn_collector.promql.errors import (
     QueryCanceledError,
     QueryTimeoutError,
 )
+from forewarn_collector.promql.explain import Explained, explain
 from forewarn_collector.promql.leaves import SelectorInfo
 from forewarn_collector.promql.live import LiveWindows
 from forewarn_collector.promql.nodes import AtEdge, Expr, Selector, ValueType
@@ -20,6 +21,7 @@ __all__ = [
     "AtEdge",
     "Deadline",
     "EvalError",
+    "Explained",
     "Expr",
     "LiveWindows",
     "PromQLError",
@@ -32,6 +34,7 @@ __all__ = [
     "SelectorInfo",
     "ValueType",
     "compile_query",
+    "explain",
     "plain_float",
     "series_text",
     "share",

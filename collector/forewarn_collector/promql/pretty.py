@@ -51,16 +51,16 @@ def pretty(node: Expr, level: int = 0) -> str:
         case Paren(expr):
             return f"{indent}(\n{pretty(expr, level + 1)}\n{indent})"
         case Subquery(expr):
-            return pretty(expr, level) + _subquery_suffix(node)
+            return pretty(expr, level) + subquery_suffix(node)
         case Call(function, arguments) if arguments:
             return f"{indent}{function}(\n{_lines(arguments, level + 1)}\n{indent})"
         case Aggregation(_, expr, parameter):
             parts = (expr,) if parameter is None else (parameter, expr)
-            head = _aggregation_head(node)
+            head = aggregation_head(node)
             return f"{indent}{head}(\n{_lines(parts, level + 1)}\n{indent})"
         case Binary(_, left, right):
             left_lines, right_lines = pretty(left, level + 1), pretty(right, level + 1)
-            return f"{left_lines}\n{indent}{_operator(node)}\n{right_lines}"
+            return f"{left_lines}\n{indent}{operator_text(node)}\n{right_lines}"
     return indent + line
 
 
@@ -81,14 +81,14 @@ def one_line(node: Expr) -> str:
             duration = format_duration(length)
             return f"{_series(selector.matchers)}[{duration}]{_moved(selector.at, selector.offset)}"
         case Subquery(expr):
-            return one_line(expr) + _subquery_suffix(node)
+            return one_line(expr) + subquery_suffix(node)
         case Call(function, arguments):
             return f"{function}({', '.join(map(one_line, arguments))})"
         case Aggregation(_, expr, parameter):
             first = "" if parameter is None else f"{one_line(parameter)}, "
-            return f"{_aggregation_head(node)}({first}{one_line(expr)})"
+            return f"{aggregation_head(node)}({first}{one_line(expr)})"
         case Binary(_, left, right):
-            return f"{one_line(left)} {_operator(node)} {one_line(right)}"
+            return f"{one_line(left)} {operator_text(node)} {one_line(right)}"
 
 
 def _lines(parts: Sequence[Expr], level: int) -> str:
@@ -120,18 +120,21 @@ def _moved(at: At, offset: int) -> str:
     return text
 
 
-def _subquery_suffix(node: Subquery) -> str:
+def subquery_suffix(node: Subquery) -> str:
+    """What stands behind the expression of a subquery."""
     step = "" if node.step is None else format_duration(node.step)
     return f"[{format_duration(node.range)}:{step}]{_moved(node.at, node.offset)}"
 
 
-def _aggregation_head(node: Aggregation) -> str:
+def aggregation_head(node: Aggregation) -> str:
+    """What stands before the parentheses of an aggregation."""
     if node.without:
         return f"{node.operator} without ({_labels(node.labels)}) "
     return f"{node.operator} by ({_labels(node.labels)}) " if node.labels else node.operator
 
 
-def _operator(node: Binary) -> str:
+def operator_text(node: Binary) -> str:
+    """What stands between the two sides."""
     return node.operator + (" bool" if node.returns_bool else "") + _matching(node.matching)
 
 

@@ -9,6 +9,7 @@ from forewarn_collector.rules.alerts import (
 )
 from forewarn_collector.rules.check import Report, check_files
 from forewarn_collector.rules.evaluate import ChangeSink, SinkError
+from forewarn_collector.rules.explain import RulePlan, plan_lines, rule_plans
 from forewarn_collector.rules.files import RuleFiles
 from forewarn_collector.rules.load import RuleFileError, load_rules
 from forewarn_collector.rules.model import (
@@ -44,6 +45,7 @@ __all__ = [
     "RuleFileError",
     "RuleFiles",
     "RuleGroup",
+    "RulePlan",
     "RuleSet",
     "RuleStatus",
     "Scheduler",
@@ -55,6 +57,8 @@ __all__ = [
     "TemplateData",
     "check_files",
     "load_rules",
+    "plan_lines",
+    "rule_plans",
     "shipped_rules_dir",
     "step",
 ]

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
+import numpy as np
+
 from forewarn_collector.rules.model import AlertingRule, OnMissing
 from forewarn_collector.rules.templates import TemplateContext, TemplateData
 from forewarn_wire import Labels, labels_from, without
@@ -21,6 +23,8 @@ ALERT_NAME = "alertname"
 OUTAGE_TOLERANCE = 3_600_000
 """How long (ms) a pending alert is kept while its input is missing: Prometheus' default of
 `--rules.alert.for-outage-tolerance`. After that its `for` starts anew."""
+
+_NEVER = int(np.iinfo(np.int64).max)
 
 Element = tuple[Labels, float]
 """One element of an instant vector."""
@@ -101,6 +105,11 @@ class Inputs(Protocol):
 class DuplicateAlertsError(ValueError):
     """Two elements of a result give the same alert; the rule needs labels that tell them apart."""
 
+    def __init__(self) -> None:
+        super().__init__(
+            "vector contains metrics with the same labelset after applying alert labels"
+        )
+
 
 class LimitExceededError(ValueError):
     """A rule has more alerts than its group's `limit` allows."""
@@ -113,16 +122,15 @@ def step(
     inputs: Inputs,
     at: int,
     context: TemplateContext,
-    limit: int = 0,
     *,
     reuse: bool = False,
 ) -> tuple[dict[Labels, Alert], list[AlertChange]]:
     """The alerts of a rule after an evaluation at `at`, and what changed.
 
-    `previous` and the result hold the alerts that are not inactive, by their final labels.
-    `reuse` says that the annotations in `previous` were made by this very rule, so that they still
-    hold where the value is the same. Raises DuplicateAlertsError, or LimitExceededError where more
-    than `limit` alerts would be active.
+    `previous` and the result hold the alerts that are not inactive, by their final labels; those of
+    the vector come first, in its order. `reuse` says that the annotations in `previous` were made
+    by this very rule, so that they still hold where the value is the same. Raises
+    DuplicateAlertsError.
     """
     following: dict[Labels, Alert] = {}
     changes: list[AlertChange] = []
@@ -132,14 +140,12 @@ def step(
         series = without(element, {METRIC_NAME})
         labels = _labels(rule, series, data, context)
         if labels in following:
-            raise DuplicateAlertsError(
-                "vector contains metrics with the same labelset after applying alert labels"
-            )
+            raise DuplicateAlertsError
         known = previous.get(labels)
         if known is not None and reuse and known.value == value:
             before = replace(known, evaluated_at=at)
         else:
-            annotations = _annotations(rule, data, context)
+            annotations = expand_annotations(rule, data, context)
             before = _seen(known, labels, series, annotations, value, inputs, at)
         alert, reason = _condition_met(rule, before, at)
         following[labels] = alert
@@ -153,9 +159,22 @@ def step(
             following[labels] = alert
         if reason is not None:
             changes.append(AlertChange(rule, alert, before.state, alert.state, reason, at))
-    if limit and len(following) > limit:
-        raise LimitExceededError(f"exceeded limit of {limit} with {len(following)} alerts")
     return following, changes
+
+
+def next_change(rule: AlertingRule, alert: Alert) -> int:
+    """When (ms) the next step changes an alert whose condition goes on to hold."""
+    if alert.state is AlertState.FIRING and alert.keep_firing_since is None:
+        return _NEVER
+    if alert.state is AlertState.PENDING:
+        return alert.active_at + rule.for_
+    return alert.evaluated_at
+
+
+def check_limit(limit: int, alerts: int) -> None:
+    """Raise LimitExceededError where more alerts than `limit` (0: any number) would be active."""
+    if limit and alerts > limit:
+        raise LimitExceededError(f"exceeded limit of {limit} with {alerts} alerts")
 
 
 def remove(rule: AlertingRule, alert: Alert, at: int) -> AlertChange:
@@ -174,7 +193,8 @@ def _labels(
     return labels_from(labels)
 
 
-def _annotations(rule: AlertingRule, data: TemplateData, context: TemplateContext) -> Labels:
+def expand_annotations(rule: AlertingRule, data: TemplateData, context: TemplateContext) -> Labels:
+    """The annotations of an element."""
     return tuple(
         sorted((name, text.expand(data, context)) for name, text in rule.annotations.items())
     )

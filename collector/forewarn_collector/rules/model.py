@@ -82,6 +82,17 @@ class AlertingRule:
     task: TaskSpec = field(default_factory=TaskSpec)
 
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether an alert that goes on to fire keeps its labels, whatever its value.
+
+        And whether its annotations can be told from the alert, when somebody looks.
+        """
+        return not any(text.reads_value or text.asks_queries for text in self.labels.values()) and (
+            not any(text.asks_queries for text in self.annotations.values())
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class RecordingRule:
     """A rule whose result becomes the series `name`; its labels are plain text, no templates."""

@@ -70,6 +70,11 @@ class Template:
         """Whether its text may change though the alert does not."""
         return "query" in self.source
 
+    @property
+    def reads_value(self) -> bool:
+        """Whether its text may depend on the value."""
+        return "alue" in self.source or _WHOLE_DATA.search(self.source) is not None
+
     def expand(self, data: TemplateData, context: TemplateContext) -> str:
         """The text for one element. A failure becomes a part of the text, as in Prometheus."""
         nodes = self.tree.nodes
@@ -79,6 +84,10 @@ class Template:
             return _Expansion(self.tree, context).run(data)
         except (TemplateError, RecursionError) as error:
             return f"<error expanding template: {error}>"
+
+
+# A dot or dollar by itself: all there is of an element, its value among it.
+_WHOLE_DATA = re.compile(r"\{\{.*(?<![\w.)$])[.$](?!\w).*\}\}", re.DOTALL)
 
 
 class _BreakLoop(Exception):  # noqa: N818 -- a jump, not an error
