@@ -125,7 +125,7 @@ def _vector(result: Result, rows: Ints) -> Iterator[bytes]:
 
 def _matrix(result: Result, rows: Ints) -> Iterator[bytes]:
     steps = len(result.times)
-    openings = [b'"],[%b,"' % _time(time) for time in result.times.tolist()]
+    openings = _openings(result.times)
     size = max(BLOCK_CELLS // max(steps, 1), 1)
     between = b"["
     for start in range(0, len(rows), size):
@@ -146,6 +146,15 @@ def _matrix(result: Result, rows: Ints) -> Iterator[bytes]:
         between = b","
         yield b"".join(chain.from_iterable(zip(parts, texts, strict=True))) + b'"]]}'
     yield b"[]" if not len(rows) else b"]"
+
+
+def _openings(times: Ints) -> list[bytes]:
+    """What stands before each step's value, the end of the value before it included."""
+    seconds, fractions = np.divmod(times, 1000)
+    if fractions.any() or not len(times):
+        return [b'"],[%b,"' % _time(time) for time in times.tolist()]
+    written = orjson.dumps(seconds, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+    return (b'"],[' + written.replace(b",", b',"|"],[') + b',"').split(b"|")
 
 
 def _time(milliseconds: int) -> bytes:
