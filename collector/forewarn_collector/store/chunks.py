@@ -94,16 +94,15 @@ class Chunks:
     def before(self, ids: Ints, bounds: Ints | int) -> Ints:
         """How many samples of each chunk are earlier than its bound: a bisection of all at once."""
         base, stride, fill = self.base[ids], self.stride[ids], self.fill[ids]
-        low = np.zeros(len(ids), dtype=np.int64)
-        high = fill.copy()
+        found = np.zeros(len(ids), dtype=np.int64)
         times = self.cells.times
-        while (searching := low < high).any():
-            middle = (low + high) >> 1
-            cells = base + np.minimum(middle, fill - 1) * stride
-            earlier = times[cells] < bounds
-            low = np.where(searching & earlier, middle + 1, low)
-            high = np.where(searching & ~earlier, middle, high)
-        return low
+        step = (1 << int(fill.max(initial=0)).bit_length()) >> 1
+        while step:
+            more = found + step
+            earlier = times[base + (np.minimum(more, fill) - 1) * stride] < bounds
+            found = np.where(earlier & (more <= fill), more, found)
+            step >>= 1
+        return found
 
     def _take(self, count: int) -> Ints:
         reused = [self._free.pop() for _ in range(min(count, len(self._free)))]

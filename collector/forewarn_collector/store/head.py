@@ -171,39 +171,45 @@ class Head:
         """Where the samples with `start <= time <= end` lie, which costs little beside them."""
         chunks = self._chunks
         end = min(end, _LATEST - 1)
-        places = np.arange(len(refs), dtype=np.int64)
-        ids = self._newest[refs]
-        levels: list[tuple[Ints, Ints]] = []
-        while True:
-            there = ids != NO_CHUNK
-            places, ids = places[there], ids[there]
-            if not len(ids):
-                break
-            firsts = chunks.first[ids]
-            within = (firsts <= end) & (chunks.last[ids] >= start)
-            levels.append((places[within], ids[within]))
-            older = firsts > start
-            places, ids = places[older], chunks.prev[ids[older]]
-        sizes = np.zeros(len(refs), dtype=np.int64)
-        if not levels:
-            nothing = np.zeros(0, np.int64)
-            return Runs(nothing, nothing, nothing, np.zeros(len(refs) + 1, np.int64))
-        places = np.concatenate([level[0] for level in reversed(levels)])
-        ids = np.concatenate([level[1] for level in reversed(levels)])
-        if len(levels) > 1:
-            order = np.argsort(places, kind="stable")
-            places, ids = places[order], ids[order]
+        places, ids = self._overlapping_chunks(refs, start, end)
         lows = np.zeros(len(ids), dtype=np.int64)
         highs = chunks.fill[ids]
-        cut = np.flatnonzero(chunks.first[ids] < start)
-        lows[cut] = chunks.before(ids[cut], start)
-        cut = np.flatnonzero(chunks.last[ids] > end)
-        highs[cut] = chunks.before(ids[cut], end + 1)
+        heads = np.flatnonzero(chunks.first[ids] < start)
+        tails = np.flatnonzero(chunks.last[ids] > end)
+        bounds = np.repeat((start, end + 1), (len(heads), len(tails)))
+        found = chunks.before(ids[np.concatenate((heads, tails))], bounds)
+        lows[heads], highs[tails] = found[: len(heads)], found[len(heads) :]
         counts = np.maximum(highs - lows, 0)  # a range may end before it starts
         strides = chunks.stride[ids]
+        sizes = np.zeros(len(refs), dtype=np.int64)
         np.add.at(sizes, places, counts)
         offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes)))
         return Runs(chunks.base[ids] + lows * strides, strides, counts, offsets)
+
+    def _overlapping_chunks(self, refs: Ints, start: int, end: int) -> tuple[Ints, Ints]:
+        """Chunks with times of the range, oldest first: places of their series, and their ids."""
+        chunks = self._chunks
+        places, ids = np.arange(len(refs), dtype=np.int64), self._newest[refs]
+        levels: list[tuple[Ints, Ints]] = []
+        # As few steps as may be: a day of one series is a hundred turns.
+        while len(ids):
+            ended = ids == NO_CHUNK
+            if ended.any():
+                places, ids = places[~ended], ids[~ended]
+            levels.append((places, ids))
+            older = chunks.first[ids] > start
+            if not older.all():
+                places, ids = places[older], ids[older]
+            ids = chunks.prev[ids]
+        if not levels:
+            return places, ids
+        places, ids = (np.concatenate(column) for column in zip(*reversed(levels), strict=True))
+        within = (chunks.first[ids] <= end) & (chunks.last[ids] >= start)
+        places, ids = places[within], ids[within]
+        if len(levels) > 1:
+            order = np.argsort(places, kind="stable")
+            places, ids = places[order], ids[order]
+        return places, ids
 
     def latest(self, refs: Ints, start: int, end: int) -> tuple[Ints, Floats]:
         """The time and value of each series' newest sample up to `end`.
