@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
 
 from forewarn_collector.ingest.agents import AgentWatch
 from forewarn_collector.metrics import Family, Table
-from forewarn_collector.rules import AlertingRule, Scheduler
+from forewarn_collector.rules import AlertState, Scheduler
 from forewarn_collector.store import Store
 from forewarn_collector.tasks import LedgerError, Outbox, TaskQueries, TaskState
 
@@ -57,7 +58,7 @@ def rule_families(scheduler: Scheduler) -> Iterable[Family]:
         "forewarn_rule_group_failures_total", "Rules whose evaluation failed.", group, counter=True
     )
     alerts = Table("forewarn_alerts", "Alerts that are not inactive.", ("state",))
-    states: dict[str, int] = {}
+    states: Counter[AlertState] = Counter()
     for status in scheduler.groups():
         name = status.group.key
         seconds.row(status.evaluation_seconds, name)
@@ -65,11 +66,9 @@ def rule_families(scheduler: Scheduler) -> Iterable[Family]:
         evaluations.row(status.evaluations, name)
         failures.row(status.failures, name)
         for rule in status.rules:
-            if isinstance(rule.rule, AlertingRule):
-                for alert in rule.alerts:
-                    states[alert.state.value] = states.get(alert.state.value, 0) + 1
-    for state in ("pending", "firing", "unknown"):
-        alerts.row(states.get(state, 0), state)
+            states.update(rule.standing.states())
+    for state in (AlertState.PENDING, AlertState.FIRING, AlertState.UNKNOWN):
+        alerts.row(states[state], state.value)
     for table in (seconds, lag, evaluations, failures, alerts):
         yield table.family()
 

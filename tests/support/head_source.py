@@ -7,7 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from forewarn_collector.store import LatestColumns, Matcher, SeriesColumns, SlidingWindow
+from forewarn_collector.store import (
+    LatestColumns,
+    Matcher,
+    SeriesColumns,
+    SeriesLabels,
+    SlidingWindow,
+)
 from forewarn_collector.store.head import Head
 from forewarn_collector.store.index import LabelIndex
 from forewarn_wire import Labels
@@ -43,6 +49,10 @@ class HeadSource:
     def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
         found = self.index.select(matchers)
         return SeriesColumns(found.labels, *self.head.select(found.refs, start, end))
+
+    def read(self, series: Sequence[Labels], start: int, end: int) -> SeriesColumns:
+        refs = np.array([self.index.ref(labels) for labels in series], dtype=np.int64)
+        return SeriesColumns(SeriesLabels(series), *self.head.select(refs, start, end))
 
     def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
         found = self.index.select(matchers)

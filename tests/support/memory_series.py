@@ -33,6 +33,9 @@ class MemorySeries:
         key = tuple(matchers)
         if self._kept.get(key) != found:
             self._kept[key] = SeriesLabels(found)
+        return self._columns(self._kept[key], start, end)
+
+    def _columns(self, found: SeriesLabels, start: int, end: int) -> SeriesColumns:
         times: list[int] = []
         values: list[float] = []
         offsets = [0]
@@ -46,11 +49,15 @@ class MemorySeries:
             values += [value for _, value in samples]
             offsets.append(len(times))
         return SeriesColumns(
-            self._kept[key],
+            found,
             np.array(times, dtype=np.int64),
             np.array(values, dtype=np.float64),
             np.array(offsets, dtype=np.int64),
         )
+
+    def read(self, series: Sequence[Labels], start: int, end: int) -> SeriesColumns:
+        found = SeriesLabels(labels for labels in series if labels in self._samples)
+        return self._columns(found, start, end)
 
     def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
         return self.select(matchers, start, end).latest()

@@ -55,6 +55,9 @@ class MemorySource:
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
         found = [labels for labels in self.samples if all(_meets(labels, m) for m in matchers)]
+        return self._columns(found, start, end)
+
+    def _columns(self, found: Sequence[Labels], start: int, end: int) -> SeriesColumns:
         chosen = [
             sorted(pair for pair in self.samples[labels].items() if start <= pair[0] <= end)
             for labels in found
@@ -66,6 +69,9 @@ class MemorySource:
             values=np.array([value for _, value in flat], dtype=np.float64),
             offsets=np.cumsum([0, *map(len, chosen)], dtype=np.int64),
         )
+
+    def read(self, series: Sequence[Labels], start: int, end: int) -> SeriesColumns:
+        return self._columns([labels for labels in series if labels in self.samples], start, end)
 
     def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
         return self.select(matchers, start, end).latest()

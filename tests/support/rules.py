@@ -6,9 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import numpy as np
+
+from forewarn_collector.promql import Result, ValueType
 from forewarn_collector.rules.alerts import Alert, AlertChange, step
 from forewarn_collector.rules.model import AlertingRule, OnMissing, TaskSpec
+from forewarn_collector.rules.standing import Standing
 from forewarn_collector.rules.templates import Template, TemplateContext
+from forewarn_collector.store import SeriesLabels
 from forewarn_wire import Labels, labels_from
 
 SECOND = 1_000
@@ -56,12 +61,14 @@ class Inputs:
 
 @dataclass
 class Life:
-    """A rule lived through, evaluation by evaluation."""
+    """A rule lived through, evaluation by evaluation: as the collector does, and step by step."""
 
     rule: AlertingRule
-    alerts: Mapping[Labels, Alert] = field(default_factory=dict)
     changes: list[AlertChange] = field(default_factory=list)
     inputs: Inputs = field(default_factory=Inputs)
+    standing: Standing = field(default_factory=Standing)
+    _plain: Mapping[Labels, Alert] = field(default_factory=dict)
+    _series: SeriesLabels = field(default_factory=SeriesLabels)
 
     def evaluate(self, at: int, *instances: str, value: float = 1.0, limit: int = 0) -> list[str]:
         """Evaluate with an element for each of these instances; the states that changed."""
@@ -72,11 +79,33 @@ class Life:
 
     def see(self, at: int, vector: Sequence[tuple[Labels, float]], limit: int = 0) -> list[str]:
         """Evaluate with this result; what changed, as `before > after: reason`."""
-        self.alerts, changes = step(
-            self.rule, self.alerts, vector, self.inputs, at, TemplateContext(), limit
+        context = TemplateContext()
+        result = self._result(at, vector)
+        standing, changes = self.standing.advance(
+            self.rule, result, self.inputs, at, context, limit
         )
+        plain, expected = step(self.rule, self._plain, vector, self.inputs, at, context)
+        assert standing.alerts() == plain
+        assert sorted(map(repr, changes)) == sorted(map(repr, expected))
+        self.standing, self._plain = standing, plain
         self.changes += changes
         return [f"{each.before} > {each.after}: {each.reason.name}" for each in changes]
+
+    def _result(self, at: int, vector: Sequence[tuple[Labels, float]]) -> Result:
+        """The vector as the query engine gives it: rows of the series that were ever there."""
+        more = [labels for labels, _ in vector if labels not in self._series]
+        if more:
+            self._series = SeriesLabels((*self._series, *more))
+        values, present = np.zeros((len(self._series), 1)), np.zeros((len(self._series), 1), bool)
+        for labels, value in vector:
+            row = self._series.index(labels)
+            values[row], present[row] = value, True
+        return Result(ValueType.VECTOR, self._series, np.array([at]), values, present)
+
+    @property
+    def alerts(self) -> Mapping[Labels, Alert]:
+        """The alerts that are not inactive, by their labels."""
+        return self.standing.alerts()
 
     @property
     def states(self) -> list[str]:

@@ -217,7 +217,7 @@ def _rule_json(status: RuleStatus, *, with_alerts: bool) -> dict[str, Any]:
         body["lastError"] = status.last_error
     if not isinstance(rule, AlertingRule):
         return body
-    states = {alert.state for alert in status.alerts}
+    states = status.standing.states()
     worst = next((state for state in _WORST_FIRST if state in states), AlertState.INACTIVE)
     return body | {
         "state": worst.value,

@@ -26,6 +26,8 @@ OUTAGE_TOLERANCE = 3_600_000
 
 _NEVER = int(np.iinfo(np.int64).max)
 
+SAME_LABELS = "vector contains metrics with the same labelset after applying alert labels"
+
 Element = tuple[Labels, float]
 """One element of an instant vector."""
 
@@ -105,11 +107,6 @@ class Inputs(Protocol):
 class DuplicateAlertsError(ValueError):
     """Two elements of a result give the same alert; the rule needs labels that tell them apart."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "vector contains metrics with the same labelset after applying alert labels"
-        )
-
 
 class LimitExceededError(ValueError):
     """A rule has more alerts than its group's `limit` allows."""
@@ -140,7 +137,7 @@ def step(
         series = without(element, {METRIC_NAME})
         labels = _labels(rule, series, data, context)
         if labels in following:
-            raise DuplicateAlertsError
+            raise DuplicateAlertsError(SAME_LABELS)
         known = previous.get(labels)
         if known is not None and reuse and known.value == value:
             before = replace(known, evaluated_at=at)

@@ -19,7 +19,8 @@ from forewarn_collector.rules.alerts import AlertChange
 from forewarn_collector.rules.model import AlertingRule, RuleSet
 from forewarn_collector.rules.order import Order, ordered
 from forewarn_collector.rules.record import Recorder
-from forewarn_collector.rules.runner import AlertsByLabels, Outcome, RuleRunner, Surroundings
+from forewarn_collector.rules.runner import Outcome, RuleRunner, Surroundings
+from forewarn_collector.rules.standing import AlertsByLabels
 from forewarn_collector.rules.status import GroupStatus
 from forewarn_collector.store import Floats, Ints
 

@@ -81,7 +81,6 @@ class AlertingRule:
     annotations: Mapping[str, Template] = field(default_factory=dict)
     task: TaskSpec = field(default_factory=TaskSpec)
 
-
     @property
     def is_steady(self) -> bool:
         """Whether an alert that goes on to fire keeps its labels, whatever its value.

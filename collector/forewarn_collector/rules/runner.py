@@ -10,18 +10,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from forewarn_collector.promql import LiveWindows, Query, Round, compile_query
-from forewarn_collector.rules.alerts import Alert, AlertChange, step
+from forewarn_collector.rules.alerts import AlertChange
 from forewarn_collector.rules.inputs import RuleInputs, inputs_of
 from forewarn_collector.rules.model import AlertingRule, RecordingRule, Rule, RuleGroup
 from forewarn_collector.rules.record import Recorder
+from forewarn_collector.rules.standing import AlertsByLabels, Standing
 from forewarn_collector.rules.status import Health, RuleStatus
 from forewarn_collector.rules.templates import TemplateContext
 from forewarn_collector.store import Batch, SeriesSource
-from forewarn_wire import Labels
 
 log = logging.getLogger(__name__)
-
-AlertsByLabels = Mapping[Labels, Alert]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +38,14 @@ class Surroundings:
 class Outcome:
     """What an evaluation of a rule at `at` (ms) came to; `accept` makes it the rule's state.
 
-    `alerts` are None where it failed, and for a recording rule.
+    `standing` are its alerts, None where it failed and for a recording rule.
     """
 
     at: int
     error: str = ""
     seconds: float = 0.0
     elements: int = 0
-    alerts: dict[Labels, Alert] | None = None
+    standing: Standing | None = None
     changes: Sequence[AlertChange] = ()
 
 
@@ -67,16 +65,20 @@ class RuleRunner:
         self.rule = rule
         self.group = group
         self.query = query
-        self.alerts = dict(alerts)
-        self.status = RuleStatus(rule, alerts=tuple(self.alerts.values()))
+        self._standing = Standing(alerts)
+        self.status = RuleStatus(rule, standing=self._standing)
         self._with = surroundings
         inputs = inputs_of(rule.query, recording) if isinstance(rule, AlertingRule) else []
         self._inputs = RuleInputs(inputs, surroundings.source, surroundings.lookback)
-        self._evaluated = False
+
+    @property
+    def alerts(self) -> AlertsByLabels:
+        """The rule's alerts that are not inactive, by their final labels."""
+        return self._standing.alerts()
 
     def carry_over(self, old: RuleStatus) -> None:
         """Go on from the status of the same rule, before the rule files were read anew."""
-        self.status = replace(old, rule=self.rule, alerts=self.status.alerts)
+        self.status = replace(old, rule=self.rule, standing=self._standing)
 
     def evaluate(self, round_: Round, recorder: Recorder) -> Outcome:
         """Evaluate the rule; what it records is handed to the recorder. Changes nothing here."""
@@ -97,9 +99,8 @@ class RuleRunner:
 
     def accept(self, outcome: Outcome) -> None:
         """Make an outcome the rule's state. Where it failed, the alerts stay as they were."""
-        if outcome.alerts is not None:
-            self.alerts = outcome.alerts
-            self._evaluated = True
+        if outcome.standing is not None:
+            self._standing = outcome.standing
         self.status = replace(
             self.status,
             health=Health.ERR if outcome.error else Health.OK,
@@ -107,7 +108,7 @@ class RuleRunner:
             last_evaluation=outcome.at,
             evaluation_seconds=outcome.seconds,
             elements=outcome.elements,
-            alerts=tuple(self.alerts.values()),
+            standing=self._standing,
         )
 
     def _evaluate(self, round_: Round, recorder: Recorder, outcome: Outcome) -> None:
@@ -116,18 +117,10 @@ class RuleRunner:
         if isinstance(self.rule, RecordingRule):
             outcome.elements = recorder.take(self.rule, result, at, self.group.limit)
             return
-        vector = result.vector()
-        alerts, outcome.changes = step(
-            self.rule,
-            self.alerts,
-            vector,
-            self._inputs.at(at),
-            round_.at,
-            self._context(at),
-            self.group.limit,
-            reuse=self._evaluated,
+        outcome.standing, outcome.changes = self._standing.advance(
+            self.rule, result, self._inputs.at(at), round_.at, self._context(at), self.group.limit
         )
-        outcome.alerts, outcome.elements = alerts, len(vector)
+        outcome.elements = len(result.rows())
 
     def _context(self, at: int) -> TemplateContext:
         with_ = self._with

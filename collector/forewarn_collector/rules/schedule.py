@@ -18,7 +18,8 @@ from forewarn_collector.rules.alerts import Alert, remove
 from forewarn_collector.rules.evaluate import ChangeSink, Evaluator, Report, SinkError
 from forewarn_collector.rules.model import AlertingRule, RuleSet
 from forewarn_collector.rules.removed import rule_for
-from forewarn_collector.rules.runner import AlertsByLabels, Surroundings
+from forewarn_collector.rules.runner import Surroundings
+from forewarn_collector.rules.standing import AlertsByLabels
 from forewarn_collector.rules.status import GroupStatus
 from forewarn_collector.rules.triggers import Readers, SeriesNames
 from forewarn_collector.store import Arrival, Batch, SeriesSource

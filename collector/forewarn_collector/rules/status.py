@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from forewarn_collector.rules.alerts import Alert
 from forewarn_collector.rules.model import Rule, RuleGroup
+from forewarn_collector.rules.standing import Standing
 
 
 class Health(StrEnum):
@@ -30,7 +31,12 @@ class RuleStatus:
     last_evaluation: int | None = None
     evaluation_seconds: float = 0.0
     elements: int = 0
-    alerts: tuple[Alert, ...] = ()
+    standing: Standing = field(default_factory=Standing)
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """The alerts that are not inactive."""
+        return tuple(self.standing.alerts().values())
 
 
 @dataclass(frozen=True, slots=True)

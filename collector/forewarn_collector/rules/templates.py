@@ -6,6 +6,7 @@ differs in one point: an integer and a float are compared by value, where Go giv
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

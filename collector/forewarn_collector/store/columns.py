@@ -123,6 +123,9 @@ class SeriesSource(Protocol):
         same, so that plans can keep what they derived from it.
         """
 
+    def read(self, series: Sequence[Labels], start: int, end: int) -> SeriesColumns:
+        """The same of the series that have one of these label sets; others are left out."""
+
     def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
         """The newest sample with `start <= time <= end` of all series that match every matcher."""
 

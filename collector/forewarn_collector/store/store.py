@@ -24,6 +24,7 @@ from forewarn_collector.store.columns import (
     LatestColumns,
     Matcher,
     SeriesColumns,
+    SeriesLabels,
 )
 from forewarn_collector.store.commit import Committer
 from forewarn_collector.store.errors import StoreError
@@ -163,6 +164,16 @@ class Store:
         """The label sets of series that an arrival names; empty where retention dropped one."""
         with self._lock:
             return [self._index.labels(ref) for ref in refs.tolist()]
+
+    def read(self, series: Sequence[Labels], start: int, end: int) -> SeriesColumns:
+        """As `SeriesSource.read`."""
+        with self._lock:
+            found = [
+                (labels, ref) for labels in series if (ref := self._index.ref(labels)) is not None
+            ]
+        refs = np.array([ref for _, ref in found], dtype=np.int64)
+        columns = read_samples(self._head, self._lock, refs, start, end)
+        return SeriesColumns(SeriesLabels(labels for labels, _ in found), *columns)
 
     def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
         """As `SeriesSource.latest`. Raises ValueError for a bad regex."""
