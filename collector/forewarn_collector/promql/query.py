@@ -120,7 +120,7 @@ class Query:
             raise EvalError("a range needs a step above 0 and an end not before its start")
         check_size(1, (end - start) // step + 1)
         times = np.arange(start, end + 1, step, dtype=np.int64)
-        context = Context(source, times, start, end, lookback, deadline=deadline)
+        context = Context(source, times, start, end, lookback, step, deadline=deadline)
         return self._evaluate(context, ValueType.MATRIX)
 
     def at(self, round_: Round, time: int) -> Result:

@@ -15,7 +15,15 @@ from forewarn_collector.promql.errors import EvalError, Position, PromQLError
 from forewarn_collector.promql.functions.labelling import with_label
 from forewarn_collector.promql.relabel import relabelled
 from forewarn_collector.promql.text import general_float, plain_float
-from forewarn_collector.promql.values import Bools, Context, Memo, Plan, Scalars, Vector
+from forewarn_collector.promql.values import (
+    Bools,
+    Context,
+    Memo,
+    Plan,
+    Scalars,
+    Vector,
+    empty_vector,
+)
 from forewarn_collector.store.columns import Floats, Ints
 from forewarn_wire.labels import METRIC_NAME, Labels
 
@@ -39,7 +47,10 @@ class RankingPlan:
         self._groups: Memo[Groups] = Memo(grouping(names, without))
 
     def evaluate(self, context: Context) -> Vector:
-        most = _whole(self._parameter.evaluate(context).values)
+        parameter = self._parameter.evaluate(context).values
+        if parameter.max() < 1:
+            return empty_vector(context.steps)
+        most = _whole(parameter)
         vector = self._argument.evaluate(context)
         if not len(vector.labels):
             return vector

@@ -87,10 +87,10 @@ class Context:
     """What an evaluation is about: the data and the steps.
 
     `times: int64[steps]` are the steps in ms, `start` and `end` the first and last one of the
-    query, also within a subquery. `annotations` are filled on the way. `kept` is where values of
-    shared plans are kept, by plan and time; None where none are. `live` are windows that are kept
-    from one evaluation to the next; None but for rules. What works for long calls `check`
-    between two pieces of work.
+    query, also within a subquery, and `step` what is between two of them. `annotations` are
+    filled on the way. `kept` is where values of shared plans are kept, by plan and time; None
+    where none are. `live` are windows that are kept from one evaluation to the next; None but
+    for rules. What works for long calls `check` between two pieces of work.
     """
 
     source: SeriesSource
@@ -98,6 +98,7 @@ class Context:
     start: int
     end: int
     lookback: int
+    step: int = 0
     annotations: Annotations = field(default_factory=Annotations)
     kept: dict[tuple[Any, int], Any] | None = None
     live: LiveWindows | None = None

@@ -31,6 +31,11 @@ def _lesser(values: Floats, others: Floats) -> Floats:
     return -_greater(-values, -others)
 
 
+def _sign(values: Floats) -> Floats:
+    # Zero keeps its own sign.
+    return np.where(values == 0, values, np.sign(values))
+
+
 @dataclass(frozen=True, slots=True)
 class _ClampPlan:
     argument: Plan[Vector]
@@ -59,7 +64,7 @@ _PLAIN: Mapping[str, Elementwise] = {
     "ln": np.log,
     "log2": np.log2,
     "log10": np.log10,
-    "sgn": np.sign,
+    "sgn": _sign,
     "round": _round,
     "clamp_min": _greater,
     "clamp_max": _lesser,

@@ -42,11 +42,9 @@ def _label_replace(compiler: Compiler, call: Call) -> Plan[Vector]:
     options.log_errors = False
     try:
         expression = re2.compile(f"^(?s:{pattern})$", options)
-    except re2.error as error:
-        detail = error.args[0].decode() if error.args[0:1] else "invalid"
-        raise PromQLError(
-            f"invalid regular expression in label_replace(): {pattern!r}: {detail}"
-        ) from None
+    except re2.error:
+        message = f"invalid regular expression in label_replace(): {pattern}"
+        raise PromQLError(message, place_of(call, 4)) from None
 
     def change(labels: Labels, nameless: bool) -> tuple[Labels, bool]:
         found = expression.match(dict(labels).get(source, ""))
@@ -145,11 +143,11 @@ def _sort_key(labels: Labels, names: Sequence[str]) -> tuple[Any, ...]:
     return tuple(_natural(known.get(name, "")) for name in names), labels
 
 
-def _natural(text: str) -> tuple[tuple[bool, int, str], ...]:
+def _natural(text: str) -> tuple[tuple[int, int, str], ...]:
     """A key by which "a2" comes before "a10"."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", text)
     return tuple(
-        (not part[0].isdigit(), int(part) if part[0].isdigit() else 0, part) for part in parts
+        (0, int(part), "") if "0" <= part[0] <= "9" else (1 if part[0] > "9" else -1, 0, part)
+        for part in re.findall(r"[0-9]+|[^0-9]+", text)
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,11 +124,29 @@ def scalar_call(compiler: Compiler, call: Call) -> Plan[Scalars]:
             return _ScalarPlan(compiler.vector(call.arguments[0]))
         case "time":
             return _TimePlan()
-        case _:
+        case "pi":
             return ConstantPlan(np.pi)
+    return _OfQueryPlan(_OF_QUERY[call.function])
 
 
-SCALAR_FUNCTIONS = ("scalar", "time", "pi")
+@dataclass(frozen=True, slots=True)
+class _OfQueryPlan:
+    """What a query is asked for, in seconds, also within a subquery."""
+
+    milliseconds: Callable[[Context], int]
+
+    def evaluate(self, context: Context) -> Scalars:
+        return Scalars(np.full(context.steps, self.milliseconds(context) / 1000))
+
+
+_OF_QUERY: Mapping[str, Callable[[Context], int]] = {
+    "start": lambda context: context.start,
+    "end": lambda context: context.end,
+    "range": lambda context: context.end - context.start,
+    "step": lambda context: context.step,
+}
+
+SCALAR_FUNCTIONS = frozenset({"scalar", "time", "pi", *_OF_QUERY})
 
 PRESENCE: Mapping[str, Builder] = {
     "absent": _absent,
