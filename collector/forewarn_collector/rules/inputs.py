@@ -17,8 +17,15 @@ import numpy as np
 
 from forewarn_collector.rules.alerts import Alert
 from forewarn_collector.rules.model import RecordingRule
-from forewarn_collector.store import Floats, Ints, Matcher, MatchOp, SeriesSource
-from forewarn_wire import STALE_NAN_BITS, Labels
+from forewarn_collector.store import (
+    LatestColumns,
+    Matcher,
+    MatchOp,
+    SeriesColumns,
+    SeriesLabels,
+    SeriesSource,
+)
+from forewarn_wire import Labels, is_stale
 from forewarn_wire.labels import METRIC_NAME
 
 if TYPE_CHECKING:
@@ -28,6 +35,8 @@ SILENCE = 45_000
 """How long (ms) an input that a range reads must have been silent at least to count as stopped."""
 _SILENCE_FACTOR = 2
 """And how many times the longest silence that it had while the condition held."""
+_SINGLY = 64
+"""How many alerts' samples are read one by one before those of the whole input are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +93,11 @@ def _metric(matchers: Sequence[Matcher]) -> str:
 class _Facts:
     """What the series of one input that belong to one alert have in its window.
 
-    `series`: how many there are, with samples or not. `samples`: how many the fullest has, series
-    that ended left out. `newest`: the time (ms) of the last. `silence`: the longest gap (ms).
+    `samples`: how many the fullest has, series that ended left out. `silence`: the longest gap (ms)
+    between two samples of one.
     """
 
-    series: int = 0
     samples: int = 0
-    newest: int | None = None
     silence: int = 0
 
 
@@ -102,150 +109,179 @@ class RuleInputs:
         self._inputs = inputs
         self._source = source
         self._lookback = lookback
-        self._indices = [_SeriesIndex() for _ in inputs]
-        self._then: dict[tuple[Labels, int], list[_Facts]] = {}
-        self._asked: dict[tuple[Labels, int], list[_Facts]] = {}
+        self._indices = [SeriesIndex() for _ in inputs]
+        self._then: dict[tuple[Labels, int, int], _Facts] = {}
+        self._asked: dict[tuple[Labels, int, int], _Facts] = {}
+        self._past: dict[tuple[int, int], _Window] = {}
 
     def at(self, time: int) -> InputsAt:
         """The inputs as an evaluation at `time` finds them."""
-        # What the last evaluation did not ask for belongs to alerts that are gone.
+        # What the last evaluation did not ask for belongs to alerts that are gone or well.
         self._then, self._asked = self._asked, {}
-        return InputsAt(self, time)
+        self._past = {}
+        return InputsAt(self, [self._window(place, time) for place in range(len(self._inputs))])
 
-    def facts_then(self, alert: Alert) -> list[_Facts]:
-        """The facts, by input, of when the alert's condition was last seen to hold."""
-        key = alert.labels, alert.evaluated_at
+    def facts_then(self, position: int, alert: Alert) -> _Facts:
+        """The facts of an input when the alert's condition was last seen to hold."""
+        key = alert.labels, alert.evaluated_at, position
         found = self._then.get(key)
         if found is None:
-            windows = [self.window(position, key[1]) for position in range(len(self._inputs))]
-            found = [window.facts(alert.series) for window in windows]
+            place = position, alert.evaluated_at
+            if place not in self._past:
+                self._past[place] = self._window(*place)
+            found = self._past[place].facts(alert.series)
         self._asked[key] = found
         return found
 
-    def window(self, position: int, time: int) -> _Window:
-        """The samples of an input that an evaluation at `time` reads."""
-        chosen = self._inputs[position]
-        end = (time if chosen.at is None else chosen.at) - chosen.offset
-        span = chosen.range or self._lookback
-        columns = self._source.select(chosen.matchers, end - span + 1, end)
-        index = self._indices[position]
-        index.take(columns.labels)
-        return _Window(end, columns.times, columns.values, columns.offsets, index, chosen.renamed)
-
-    def __len__(self) -> int:
-        return len(self._inputs)
-
-    def range_of(self, position: int) -> int:
-        """The range (ms) of an input; 0 for an instant selector."""
-        return self._inputs[position].range
+    def _window(self, position: int, time: int) -> _Window:
+        chosen, index = self._inputs[position], self._indices[position]
+        return _Window(chosen, index, self._source, self._lookback, time)
 
 
 class InputsAt:
-    """The inputs of a rule at one evaluation; each is read at most once, when first needed."""
+    """The inputs of a rule at one evaluation; each is read when it is first needed."""
 
-    def __init__(self, inputs: RuleInputs, time: int) -> None:
+    def __init__(self, inputs: RuleInputs, windows: Sequence[_Window]) -> None:
         self._inputs = inputs
-        self._time = time
-        self._windows: dict[int, _Window] = {}
+        self._windows = windows
 
     def missing(self, alert: Alert) -> bool:
         """Whether an input of this alert stopped, so that nothing is known of it now."""
-        then = self._inputs.facts_then(alert)
-        return any(self._stopped(position, alert, facts) for position, facts in enumerate(then))
+        return any(self._stopped(position, alert) for position in range(len(self._windows)))
 
     def onset(self, series: Labels, at: int) -> int:
         """The own time of the newest sample behind an element; `at` where there is none."""
-        found = [self._window(each).facts(series).newest for each in range(len(self._inputs))]
+        found = [window.newest(series) for window in self._windows]
         return min(at, max((time for time in found if time is not None), default=at))
 
-    def _stopped(self, position: int, alert: Alert, then: _Facts) -> bool:
-        if not then.samples:
-            # It had no part in the alert while that held: that it is absent explains nothing.
+    def _stopped(self, position: int, alert: Alert) -> bool:
+        # What was, is asked last: as a rule the input goes on, and that settles it.
+        window = self._windows[position]
+        if not window.rows(alert.series):
             return False
-        window = self._window(position)
-        now = window.facts(alert.series)
-        if not now.series:
-            return False
-        if now.newest is None or not now.samples:
-            return True
-        if not self._inputs.range_of(position) or then.samples < 2:
+        newest = window.newest(alert.series)
+        if newest is None:
+            # If it had no part in the alert while that held, that it is absent explains nothing.
+            return self._inputs.facts_then(position, alert).samples > 0
+        if not window.range:
             return False
         # A range still holds old samples for a while after its input stopped, and its rate falls
         # meanwhile; and a rate cannot be told again before there are two samples.
-        allowed = max(SILENCE, _SILENCE_FACTOR * then.silence)
-        return now.samples < 2 or window.end - now.newest > allowed
+        silent = window.end - newest
+        enough = window.facts(alert.series).samples > 1
+        if enough and silent <= SILENCE:
+            return False
+        then = self._inputs.facts_then(position, alert)
+        if then.samples < 2:
+            return False
+        return not enough or silent > max(SILENCE, _SILENCE_FACTOR * then.silence)
 
-    def _window(self, position: int) -> _Window:
-        if position not in self._windows:
-            self._windows[position] = self._inputs.window(position, self._time)
-        return self._windows[position]
 
-
-@dataclass(frozen=True, slots=True)
 class _Window:
-    """Samples up to `end`, series by series: see `SeriesColumns`."""
+    """The samples of an input that an evaluation at `time` reads."""
 
-    end: int
-    times: Ints
-    values: Floats
-    offsets: Ints
-    index: _SeriesIndex
-    renamed: frozenset[str]
+    def __init__(
+        self, chosen: Input, index: SeriesIndex, source: SeriesSource, lookback: int, time: int
+    ) -> None:
+        self.range = chosen.range
+        self.end = (time if chosen.at is None else chosen.at) - chosen.offset
+        self._start = self.end - (chosen.range or lookback) + 1
+        self._chosen = chosen
+        self._index = index
+        self._source = source
+        self._latest: LatestColumns | None = None
+        self._whole: SeriesColumns | None = None
+        self._asked = 0
+
+    def rows(self, series: Labels) -> Sequence[int]:
+        """The positions of the series of the input that belong to an element."""
+        self._newest_samples()
+        return self._index.rows(series, self._chosen.renamed)
+
+    def newest(self, series: Labels) -> int | None:
+        """The time of the newest sample, of series that have not ended; None if there is none."""
+        latest = self._newest_samples()
+        newest = None
+        for row in self.rows(series):
+            time = int(latest.times[row])
+            if time >= self._start and not is_stale(float(latest.values[row])):
+                newest = max(newest or time, time)
+        return newest
 
     def facts(self, series: Labels) -> _Facts:
-        """What the series that belong to this alert have."""
-        rows = self.index.rows(series, self.renamed)
-        samples, silence = 0, 0
-        newest: int | None = None
-        for row in rows:
-            start, end = int(self.offsets[row]), int(self.offsets[row + 1])
-            if start == end or _is_stale(self.values[end - 1 : end]):
-                continue
-            times = self.times[start:end]
-            samples = max(samples, end - start)
-            newest = max(newest or 0, int(times[-1]))
-            if end - start > 1:
-                silence = max(silence, int(np.diff(times).max()))
-        return _Facts(len(rows), samples, newest, silence)
+        """The facts of the series that belong to an element, of those that `rows` would find."""
+        labels, rows = self._index.labels, self._index.rows(series, self._chosen.renamed)
+        self._asked += 1
+        if self._asked > _SINGLY and self._whole is None:
+            self._whole = self._source.select(self._chosen.matchers, self._start, self.end)
+        if self._whole is not None and self._whole.labels is labels:
+            return _facts(self._whole, rows)
+        found = self._source.read([labels[row] for row in rows], self._start, self.end)
+        return _facts(found, range(len(found.labels)))
+
+    def _newest_samples(self) -> LatestColumns:
+        if self._latest is None:
+            self._latest = self._source.latest(self._chosen.matchers, self._start, self.end)
+            self._index.take(self._latest.labels)
+        return self._latest
 
 
-def _is_stale(values: Floats) -> bool:
-    return bool(values.view(np.int64)[0] == STALE_NAN_BITS)
+def _facts(columns: SeriesColumns, rows: Sequence[int]) -> _Facts:
+    samples, silence = 0, 0
+    for row in rows:
+        start, end = int(columns.offsets[row]), int(columns.offsets[row + 1])
+        if start == end or is_stale(float(columns.values[end - 1])):
+            continue
+        samples = max(samples, end - start)
+        if end - start > 1:
+            silence = max(silence, int(np.diff(columns.times[start:end]).max()))
+    return _Facts(samples, silence)
 
 
-class _SeriesIndex:
+class SeriesIndex:
     """Finds the series that agree with a label set on all labels that both have."""
 
     def __init__(self) -> None:
-        self._labels: Sequence[Labels] = ()
-        self._by_names: dict[tuple[str, ...], list[tuple[_Names, dict[_Values, list[int]]]]] = {}
+        self.labels = SeriesLabels()
+        # By the names that are asked for: by which of these a series has, the rows by values.
+        self._by_names: dict[_Names, dict[_Names, dict[_Values, list[int]]]] = {}
 
-    def take(self, labels: Sequence[Labels]) -> None:
-        """Index these series; the same sequence again costs nothing."""
-        if labels is not self._labels:
-            self._labels = labels
+    def take(self, labels: SeriesLabels) -> None:
+        """Index these series; the same ones again cost nothing, more of them what is more."""
+        if labels is self.labels:
+            return
+        if labels.continues(self.labels):
+            for names, groups in self._by_names.items():
+                _group(labels, len(self.labels), frozenset(names), groups)
+        else:
             self._by_names = {}
+        self.labels = labels
 
     def rows(self, series: Labels, renamed: frozenset[str]) -> list[int]:
         """The positions of the series that agree."""
         wanted = {name: value for name, value in series if name not in renamed}
         names = tuple(wanted)
         if names not in self._by_names:
-            self._by_names[names] = self._grouped(frozenset(names))
+            self._by_names[names] = {}
+            _group(self.labels, 0, frozenset(names), self._by_names[names])
         found: list[int] = []
-        for shared, rows in self._by_names[names]:
+        for shared, rows in self._by_names[names].items():
             found += rows.get(tuple(wanted[name] for name in shared), ())
         return found
 
-    def _grouped(self, names: frozenset[str]) -> list[tuple[_Names, dict[_Values, list[int]]]]:
-        """The rows by which of the names they have, and by these labels' values."""
-        groups: dict[_Names, dict[_Values, list[int]]] = {}
-        for row, labels in enumerate(self._labels):
-            pairs = [pair for pair in labels if pair[0] in names]
-            shared = tuple(name for name, _ in pairs)
-            values = tuple(value for _, value in pairs)
-            groups.setdefault(shared, {}).setdefault(values, []).append(row)
-        return list(groups.items())
+
+def _group(
+    labels: SeriesLabels,
+    first: int,
+    names: frozenset[str],
+    groups: dict[_Names, dict[_Values, list[int]]],
+) -> None:
+    """Group rows from the first on by which of the names they have, and by these labels' values."""
+    for row in range(first, len(labels)):
+        pairs = [pair for pair in labels[row] if pair[0] in names]
+        shared = tuple(name for name, _ in pairs)
+        values = tuple(value for _, value in pairs)
+        groups.setdefault(shared, {}).setdefault(values, []).append(row)
 
 
 _Names = tuple[str, ...]

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from forewarn_collector.rules.inputs import RuleInputs, inputs_of
+from forewarn_collector.rules.inputs import RuleInputs, SeriesIndex, inputs_of
 from forewarn_collector.rules.model import RecordingRule
-from forewarn_collector.store import Matcher, MatchOp
+from forewarn_collector.store import Matcher, MatchOp, SeriesLabels
 from forewarn_wire import STALE_NAN, Labels, labels_from
+from support.memory_series import MemorySeries
 from support.memory_source import MemorySource
 from support.rules import MINUTE, SECOND, Life, rule
 
@@ -42,7 +43,9 @@ def recording(name: str, *selectors: Selector, **labels: str) -> RecordingRule:
 
 
 def inputs(
-    source: MemorySource, *selectors: Selector, recorded: Sequence[RecordingRule] = ()
+    source: MemorySource | MemorySeries,
+    *selectors: Selector,
+    recorded: Sequence[RecordingRule] = (),
 ) -> RuleInputs:
     query = cast(Any, Query(selectors))
     found = inputs_of(query, {one.name: [one] for one in recorded})
@@ -183,3 +186,38 @@ def test_the_onset_is_the_newest_sample_of_any_input() -> None:
 
 def test_a_rule_without_inputs_has_its_onset_when_it_is_evaluated() -> None:
     assert inputs(MemorySource()).at(3_000).onset((), 3_000) == 3_000
+
+
+def test_of_many_alerts_those_are_missing_whose_own_input_stopped() -> None:
+    source = MemorySeries()
+    for host in range(200):
+        last = 10 if host % 3 == 0 else 50
+        samples = [(time, 1.0) for time in range(0, last * MINUTE + 1, 10 * SECOND)]
+        source.add({"__name__": "x", "instance": f"h{host}"}, samples)
+    found = inputs(source, reads("x", range=5 * MINUTE))
+    life = Life(rule())
+    life.see(10 * MINUTE, [(labels_from({"instance": f"h{host}"}), 1.0) for host in range(200)])
+    # The second time it is known how they were when they held.
+    for time in (12 * MINUTE, 13 * MINUTE):
+        now = found.at(time)
+        gone = {
+            dict(alert.labels)["instance"] for alert in life.alerts.values() if now.missing(alert)
+        }
+        assert gone == {f"h{host}" for host in range(0, 200, 3)}
+    assert len(source.selections) < 10
+
+
+def test_series_that_come_later_are_found_with_those_before() -> None:
+    def series(host: str, disk: str) -> Labels:
+        return labels_from({"__name__": "x", "instance": host, "disk": disk})
+
+    index = SeriesIndex()
+    first = SeriesLabels([series("a", "1"), series("b", "1")])
+    index.take(first)
+    asked = labels_from({"instance": "a"}), labels_from({"instance": "c", "disk": "1"})
+    assert [index.rows(each, frozenset()) for each in asked] == [[0], []]
+    index.take(first.grown([series("a", "2"), series("c", "1"), series("c", "")]))
+    assert [index.rows(each, frozenset()) for each in asked] == [[0, 2], [3, 4]]
+    index.take(SeriesLabels([series("c", "1")]))
+    assert [index.rows(each, frozenset()) for each in asked] == [[], [0]]
+    assert index.rows(asked[1], frozenset({"instance"})) == [0]
