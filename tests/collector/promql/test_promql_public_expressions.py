@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from forewarn_collector.promql import PromQLError, ValueType, compile_query
+from forewarn_collector.promql.lexer import tokenize
+from forewarn_collector.promql.syntax import find_fault
 from support.memory_series import MemorySeries
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
@@ -85,3 +87,16 @@ def test_all_expressions_of_the_most_used_host_dashboard_compile_and_bear_an_emp
     expressions = _of_dashboard()
     assert len(expressions) == 276
     assert _evaluate_on_nothing(expressions) == []
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="../shared/data is not here")
+def test_no_valid_expression_has_a_fault_of_syntax() -> None:
+    # Only what the parser refused is searched for one; a false find would hide the true reason.
+    folders = ("rules/awesome-prometheus-alerts", "ruletests")
+    cases = [
+        json.loads(line) for line in (DATA / "promqltest" / "cases.jsonl").read_text().splitlines()
+    ]
+    of_suite = [case["expr"] for case in cases if case["type"] == "eval" and not case["needs"]]
+    expressions = {*_of_dashboard(), *of_suite, *sum(map(_of_rules, folders), [])}
+    assert len(expressions) > 1_500
+    assert [each for each in expressions if find_fault(tokenize(each)) is not None] == []
