@@ -157,29 +157,30 @@ class LabelIndex:
 
     def _find(self, matchers: Sequence[Matcher]) -> Ints:
         """Intersect what matchers demand, then take away what those refuse that allow absence."""
+        # All that may fail comes first: a traceback would keep postings that are lent.
+        tests = [predicate(matcher) for matcher in matchers]
         demanded: list[Ints] = []
         refused: list[Ints] = []
-        for matcher in matchers:
-            meets = predicate(matcher)
+        for matcher, meets in zip(matchers, tests, strict=True):
             values = self._postings.get(matcher.name, {})
             if meets(""):
                 if matcher.op is MatchOp.NOT_EQUAL:
-                    refused.append(_as_array(values.get(matcher.value)))
+                    refused.append(_lent(values.get(matcher.value)))
                 else:
-                    found = [_as_array(p) for value, p in values.items() if not meets(value)]
+                    found = [_lent(p) for value, p in values.items() if not meets(value)]
                     refused.append(_union(found))
             elif matcher.op is MatchOp.EQUAL:
-                demanded.append(_as_array(values.get(matcher.value)))
+                demanded.append(_lent(values.get(matcher.value)))
             else:
-                found = [_as_array(p) for value, p in values.items() if meets(value)]
+                found = [_lent(p) for value, p in values.items() if meets(value)]
                 demanded.append(_union(found))
         demanded.sort(key=len)
-        refs = demanded[0] if demanded else _as_array(self._all)
+        refs = demanded[0] if demanded else _lent(self._all)
         for other in demanded[1:]:
             refs = refs[_members(refs, other)]
         for other in refused:
             refs = refs[~_members(refs, other)]
-        return refs
+        return refs.copy()
 
 
 def _metric(matchers: Sequence[Matcher]) -> str:
@@ -193,6 +194,11 @@ def _metric(matchers: Sequence[Matcher]) -> str:
 def _as_array(posting: array[int] | None) -> Ints:
     # A copy: an array that lends its buffer cannot grow.
     return _NONE if posting is None else np.array(posting, dtype=np.int64)
+
+
+def _lent(posting: array[int] | None) -> Ints:
+    """A posting's own memory, to be let go of before the lock is."""
+    return np.frombuffer(posting, dtype=np.int64) if posting else _NONE
 
 
 def _union(postings: list[Ints]) -> Ints:

@@ -101,3 +101,13 @@ def test_a_dot_also_meets_a_line_feed_as_in_prometheus_3(index: LabelIndex) -> N
 def test_a_bad_regex_says_what_is_wrong_with_it(index: LabelIndex) -> None:
     with pytest.raises(ValueError, match="missing"):
         index.select(m(("mode", "=~", "(")))
+
+
+def test_series_can_be_added_while_answers_and_errors_of_before_are_kept(index: LabelIndex) -> None:
+    # An array that lends its memory refuses to grow; neither a result nor a traceback may hold it.
+    kept = [index.select(m(("mode", "=", "idle"))), index.select(m(("mode", "!=", "idle")))]
+    with pytest.raises(ValueError, match="bad regex") as caught:
+        index.select(m(("mode", "=", "idle"), ("instance", "=~", "(")))
+    index.add([(100, labels_from({"__name__": "cpu", "instance": "d", "mode": "idle"}))])
+    assert [len(selection.refs) for selection in kept] == [6, 12]
+    assert caught.tb is not None
