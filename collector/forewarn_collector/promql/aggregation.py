@@ -99,7 +99,8 @@ class _Members:
     def spread(self, table: NDArray[Cell]) -> NDArray[Cell]:
         """A row for each group, repeated for each of its series."""
         sizes = np.diff(self.groups.starts, append=len(self.values))
-        return np.repeat(table, sizes, axis=0)
+        # numpy's repeat of a table would hold the interpreter's lock until it is done.
+        return table[np.repeat(np.arange(len(sizes)), sizes)]
 
 
 _Parameter = Floats | None

@@ -15,6 +15,7 @@ from forewarn_collector.promql.errors import EvalError, Position, PromQLError
 from forewarn_collector.promql.functions.labelling import with_label
 from forewarn_collector.promql.relabel import relabelled
 from forewarn_collector.promql.text import general_float, plain_float
+from forewarn_collector.promql.uniques import unique_columns
 from forewarn_collector.promql.values import (
     Bools,
     Context,
@@ -169,7 +170,7 @@ class CountValuesPlan:
         values = vector.values[series, steps]
         values = np.where(np.isnan(values), np.nan, values)
         bits = values.view(np.int64)
-        pairs, rows = np.unique(np.stack([groups.ids[series], bits]), axis=1, return_inverse=True)
+        pairs, rows = unique_columns(np.stack([groups.ids[series], bits]))
         labels = [
             groups.labels[group]
             if self._label is None
@@ -178,7 +179,8 @@ class CountValuesPlan:
         ]
         # Groups that differ in the very label that the value replaces are one now.
         relabelling = relabelled(labels)
-        new_rows = rows.ravel() if relabelling.rows is None else relabelling.rows[rows.ravel()]
-        counts = np.zeros((len(relabelling.labels), context.steps))
-        np.add.at(counts, (new_rows, steps), 1.0)
+        new_rows = rows if relabelling.rows is None else relabelling.rows[rows]
+        shape = len(relabelling.labels), context.steps
+        cells = new_rows * context.steps + steps
+        counts = np.bincount(cells, minlength=shape[0] * shape[1]).astype(np.float64).reshape(shape)
         return Vector(relabelling.labels, counts, counts > 0)

@@ -12,9 +12,10 @@ import numpy as np
 
 from forewarn_collector.promql.values import Windows
 from forewarn_collector.store.columns import Floats, Ints
+from forewarn_collector.store.spans import repeated
 
-CHUNK_SAMPLES = 4_000_000
-"""Samples of overlapping windows laid end to end at once: 32 MB a column."""
+CHUNK_SAMPLES = 500_000
+"""Samples of overlapping windows laid end to end at once: 4 MB a column."""
 
 CANCELLED = 1e-6
 """A sum smaller than this share of its absolute terms is summed again, with compensation."""
@@ -123,7 +124,7 @@ class Segments:
 
     def spread(self, column: Floats) -> Floats:
         """One value for each window, repeated for each of its samples."""
-        return np.repeat(column, self.counts)
+        return repeated(column, self.counts)
 
 
 def segments(windows: Windows, least: int = 1) -> Iterator[Segments]:
@@ -142,7 +143,7 @@ def segments(windows: Windows, least: int = 1) -> Iterator[Segments]:
         end = max(first + 1, int(np.searchsorted(totals, before + CHUNK_SAMPLES, "right")))
         part = chosen[first:end]
         bounds = np.concatenate(([0], np.cumsum(counts[part])))
-        places = np.repeat(starts[part] - bounds[:-1], counts[part]) + np.arange(bounds[-1])
+        places = repeated(starts[part] - bounds[:-1], counts[part]) + np.arange(bounds[-1])
         yield Segments(part, windows.times[places], windows.values[places], bounds)
         first = end
 
@@ -157,7 +158,7 @@ def quantile_segments(column: Floats, bounds: Ints, quantiles: Floats) -> Floats
     if len(counts) and (counts == counts[0]).all():
         ordered = np.sort(column.reshape(len(counts), counts[0]), axis=1).ravel()
     else:
-        ordered = column[np.lexsort((column, np.repeat(np.arange(len(counts)), counts)))]
+        ordered = column[np.lexsort((column, repeated(np.arange(len(counts)), counts)))]
     nans = reduce_windows(np.add, np.isnan(ordered).astype(np.float64), bounds[:-1], bounds[1:])
     return pick_quantiles(ordered, bounds[:-1], counts, nans.astype(np.int64), quantiles)
 

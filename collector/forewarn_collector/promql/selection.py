@@ -12,6 +12,7 @@ from forewarn_collector.promql.live import LiveWindow
 from forewarn_collector.promql.nodes import At, AtEdge, Range, Selector, Subquery
 from forewarn_collector.promql.values import Bools, Context, Plan, Vector, Windows, empty_vector
 from forewarn_collector.store.columns import Floats, Ints, SeriesColumns, SeriesLabels
+from forewarn_collector.store.spans import repeated, running_count, slices
 from forewarn_wire.signals import STALE_NAN_BITS
 
 MOST_CELLS = 50_000_000
@@ -19,6 +20,9 @@ MOST_CELLS = 50_000_000
 
 DEFAULT_SUBQUERY_STEP = 60_000
 """Step of `[1h:]` in ms: Prometheus' default evaluation interval."""
+
+
+_SLICE_SAMPLES = 250_000
 
 
 def moved(times: Ints, at: At, offset: int, context: Context) -> Ints:
@@ -60,13 +64,18 @@ def places_after(columns: SeriesColumns, instants: Ints) -> Ints:
         if (rows == rows[0]).all():
             found: Ints = first + np.searchsorted(rows[0], instants, "right")
             return found
-    # One ascending key for all series, so that one search serves them all.
+    # One ascending key for many series, so that one search serves them all; in slices, which stay
+    # in the processor's cache.
     least = min(int(columns.times.min()), int(instants.min()))
     span = max(int(columns.times.max()), int(instants.max())) - least + 1
-    rises = np.arange(series) * span - least
-    keys = columns.times + np.repeat(rises, counts)
-    wanted = instants + rises[:, np.newaxis]
-    return np.searchsorted(keys, wanted.ravel(), "right").reshape(wanted.shape)
+    places = np.empty((series, len(instants)), dtype=np.int64)
+    for low, high in slices(columns.offsets, _SLICE_SAMPLES):
+        begin, end = columns.offsets[low], columns.offsets[high]
+        rises = np.arange(high - low) * span - least
+        keys = columns.times[begin:end] + repeated(rises, counts[low:high])
+        wanted = (instants + rises[:, np.newaxis]).ravel()
+        places[low:high] = np.searchsorted(keys, wanted, "right").reshape(high - low, -1) + begin
+    return places
 
 
 class InstantSelector:
@@ -161,7 +170,7 @@ def _without_stale(columns: SeriesColumns) -> SeriesColumns:
     live = columns.values.view(np.int64) != STALE_NAN_BITS
     if live.all():
         return columns
-    kept = np.concatenate(([0], np.cumsum(live)))
+    kept = running_count(live)
     return SeriesColumns(
         columns.labels, columns.times[live], columns.values[live], kept[columns.offsets]
     )
@@ -208,7 +217,7 @@ class SubquerySelector:
 def _found_on(grid: Ints, present: Bools, instants: Ints) -> Ints:
     """`places_after` for samples on a common grid of which only those present count."""
     before = np.zeros((present.shape[0], len(grid) + 1), dtype=np.int64)
-    np.cumsum(present, axis=1, out=before[:, 1:])
+    np.cumsum(present.astype(np.int64), axis=1, out=before[:, 1:])
     totals = np.cumsum(before[:, -1])
     before[1:] += totals[:-1, np.newaxis]
     return before[:, np.searchsorted(grid, instants, "right")]

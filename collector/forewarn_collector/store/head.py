@@ -18,7 +18,7 @@ from forewarn_collector.store.columns import NEVER, Floats, Ints
 from forewarn_collector.store.late import Late, locate, merge
 from forewarn_collector.store.spans import run_starts, spans, strided_spans
 
-_LATEST = int(np.iinfo(np.int64).max)
+LATEST = int(np.iinfo(np.int64).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,11 @@ class Head:
         self._last_values: Floats = np.zeros(0, dtype=np.float64)
         self._first_times: Ints = np.zeros(0, dtype=np.int64)
         self._metrics: Ints = np.zeros(0, dtype=np.int64)
-        # How often each series' chunks were rewritten: places in them hold until then.
+        # How many samples came in order of time, and how often chunks were rewritten for one that
+        # did not: places in them hold until then.
+        self._appended: Ints = np.zeros(0, dtype=np.int64)
         self._rewrites: Ints = np.zeros(0, dtype=np.int64)
+        self.rewritten = 0
         self.cutoff = NEVER
         self.samples = 0
 
@@ -90,7 +93,7 @@ class Head:
     def nbytes(self) -> int:
         """Bytes of memory held for samples."""
         chunks = self._chunks
-        per_series = self._newest.nbytes * 6
+        per_series = self._newest.nbytes * 7
         return chunks.nbytes + chunks.cells.nbytes + per_series
 
     def add_series(self, refs: Ints, metrics: Ints) -> None:
@@ -100,6 +103,7 @@ class Head:
         self._last_times = enlarged(self._last_times, needed, NEVER)
         self._last_values = enlarged(self._last_values, needed)
         self._first_times = enlarged(self._first_times, needed, NEVER)
+        self._appended = enlarged(self._appended, needed)
         self._rewrites = enlarged(self._rewrites, needed)
         self._metrics = enlarged(self._metrics, needed)
         self._metrics[refs] = metrics
@@ -153,6 +157,7 @@ class Head:
             late = admission.late
             np.minimum.at(self._first_times, refs[late], times[late])
             np.add.at(self._rewrites, refs[late], 1)
+            self.rewritten += 1
             merge(self._chunks, self._newest, admission.found, times[late], values[late])
             refs, times, values = refs[~late], times[~late], values[~late]
         self._append(refs, times, values)
@@ -170,7 +175,7 @@ class Head:
     def find(self, refs: Ints, start: int, end: int) -> Runs:
         """Where the samples with `start <= time <= end` lie, which costs little beside them."""
         chunks = self._chunks
-        end = min(end, _LATEST - 1)
+        end = min(end, LATEST - 1)
         places, ids = self._overlapping_chunks(refs, start, end)
         lows = np.zeros(len(ids), dtype=np.int64)
         highs = chunks.fill[ids]
@@ -227,13 +232,29 @@ class Head:
             values[beyond[filled]] = found_values[last]
         return times, values
 
-    def last_times(self, refs: Ints) -> Ints:
-        """The times of the newest samples (ms)."""
-        return np.asarray(self._last_times[refs])
+    def appended(self, refs: Ints) -> Ints:
+        """How many samples of each series came in order of time."""
+        return np.asarray(self._appended[refs])
+
+    def newest(self, refs: Ints) -> tuple[Ints, Floats]:
+        """The times and values of the newest samples."""
+        return self._last_times[refs], self._last_values[refs]
 
     def rewrites(self, refs: Ints) -> Ints:
         """How often each series' chunks were rewritten, which moves its samples."""
         return np.asarray(self._rewrites[refs])
+
+    def back(self, refs: Ints, counts: Ints) -> Places:
+        """The places of the samples so many before the end; 1 is the newest."""
+        chunks = self._chunks
+        ids = self._newest[refs].copy()
+        indices = chunks.fill[ids] - counts
+        before = np.flatnonzero(indices < 0)
+        while len(before):
+            ids[before] = chunks.prev[ids[before]]
+            indices[before] += chunks.fill[ids[before]]
+            before = before[indices[before] < 0]
+        return Places(ids, indices)
 
     def seek(self, refs: Ints, time: int | Ints) -> Places:
         """The places of the first samples later than `time` (for all, or one for each series).
@@ -320,6 +341,7 @@ class Head:
         self._first_times[refs[unseen]] = times[starts[unseen]]
         self._last_times[refs] = times[starts + counts - 1]
         self._last_values[refs] = values[starts + counts - 1]
+        self._appended[refs] += counts
         # One turn where the chunks have room; one more for each chunk that must be opened.
         while len(refs):
             ids = self._newest[refs]

@@ -16,6 +16,7 @@ from forewarn_collector.store.columns import Floats, Ints
 from forewarn_collector.store.errors import TooManySamplesError
 from forewarn_collector.store.head import Head
 from forewarn_collector.store.index import LabelIndex
+from forewarn_collector.store.spans import slices
 from forewarn_wire import Labels
 
 MOST_SAMPLES = 50_000_000
@@ -34,7 +35,7 @@ def read_samples(
 
     Raises TooManySamplesError before more than MOST_SAMPLES are copied.
     """
-    slices: list[tuple[Ints, Floats, Ints]] = []
+    parts: list[tuple[Ints, Floats, Ints]] = []
     total = 0
     for first in range(0, max(len(refs), 1), _SLICE_SERIES):
         part = refs[first : first + _SLICE_SERIES]
@@ -47,31 +48,19 @@ def read_samples(
                     f"more than {MOST_SAMPLES}; ask for fewer series or a shorter time"
                 )
             if runs.samples <= _SLICE_SAMPLES:
-                slices.append(head.gather(runs))
+                parts.append(head.gather(runs))
                 continue
-        for low, high in _cuts(runs.offsets):
+        for low, high in slices(runs.offsets, _SLICE_SAMPLES):
             with lock:
-                slices.append(head.select(part[low:high], start, end))
-    if len(slices) == 1:
-        return slices[0]
-    return _joined(slices)
+                parts.append(head.select(part[low:high], start, end))
+    return parts[0] if len(parts) == 1 else _joined(parts)
 
 
-def _cuts(offsets: Ints) -> Iterator[tuple[int, int]]:
-    """Series from and to, so that about as many samples as wanted lie between."""
-    low, series = 0, len(offsets) - 1
-    while low < series:
-        reach = offsets[low] + _SLICE_SAMPLES
-        high = max(low + 1, int(np.searchsorted(offsets, reach, "right")) - 1)
-        yield low, high
-        low = high
-
-
-def _joined(slices: Sequence[tuple[Ints, Floats, Ints]]) -> tuple[Ints, Floats, Ints]:
-    counts = np.concatenate([np.diff(offsets) for _, _, offsets in slices])
+def _joined(parts: Sequence[tuple[Ints, Floats, Ints]]) -> tuple[Ints, Floats, Ints]:
+    counts = np.concatenate([np.diff(offsets) for _, _, offsets in parts])
     offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(counts)))
-    times = np.concatenate([times for times, _, _ in slices])
-    values = np.concatenate([values for _, values, _ in slices])
+    times = np.concatenate([times for times, _, _ in parts])
+    values = np.concatenate([values for _, values, _ in parts])
     return times, values, offsets
 
 

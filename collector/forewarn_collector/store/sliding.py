@@ -9,15 +9,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forewarn_collector.store.cells import Cell
 from forewarn_collector.store.columns import NEVER, Floats, Ints, Matcher, SeriesLabels
-from forewarn_collector.store.head import Head, Places
+from forewarn_collector.store.head import LATEST, Head, Places
 from forewarn_collector.store.index import LabelIndex
 from forewarn_wire import STALE_NAN_BITS
+
+Cell = TypeVar("Cell", np.int64, np.float64, np.bool_)
 
 _MOST_TURNS = 64
 """Samples of one series that may enter one after another; of more, the window is read anew."""
@@ -69,8 +71,8 @@ class SlidingWindow:
     """Samples with `opens < time <= closes`, stale markers left out.
 
     One element of each column per series: `counts` of samples; `first_times`, `first_values`,
-    `last_times`, `last_values` of its first and last sample, anything at all where there is none.
-    Not for two threads at once.
+    `last_times`, `last_values` of its first and last sample, anything at all where there is none;
+    `ended: bool` where a stale marker stands behind them. Not for two threads at once.
     """
 
     def __init__(
@@ -88,12 +90,8 @@ class SlidingWindow:
         self.labels: SeriesLabels = SeriesLabels()
         self.opens = NEVER
         self.closes = NEVER
+        self._rewritten = -1
         self._allocate(0)
-
-    @property
-    def ended(self) -> NDArray[np.bool_]:
-        """Which series have a stale marker behind all their samples up to `closes`."""
-        return np.asarray(self._seen > self.last_times)
 
     def slide(self, opens: int, closes: int) -> Slide:
         """Move the window to `opens`, `closes` (ms)."""
@@ -114,14 +112,14 @@ class SlidingWindow:
 
     def _allocate(self, series: int) -> None:
         self._rewrites: Ints = np.zeros(series, dtype=np.int64)
-        self._seen: Ints = np.zeros(series, dtype=np.int64)
+        self._taken: Ints = np.zeros(series, dtype=np.int64)
         self._begin = Places(np.zeros(series, dtype=np.int64), np.zeros(series, dtype=np.int64))
-        self._end = Places(np.zeros(series, dtype=np.int64), np.zeros(series, dtype=np.int64))
         self.counts: Ints = np.zeros(series, dtype=np.int64)
         self.first_times: Ints = np.zeros(series, dtype=np.int64)
         self.first_values: Floats = np.zeros(series)
         self.last_times: Ints = np.zeros(series, dtype=np.int64)
         self.last_values: Floats = np.zeros(series)
+        self.ended: NDArray[np.bool_] = np.zeros(series, dtype=np.bool_)
 
     def _renewable(self, opens: int, closes: int) -> Ints:
         """The rows whose places hold no more."""
@@ -139,7 +137,10 @@ class SlidingWindow:
             self.labels, self._refs = found.labels, found.refs
         if every:
             return np.arange(len(self._refs))
-        moved = self._head.rewrites(self._refs) != self._rewrites
+        moved = np.zeros(len(self._refs), dtype=np.bool_)
+        if self._head.rewritten != self._rewritten:
+            moved = self._head.rewrites(self._refs) != self._rewrites
+            self._rewritten = self._head.rewritten
         moved[known:] = True
         return np.flatnonzero(moved)
 
@@ -148,25 +149,31 @@ class SlidingWindow:
             self._allocate(series)
             return
         self._rewrites = _longer(self._rewrites, series)
-        self._seen = _longer(self._seen, series)
+        self._taken = _longer(self._taken, series)
         self.counts = _longer(self.counts, series)
         self.first_times = _longer(self.first_times, series)
         self.first_values = _longer(self.first_values, series)
         self.last_times = _longer(self.last_times, series)
         self.last_values = _longer(self.last_values, series)
-        for places in (self._begin, self._end):
-            places.chunks = _longer(places.chunks, series)
-            places.indices = _longer(places.indices, series)
+        self.ended = _longer(self.ended, series)
+        places = self._begin
+        self._begin = Places(_longer(places.chunks, series), _longer(places.indices, series))
 
     def _renew(self, rows: Ints) -> Contents:
         """Read the windows of some series as if nothing were known of them."""
         head, refs = self._head, self._refs[rows]
         self._rewrites[rows] = head.rewrites(refs)
-        end = head.seek(refs, self.closes)
-        self._end.put(rows, end)
-        before = Places(end.chunks, np.maximum(end.indices - 1, 0))
-        self._seen[rows] = np.where(end.indices > 0, head.read(before)[0], NEVER)
-        contents = self._read(rows)
+        self._taken[rows] = head.appended(refs)
+        ahead = head.newest(refs)[0] > self.closes
+        if ahead.any():
+            later = head.find(refs[ahead], self.closes + 1, LATEST)
+            self._taken[rows[ahead]] -= np.diff(later.offsets)
+        times, values, offsets = head.select(refs, self.opens + 1, self.closes)
+        read = np.diff(offsets) > 0
+        stale = values.view(np.int64) == STALE_NAN_BITS
+        self.ended[rows] = False
+        self.ended[rows[read]] = stale[offsets[1:][read] - 1]
+        contents = _live(times, values, offsets, stale)
         times, values, offsets = contents.times, contents.values, contents.offsets
         counts = np.diff(offsets)
         self.counts[rows] = counts
@@ -182,45 +189,47 @@ class SlidingWindow:
 
     def _read(self, rows: Ints) -> Contents:
         times, values, offsets = self._head.select(self._refs[rows], self.opens + 1, self.closes)
-        live = values.view(np.int64) != STALE_NAN_BITS
-        if live.all():
-            return Contents(times, values, offsets)
-        kept = np.concatenate(([0], np.cumsum(live)))
-        return Contents(times[live], values[live], kept[offsets])
+        return _live(times, values, offsets, values.view(np.int64) == STALE_NAN_BITS)
 
     def _enter(self) -> list[Turn] | None:
         """Take in what has arrived, or give up where that is too much."""
         head = self._head
-        rows = np.flatnonzero(head.last_times(self._refs) > self._seen)
         turns: list[Turn] = []
+        fresh = head.appended(self._refs) - self._taken
+        rows = np.flatnonzero(fresh)
+        fresh = fresh[rows]
         while len(rows):
-            places = self._end.at(rows)
-            head.settle(places)
-            times, values = head.read(places)
-            due = times <= self.closes
-            if not due.all():
-                rows, places = rows[due], places.at(due)
-                times, values = times[due], values[due]
             if len(turns) == _MOST_TURNS:
                 return None
-            self._seen[rows] = times
-            turns.append(self._taken(rows, places, times, values))
-            places.indices += 1
-            self._end.put(rows, places)
-            rows = rows[head.last_times(self._refs[rows]) > times]
+            refs = self._refs[rows]
+            if (fresh == 1).all():
+                # As a rule one sample has come since: it is at hand.
+                times, values = head.newest(refs)
+            else:
+                times, values = head.read(head.back(refs, fresh))
+            due = times <= self.closes
+            if not due.all():
+                rows, refs, fresh = rows[due], refs[due], fresh[due]
+                times, values = times[due], values[due]
+            self._taken[rows] += 1
+            turns.append(self._take(rows, fresh, times, values))
+            more = fresh > 1
+            rows, fresh = rows[more], fresh[more] - 1
         return turns
 
-    def _taken(self, rows: Ints, places: Places, times: Ints, values: Floats) -> Turn:
-        live = values.view(np.int64) != STALE_NAN_BITS
-        if not live.all():
-            rows, places, times, values = rows[live], places.at(live), times[live], values[live]
+    def _take(self, rows: Ints, fresh: Ints, times: Ints, values: Floats) -> Turn:
+        stale = values.view(np.int64) == STALE_NAN_BITS
+        self.ended[rows] = stale
+        if stale.any():
+            live = ~stale
+            rows, fresh, times, values = rows[live], fresh[live], times[live], values[live]
         linked = self.counts[rows] > 0
         turn = Turn(rows, times, values, linked, self.last_values[rows])
         if not linked.all():
             alone = ~linked
             first = rows[alone]
             self.first_times[first], self.first_values[first] = times[alone], values[alone]
-            self._begin.put(first, places.at(alone))
+            self._begin.put(first, self._head.back(self._refs[first], fresh[alone]))
         self.counts[rows] += 1
         self.last_times[rows], self.last_values[rows] = times, values
         return turn
@@ -248,6 +257,14 @@ class SlidingWindow:
             times, values = self._head.read(places)
             self.first_times[rows], self.first_values[rows] = times, values
             rows = rows[values.view(np.int64) == STALE_NAN_BITS]
+
+
+def _live(times: Ints, values: Floats, offsets: Ints, stale: NDArray[np.bool_]) -> Contents:
+    """Samples without the stale markers among them."""
+    if not stale.any():
+        return Contents(times, values, offsets)
+    kept = np.concatenate(([0], np.cumsum(~stale)))
+    return Contents(times[~stale], values[~stale], kept[offsets])
 
 
 def _longer(column: NDArray[Cell], length: int) -> NDArray[Cell]:

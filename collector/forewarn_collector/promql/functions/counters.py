@@ -17,6 +17,7 @@ from forewarn_collector.promql.nodes import place_of
 from forewarn_collector.promql.segments import reduce_windows
 from forewarn_collector.promql.values import Bools, Context, Memo, Plan, Vector, Windows
 from forewarn_collector.store.columns import Floats, Ints
+from forewarn_collector.store.spans import running_count
 from forewarn_wire.labels import Labels, metric_name
 
 
@@ -102,7 +103,7 @@ def _times_that(flags_of: str) -> Builder:
             flags = after < before
         else:
             flags = (after != before) & ~(np.isnan(after) & np.isnan(before))
-        totals = np.concatenate(([0, 0], np.cumsum(flags)))
+        totals = np.concatenate(([0], running_count(flags)))
         present, first, last = _ends(windows, 1)
         return (totals[last + 1] - totals[first + 1]).astype(np.float64), present
 

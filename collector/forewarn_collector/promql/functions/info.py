@@ -17,6 +17,7 @@ from forewarn_collector.promql.nodes import Call, Expr, Selector
 from forewarn_collector.promql.relabel import Relabelled, relabelled, united
 from forewarn_collector.promql.selection import InstantSelector, check_size
 from forewarn_collector.promql.text import series_text
+from forewarn_collector.promql.uniques import unique_columns
 from forewarn_collector.promql.values import Bools, Context, Memo, Vector, any_along
 from forewarn_collector.store.columns import Ints
 from forewarn_collector.store.matching import labels_predicate
@@ -77,11 +78,8 @@ class _InfoPlan:
         chosen = _newest(groups, infos, any_along(base.present, axis=0))
         series, steps = np.nonzero(base.present)
         matches = chosen[groups.of_base[:, series], steps]
-        combinations, rows = np.unique(
-            np.concatenate((series[np.newaxis], matches)), axis=1, return_inverse=True
-        )
+        combinations, rows = unique_columns(np.concatenate((series[np.newaxis], matches)))
         enriched = self._enriched(base, infos, combinations)
-        rows = rows.ravel()
         check_size(combinations.shape[1], context.steps)
         values = np.zeros((combinations.shape[1], context.steps))
         present = np.zeros(values.shape, dtype=np.bool_)
@@ -166,7 +164,7 @@ def _newest(groups: _Groups, infos: Vector, asked: Bools) -> Ints:
     times = np.where(present, infos.values[groups.rows], -np.inf)
     newest = np.maximum.reduceat(times, groups.starts, axis=0)
     sizes = np.diff(groups.starts, append=len(groups.rows))
-    is_newest = present & (times == np.repeat(newest, sizes, axis=0))
+    is_newest = present & (times == newest[np.repeat(np.arange(len(sizes)), sizes)])
     crowded = np.add.reduceat(is_newest, groups.starts, axis=0, dtype=np.int64) > 1
     if crowded.any():
         group, step = np.argwhere(crowded)[0]
