@@ -143,4 +143,4 @@ def test_a_slide_reads_what_arrived_and_not_the_whole_window(
     result = query.at(Round(source, at, live=live), at)
     # 360 samples of 1 each 10 s: the slope is 0.1 a second.
     assert [round(value, 9) for _, value in result.vector()] == [0.1]
-    assert sum(read) == 2  # the one that came, and the one that is now the first
+    assert sum(read) == 1  # the one that is now the first; the newest is at hand
