@@ -33,6 +33,7 @@ from forewarn_collector.promql.values import (
     any_along,
 )
 from forewarn_collector.store.columns import Floats, Ints, SeriesSource
+from forewarn_collector.store.spans import repeated, spans
 from forewarn_wire.labels import Labels
 
 
@@ -197,10 +198,13 @@ def _samples(windows: Windows) -> tuple[Vector, Ints]:
     """The samples of the only window of each series, as a table over all times there are."""
     starts, ends = windows.starts[:, 0], windows.ends[:, 0]
     counts = ends - starts
-    places = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
-    times, columns = np.unique(windows.times[places], return_inverse=True)
+    places = spans(starts, counts)
+    found = windows.times[places]
+    ordered = np.sort(found)
+    times = ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
     check_size(len(counts), len(times))
-    rows = np.repeat(np.arange(len(counts)), counts)
+    columns = np.searchsorted(times, found)
+    rows = repeated(np.arange(len(counts)), counts)
     values = np.zeros((len(counts), len(times)))
     present = np.zeros(values.shape, dtype=np.bool_)
     values[rows, columns] = windows.values[places]
