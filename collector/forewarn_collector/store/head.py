@@ -198,12 +198,12 @@ class Head:
         levels: list[tuple[Ints, Ints]] = []
         # As few steps as may be: a day of one series is a hundred turns.
         while len(ids):
-            ended = ids == NO_CHUNK
-            if ended.any():
-                places, ids = places[~ended], ids[~ended]
+            there = ids != NO_CHUNK
+            if np.count_nonzero(there) < len(ids):
+                places, ids = places[there], ids[there]
             levels.append((places, ids))
             older = chunks.first[ids] > start
-            if not older.all():
+            if np.count_nonzero(older) < len(ids):
                 places, ids = places[older], ids[older]
             ids = chunks.prev[ids]
         if not levels:
