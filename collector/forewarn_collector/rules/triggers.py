@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -37,6 +37,19 @@ class _Selector:
         return all(test(labels.get(name, "")) for name, test in self.demands)
 
 
+@dataclass(frozen=True, slots=True)
+class _Metric:
+    """What there is to know of a metric: the selectors that may find series of it.
+
+    `demanded` are the labels that these look at; `sets` are the numbers of the sets of rules by the
+    values of these labels, since most series of a metric differ in others.
+    """
+
+    selectors: list[_Selector]
+    demanded: tuple[str, ...]
+    sets: dict[tuple[str, ...], int] = field(default_factory=dict)
+
+
 class Readers:
     """Finds the rules to evaluate when samples of some series have arrived.
 
@@ -53,7 +66,7 @@ class Readers:
         self._followers = order.followers
         self._recorded = {order.rules[each].name for fed in order.feeders for each in fed}
         self._by_name, self._others = _selectors(order)
-        self._candidates: dict[str, list[_Selector]] = {}
+        self._metrics: dict[str, _Metric] = {}
         self._numbers: dict[frozenset[int], int] = {frozenset(): _NOBODY}
         self._members: list[Ints] = [np.empty(0, dtype=np.int64)]
         self._sets = np.full(0, _UNKNOWN, dtype=np.int32)
@@ -82,26 +95,32 @@ class Readers:
 
     def _set_of(self, series: Labels) -> int:
         """The number of the set of rules that a new series concerns."""
-        candidates = self._candidates_for(metric_name(series))
-        if not candidates:
-            return _NOBODY
-        labels = dict(series)
-        found = frozenset[int]().union(
-            *(selector.readers for selector in candidates if selector.meets(labels))
-        )
+        name = metric_name(series)
+        known = self._metrics.get(name)
+        if known is None:
+            known = self._metrics[name] = self._metric(name)
+        labels = dict(series) if known.demanded else {}
+        values = tuple(labels.get(demanded, "") for demanded in known.demanded)
+        number = known.sets.get(values)
+        if number is None:
+            number = known.sets[values] = self._number_of(
+                selector.readers for selector in known.selectors if selector.meets(labels)
+            )
+        return number
+
+    def _number_of(self, readers: Iterable[frozenset[int]]) -> int:
+        found = frozenset[int]().union(*readers)
         number = self._numbers.setdefault(found, len(self._members))
         if number == len(self._members):
             members = found.union(*(self._followers[reader] for reader in found))
             self._members.append(np.array(sorted(members), dtype=np.int64))
         return number
 
-    def _candidates_for(self, name: str) -> list[_Selector]:
-        if name not in self._candidates:
-            chosen = self._by_name.get(name, []) + self._others
-            if name in self._recorded:
-                chosen = []
-            self._candidates[name] = [each for each in chosen if each.accepts_name(name)]
-        return self._candidates[name]
+    def _metric(self, name: str) -> _Metric:
+        chosen = [] if name in self._recorded else self._by_name.get(name, []) + self._others
+        selectors = [selector for selector in chosen if selector.accepts_name(name)]
+        demanded = {label for selector in selectors for label, _ in selector.demands}
+        return _Metric(selectors, tuple(sorted(demanded)))
 
 
 def _selectors(order: Order) -> tuple[dict[str, list[_Selector]], list[_Selector]]:
