@@ -181,3 +181,15 @@ def _increase(times: np.ndarray, values: Floats, opens: int, closes: int) -> flo
         to_start = min(to_start, sampled * (values[0] / increase))
     beyond = [gap if gap < spacing * 1.1 else spacing / 2 for gap in (to_start, to_end)]
     return float(increase * ((sampled + sum(beyond)) / sampled))
+
+
+def table() -> str:
+    """All changes as Markdown, for docs/prometheus-2.md."""
+    rows = [
+        f"| {change.what} | {_linked(change.source)} | {change.handling} |" for change in CHANGES
+    ]
+    return "\n".join(["| what | said where | in the comparison |", "| --- | --- | --- |", *rows])
+
+
+def _linked(source: str) -> str:
+    return f"[#{source.removeprefix(_ISSUE)}]({source})" if source.startswith(_ISSUE) else source
