@@ -92,14 +92,20 @@ class Server:
 
     def ask(self, question: Question) -> bytes:
         """The JSON that answers; how long it took is noted."""
-        form = question.form
-        headers = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Accept-Encoding": "gzip",
-        }
+        form = question.form.encode()
+        lines = (
+            "POST /api/v1/query_range HTTP/1.1",
+            f"Host: 127.0.0.1:{self.port}",
+            "Accept-Encoding: gzip",
+            "Content-Type: application/x-www-form-urlencoded",
+            f"Content-Length: {len(form)}",
+        )
+        request = "\r\n".join(lines).encode() + b"\r\n\r\n" + form
         began = time.perf_counter()
-        self._connection.request("POST", "/api/v1/query_range", form, headers)
-        answer = self._connection.getresponse()
+        # In one write, as Go's client does; that of Python's library takes two.
+        self._connection.sock.sendall(request)
+        answer = http.client.HTTPResponse(self._connection.sock, method="POST")
+        answer.begin()
         body = answer.read()
         self.seconds.setdefault(question, []).append(time.perf_counter() - began)
         if answer.headers.get("Content-Encoding") == "gzip":
@@ -120,6 +126,9 @@ class Server:
             return cost(self.pid).cpu - before < 0.15
 
         wait_until(f"{self.name} is idle", idle, 300)
+        # A server closes a connection on which nothing was asked for long.
+        self._connection.close()
+        self._connection.connect()
 
 
 def main() -> int:
