@@ -95,7 +95,7 @@ class Life:
         """The vector as the query engine gives it: rows of the series that were ever there."""
         more = [labels for labels, _ in vector if labels not in self._series]
         if more:
-            self._series = SeriesLabels((*self._series, *more))
+            self._series = self._series.grown(more)
         values, present = np.zeros((len(self._series), 1)), np.zeros((len(self._series), 1), bool)
         for labels, value in vector:
             row = self._series.index(labels)

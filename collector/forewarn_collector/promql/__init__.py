@@ -8,6 +8,7 @@ from forewarn_collector.promql.errors import (
     QueryTimeoutError,
 )
 from forewarn_collector.promql.explain import Explained, explain
+from forewarn_collector.promql.growing import Distinct, Growing, continues
 from forewarn_collector.promql.leaves import SelectorInfo
 from forewarn_collector.promql.live import LiveWindows
 from forewarn_collector.promql.nodes import AtEdge, Expr, Selector, ValueType
@@ -20,9 +21,11 @@ __all__ = [
     "LOOKBACK",
     "AtEdge",
     "Deadline",
+    "Distinct",
     "EvalError",
     "Explained",
     "Expr",
+    "Growing",
     "LiveWindows",
     "PromQLError",
     "Query",
@@ -34,6 +37,7 @@ __all__ = [
     "SelectorInfo",
     "ValueType",
     "compile_query",
+    "continues",
     "explain",
     "plain_float",
     "series_text",

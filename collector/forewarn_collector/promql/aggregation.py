@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from forewarn_collector.promql.annotations import Annotations, invalid_quantile
 from forewarn_collector.promql.errors import Position
+from forewarn_collector.promql.growing import Distinct, Growing
 from forewarn_collector.promql.segments import cancelled, compensated_sums, pick_quantiles
 from forewarn_collector.promql.values import (
     Bools,
     Context,
-    Memo,
     Nameless,
     Plan,
     Scalars,
@@ -46,28 +46,34 @@ class Groups:
         return table if self.order is None else table[self.order]
 
 
-def grouping(names: Sequence[str], without: bool) -> Callable[[Sequence[Labels]], Groups]:
+def grouping(names: Sequence[str], without: bool) -> Growing[Groups]:
     """How `by` or `without` these labels divides series."""
     listed = frozenset(names) | ({METRIC_NAME} if without else frozenset())
+    return Growing(lambda: _Grouping(listed, without))
 
-    def divide(series: Sequence[Labels]) -> Groups:
-        places: dict[Labels, int] = {}
-        ids = np.array(
-            [
-                places.setdefault(
-                    tuple(pair for pair in labels if (pair[0] in listed) is not without),
-                    len(places),
-                )
-                for labels in series
-            ],
-            dtype=np.int64,
+
+class _Grouping:
+    """Puts series into groups one after the other."""
+
+    def __init__(self, names: frozenset[str], without: bool) -> None:
+        self._names = names
+        self._without = without
+        self._groups = Distinct()
+        self._ids: list[int] = []
+
+    def derive(self, *series: Sequence[Labels]) -> Groups:
+        (labels,) = series
+        names, without = self._names, self._without
+        self._ids += self._groups.numbers(
+            tuple(pair for pair in each if (pair[0] in names) is not without)
+            for each in labels[len(self._ids) :]
         )
+        ids = np.array(self._ids, dtype=np.int64)
         in_order = bool((ids[1:] >= ids[:-1]).all())
         order = None if in_order else np.argsort(ids, kind="stable")
         ordered = ids if order is None else ids[order]
-        return Groups(tuple(places), ids, order, np.searchsorted(ordered, np.arange(len(places))))
-
-    return divide
+        starts = np.searchsorted(ordered, np.arange(len(self._groups)))
+        return Groups(self._groups.labels, ids, order, starts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +224,7 @@ class AggregationPlan:
         self._compute = AGGREGATIONS[operator]
         self._argument = argument
         self._parameter = parameter
-        self._groups: Memo[Groups] = Memo(grouping(names, without))
+        self._groups = grouping(names, without)
         self._place = place
         self._by_name = METRIC_NAME in names and not without
 

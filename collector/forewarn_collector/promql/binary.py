@@ -11,10 +11,10 @@ from forewarn_collector.promql.nodes import Cardinality, Matching
 from forewarn_collector.promql.operators import ARITHMETIC, COMPARISONS
 from forewarn_collector.promql.pairing import (
     NOBODY,
+    Pairing,
     Pairs,
     Repeated,
     Signatures,
-    pairing,
     signatures,
 )
 from forewarn_collector.promql.relabel import Relabelled, relabelled, united
@@ -60,8 +60,8 @@ class VectorsPlan:
         self._swapped = matching.cardinality is Cardinality.ONE_TO_MANY
         self._one_to_one = matching.cardinality is Cardinality.ONE_TO_ONE
         self._fills = matching.fills[::-1] if self._swapped else matching.fills
-        self._signatures: Memo[Signatures] = Memo(signatures(matching))
-        self._pairs: Memo[Pairs] = Memo(pairing(matching, operator in ARITHMETIC))
+        self._signatures = signatures(matching)
+        self._pairs = Pairing(matching, operator in ARITHMETIC, self._signatures)
 
     def evaluate(self, context: Context) -> Vector:
         many, one = self._left.evaluate(context), self._right.evaluate(context)
@@ -76,7 +76,7 @@ class VectorsPlan:
             ids = self._signatures(many.labels, one.labels)
         check_size(ids.pairs, context.steps)
         nameless = self._returns_bool or many.nameless
-        pairs = self._pairs(ids, many.labels, one.labels, nameless)
+        pairs = self._pairs(many.labels, one.labels, nameless)
         many_values, one_values, present = self._operands(pairs, ids, many, one)
         left, right = (one_values, many_values) if self._swapped else (many_values, one_values)
         values = left
@@ -172,7 +172,7 @@ class SetPlan:
         self._operator = operator
         self._left = left
         self._right = right
-        self._signatures: Memo[Signatures] = Memo(signatures(matching))
+        self._signatures = signatures(matching)
         self._both: Memo[Relabelled] = Memo(_both)
 
     def evaluate(self, context: Context) -> Vector:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import xxhash
 
-from forewarn_collector.promql.aggregation import Groups, grouping
+from forewarn_collector.promql.aggregation import grouping
 from forewarn_collector.promql.annotations import invalid_ratio
 from forewarn_collector.promql.errors import EvalError, Position, PromQLError
 from forewarn_collector.promql.functions.labelling import with_label
@@ -45,7 +45,7 @@ class RankingPlan:
         self._operator = operator
         self._argument = argument
         self._parameter = parameter
-        self._groups: Memo[Groups] = Memo(grouping(names, without))
+        self._groups = grouping(names, without)
 
     def evaluate(self, context: Context) -> Vector:
         parameter = self._parameter.evaluate(context).values
@@ -158,8 +158,7 @@ class CountValuesPlan:
         self._argument = argument
         # What `without` takes away it also takes from the label of the values.
         self._label = None if without and label in {*names, METRIC_NAME} else label
-        divide: Callable[[Sequence[Labels]], Groups] = grouping(names, without)
-        self._groups: Memo[Groups] = Memo(divide)
+        self._groups = grouping(names, without)
 
     def evaluate(self, context: Context) -> Vector:
         vector = self._argument.evaluate(context)

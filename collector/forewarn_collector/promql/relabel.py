@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import repeat
 
 import numpy as np
 
 from forewarn_collector.promql.errors import EvalError
+from forewarn_collector.promql.growing import Distinct, Growing
 from forewarn_collector.promql.values import Bools, Memo, Nameless, Vector, any_along
 from forewarn_collector.store.columns import Floats, Ints
 from forewarn_wire.labels import METRIC_NAME, Labels, without
@@ -73,23 +75,33 @@ def united(
     return Vector(relabelling.labels, new_values, new_present, nameless=relabelling.nameless)
 
 
+Change = Callable[[Labels, bool], tuple[Labels, bool]]
+"""Labels, and whether the series loses its name later -> the same after a change."""
+
+
 class Relabel:
-    """A change of each series' labels, kept while the series are the same.
+    """A change of each series' labels, kept while the series are the same or grow.
 
     The change is told whether a series loses its name later, and tells so of the changed one.
     """
 
-    __slots__ = ("_memo",)
+    __slots__ = ("_alike", "_memo")
 
-    def __init__(self, change: Callable[[Labels, bool], tuple[Labels, bool]]) -> None:
+    def __init__(self, change: Change) -> None:
         def changed(labels: Sequence[Labels], nameless: Nameless) -> Relabelled:
             pairs = [change(*pair) for pair in zip(labels, marks_of(nameless), strict=False)]
             return relabelled((one for one, _ in pairs), marked(mark for _, mark in pairs))
 
         self._memo: Memo[Relabelled] = Memo(changed)
+        self._alike = {mark: Growing(partial(_Relabelling, change, mark)) for mark in (False, True)}
+
+    def _changed(self, vector: Vector) -> Relabelled:
+        if isinstance(vector.nameless, bool):
+            return self._alike[vector.nameless](vector.labels)
+        return self._memo(vector.labels, vector.nameless)
 
     def __call__(self, vector: Vector) -> Vector:
-        relabelling = self._memo(vector.labels, vector.nameless)
+        relabelling = self._changed(vector)
         changed = united(relabelling, vector.values, vector.present)
         if vector.order is None:
             return changed
@@ -98,6 +110,31 @@ class Relabel:
             # Of the series that became one only one is there, at the only step that has an order.
             order = relabelling.rows[order[any_along(vector.present, axis=1)[order]]]
         return replace(changed, order=order)
+
+
+class _Relabelling:
+    """Changes series one after the other. All of them lose their name later, or none does."""
+
+    def __init__(self, change: Change, nameless: bool) -> None:
+        self._change = change
+        self._nameless = nameless
+        self._pairs: list[tuple[Labels, bool]] = []
+        self._marks: set[bool] = set()
+        self._distinct = Distinct()
+        self._rows: list[int] = []
+
+    def derive(self, *series: Sequence[Labels]) -> Relabelled:
+        (labels,) = series
+        more = [self._change(each, self._nameless) for each in labels[len(self._pairs) :]]
+        self._pairs += more
+        self._marks.update(mark for _, mark in more)
+        if len(self._marks) > 1:
+            # Two of the same labels are apart if only one of them loses its name.
+            changed = (each for each, _ in self._pairs)
+            return relabelled(changed, marked(mark for _, mark in self._pairs))
+        self._rows += self._distinct.numbers(each for each, _ in more)
+        rows = None if len(self._distinct) == len(labels) else np.array(self._rows)
+        return Relabelled(self._distinct.labels, rows, True in self._marks)
 
 
 def name_removal() -> Relabel:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from forewarn_collector.promql import Result
+from forewarn_collector.promql import Distinct, Growing, Result
 from forewarn_collector.rules.alerts import DuplicateAlertsError, LimitExceededError
 from forewarn_collector.rules.model import RecordingRule
 from forewarn_collector.store import Batch, Floats, Ints
@@ -24,15 +24,32 @@ _PATIENCE_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What the rows of a rule's results are stored as, while its series are the same.
+    """What the rows of a rule's results are stored as, while its series are the same or grow.
 
-    `labels[i]` are those of row `i` of a result whose labels are `source`. `numbers: int64[rows]`
-    are alike where rows would become one series; None where all differ.
+    `labels[i]` are those of row `i` of a result: the same object while the series grow.
+    `numbers: int64[rows]` are alike where rows would become one series; None where all differ.
     """
 
-    source: Sequence[Labels]
     labels: Sequence[Labels]
     numbers: Ints | None
+
+
+class _Shaping:
+    """Gives a rule's results their labels, series after series."""
+
+    def __init__(self, rule: RecordingRule) -> None:
+        self._set = {**rule.labels, METRIC_NAME: rule.name}
+        self._labels: list[Labels] = []
+        self._distinct = Distinct()
+        self._numbers: list[int] = []
+
+    def derive(self, *series: Sequence[Labels]) -> _Shape:
+        (source,) = series
+        known = len(self._labels)
+        self._labels += [labels_from({**dict(each), **self._set}) for each in source[known:]]
+        self._numbers += self._distinct.numbers(self._labels[known:])
+        alike = len(self._distinct) < len(self._numbers)
+        return _Shape(self._labels, np.array(self._numbers) if alike else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +84,7 @@ class Recorder:
         self._append = append
         self._held: dict[str, _Held] = {}
         self._stored: dict[str, _Stored] = {}
-        self._shapes: dict[str, _Shape] = {}
+        self._shapes: dict[str, Growing[_Shape]] = {}
 
     def held(self) -> list[str]:
         """The rules whose results are held."""
@@ -83,9 +100,9 @@ class Recorder:
         `at` is the time (ms) of the samples. Returns how many there are. Raises ValueError where
         two elements would become one series, or there are over `limit`.
         """
-        shape = self._shapes.get(rule.key)
-        if shape is None or shape.source is not result.labels:
-            shape = self._shapes[rule.key] = _shape(rule, result.labels)
+        if rule.key not in self._shapes:
+            self._shapes[rule.key] = Growing(lambda: _Shaping(rule))
+        shape = self._shapes[rule.key](result.labels)
         rows = result.rows()
         if limit and len(rows) > limit:
             raise LimitExceededError(f"exceeded limit of {limit} with {len(rows)} series")
@@ -93,7 +110,7 @@ class Recorder:
             raise DuplicateAlertsError(
                 "vector contains metrics with the same labelset after applying rule labels"
             )
-        present = np.zeros(len(shape.labels), dtype=np.bool_)
+        present = np.zeros(len(result.labels), dtype=np.bool_)
         present[rows] = True
         now = _Stored(shape, present)
         ended = _ended(self._stored.get(rule.key), now)
@@ -131,20 +148,12 @@ class Recorder:
         self._append(batch).result(timeout=_PATIENCE_SECONDS)
 
 
-def _shape(rule: RecordingRule, source: Sequence[Labels]) -> _Shape:
-    labels = [labels_from({**dict(each), **rule.labels, METRIC_NAME: rule.name}) for each in source]
-    numbers: dict[Labels, int] = {}
-    found = [numbers.setdefault(each, len(numbers)) for each in labels]
-    alike = len(numbers) < len(found)
-    return _Shape(source, labels, np.array(found, dtype=np.int64) if alike else None)
-
-
 def _ended(before: _Stored | None, now: _Stored) -> Sequence[Labels]:
     """The series of the last result that are not in this one."""
     if before is None:
         return ()
-    if before.shape is now.shape and now.shape.numbers is None:
-        gone = before.present & ~now.present
+    if before.shape.labels is now.shape.labels and now.shape.numbers is None:
+        gone = before.present & ~now.present[: len(before.present)]
         return [now.shape.labels[row] for row in np.flatnonzero(gone).tolist()]
     still = set(now.labels())
     return [labels for labels in before.labels() if labels not in still]

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from forewarn_collector.promql import Result
+from forewarn_collector.promql import Result, continues
 from forewarn_collector.rules.alerts import (
     SAME_LABELS,
     Alert,
@@ -88,7 +88,7 @@ class Standing:
         rows = np.sort(result.rows())
         values = result.values[rows, 0] if len(rows) else np.zeros(0)
         known = rule is self._rule
-        steady = known and result.labels is self._labels and self._steady
+        steady = known and self._steady and continues(result.labels, self._labels)
         places = _places(rows, self._rows) if steady else np.full(len(rows), -1)
         stayed = places >= 0
         touched = ~stayed
