@@ -8,7 +8,7 @@ import urllib.parse
 from dataclasses import dataclass, field
 from typing import Any
 
-from differential.expressions import Question
+from differential.question import Question
 from forewarn_collector.promql import (
     EvalError,
     PromQLError,

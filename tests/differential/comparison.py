@@ -8,7 +8,7 @@ import re
 from differential import changes
 from differential.answers import Answer, in_process
 from differential.changes import Change
-from differential.expressions import Question
+from differential.question import Question
 from differential.rounding import only_rounding
 from differential.series import Dataset
 from forewarn_collector.store import SeriesSource

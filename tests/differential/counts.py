@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from differential.answers import Answer
 from differential.changes import CHANGES, Change
-from differential.expressions import AGGREGATIONS, FUNCTIONS, OPERATORS, Question
+from differential.language import AGGREGATIONS, FUNCTIONS, NATIVE, OPERATORS
+from differential.question import Question
 from forewarn_collector.promql import PromQLError, compile_query
 from forewarn_collector.promql.nodes import (
     Aggregation,
@@ -24,7 +25,6 @@ from forewarn_collector.promql.nodes import (
 )
 
 _RENAMED = {"holt_winters": "double_exponential_smoothing"}
-_NATIVE = {"histogram_count", "histogram_sum", "histogram_fraction"}
 MODIFIERS = (
     "bool", "on", "ignoring", "group_left", "group_right", "by", "without",
     "offset", "negative offset", "@ start()", "@ end()", "@ time", "[range]", "[range:step]",
@@ -32,7 +32,7 @@ MODIFIERS = (
 )  # fmt: skip
 EVERYTHING = frozenset(
     {
-        *(f"{_RENAMED.get(name, name)}()" for name in FUNCTIONS if name not in _NATIVE),
+        *(f"{_RENAMED.get(name, name)}()" for name in FUNCTIONS if name not in NATIVE),
         *AGGREGATIONS,
         *OPERATORS,
         *MODIFIERS,
@@ -117,8 +117,9 @@ def _parts(node: Expr) -> Iterator[str]:
     if isinstance(node, Selector | Subquery):
         if node.offset:
             yield "offset" if node.offset > 0 else "negative offset"
-        if node.at is not None:
-            edges = {AtEdge.START: "@ start()", AtEdge.END: "@ end()"}
-            yield edges.get(node.at, "@ time")  # type: ignore[call-overload]
+        if isinstance(node.at, AtEdge):
+            yield f"@ {node.at}()"
+        elif node.at is not None:
+            yield "@ time"
     for child in children(node):
         yield from _parts(child)

@@ -7,48 +7,28 @@ their ranges lie 1 s beside one, and the question's own times 2 s beside one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
+from differential.language import (
+    ARITHMETIC,
+    COMPARISONS,
+    NATIVE,
+    OF_DATES,
+    OF_RANGE,
+    OF_VALUES,
+    OTHERS,
+    SETS,
+    SIMPLE_AGGREGATIONS,
+)
+from differential.question import Question
 from differential.series import COUNTERS, GAUGES, HISTOGRAM, INFO, METRICS, SPAN
 
 T = TypeVar("T")
-
-OF_RANGE = (
-    "rate", "increase", "delta", "irate", "idelta", "changes", "resets", "deriv",
-    "sum_over_time", "avg_over_time", "min_over_time", "max_over_time", "count_over_time",
-    "last_over_time", "present_over_time", "stddev_over_time", "stdvar_over_time",
-)  # fmt: skip
-OF_VALUES = (
-    "abs", "ceil", "floor", "exp", "sqrt", "ln", "log2", "log10", "sgn", "deg", "rad",
-    "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
-    "timestamp", "sort", "sort_desc", "absent", "histogram_count", "histogram_sum",
-)  # fmt: skip
-OF_DATES = (
-    "minute", "hour", "day_of_week", "day_of_month", "day_of_year", "days_in_month", "month",
-    "year",
-)  # fmt: skip
-OTHERS = (
-    "absent_over_time", "quantile_over_time", "holt_winters", "predict_linear", "clamp",
-    "clamp_min", "clamp_max", "round", "label_replace", "label_join", "vector",
-    "histogram_quantile", "histogram_fraction",
-)  # fmt: skip
-SCALARS = ("time", "pi", "scalar")
-FUNCTIONS = (*OF_RANGE, *OF_VALUES, *OF_DATES, *OTHERS, *SCALARS)
-"""All functions of Prometheus 2.42."""
-
-SIMPLE_AGGREGATIONS = ("sum", "avg", "min", "max", "count", "group", "stddev", "stdvar")
-AGGREGATIONS = (*SIMPLE_AGGREGATIONS, "quantile", "count_values", "topk", "bottomk")
-ARITHMETIC = ("+", "-", "*", "/", "%", "^", "atan2")
-COMPARISONS = ("==", "!=", ">", "<", ">=", "<=")
-SETS = ("and", "or", "unless")
-OPERATORS = (*ARITHMETIC, *COMPARISONS, *SETS)
 
 _LABELS = ("instance", "job", "mode")
 _NUMBERS = (
@@ -73,39 +53,13 @@ _SUBQUERY_STEPS = ("30s", "1m", "15s", "75s", "")
 _OFFSETS = ("1m", "30s", "5m", "-1m", "-30s", "10m", "-5m")
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """An expression and when it is asked, in seconds after the dataset's start.
-
-    `step` is 0 for an instant query, at `start`.
-    """
-
-    text: str
-    start: int
-    end: int
-    step: int
-
-    def expression(self, start: int) -> str:
-        """The text with times of `@` told from the dataset's start (s since epoch)."""
-        return re.sub(r"@ T\+(\d+)", lambda found: f"@ {start + int(found[1])}", self.text)
-
-    def __str__(self) -> str:
-        if not self.step:
-            return f"{self.text}   at {self.start}s"
-        return f"{self.text}   from {self.start}s to {self.end}s by {self.step}s"
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """How Hypothesis prints it."""
-        printer.text(str(self))
-
-
 @cache
 def _one_of(options: Sequence[T]) -> SearchStrategy[T]:
     return st.sampled_from(options)
 
 
 _percents = st.integers(0, 99)
-_instants = st.integers(60, (SPAN + 200) // 5).map(lambda fives: fives * 5 + 2)
+_instants = st.integers(60, (SPAN + 100) // 5).map(lambda fives: fives * 5 + 2)
 _depths = st.sampled_from((1, 2, 2, 3, 3, 4))
 
 
@@ -130,7 +84,8 @@ class _Writer:
         self._draw = draw
 
     def pick(self, options: Sequence[T]) -> T:
-        return self._draw(_one_of(options))
+        picked: T = self._draw(_one_of(options))
+        return picked
 
     def chance(self, percent: int) -> bool:
         return self._draw(_percents) >= 100 - percent
@@ -174,7 +129,7 @@ class _Writer:
         return f'{{__name__=~"{self.pick(METRICS)}|{self.pick(METRICS)}"}}'
 
     def matchers(self) -> str:
-        if not self.chance(25):
+        if not self.chance(16):
             return ""
         matchers = [
             self.pick(
@@ -208,6 +163,11 @@ class _Writer:
 
     def call(self, depth: int) -> str:
         below = depth - 1
+        if self.chance(3):
+            bounds = f"0, {self.pick(_NUMBERS)}, "
+            function = self.pick(NATIVE)
+            # The fraction is of native histograms only, until Prometheus 3.
+            return f"{function}({bounds * (function == NATIVE[2])}{self.pick(GAUGES)})"
         function = self.pick(self.pick((OF_RANGE, OF_VALUES, OTHERS, OF_RANGE, OTHERS, OF_DATES)))
         if function in OF_RANGE:
             counted = function in ("rate", "increase", "irate", "resets") and self.chance(75)
@@ -249,9 +209,6 @@ class _Writer:
                 return f'label_join({self.vector(below)}, "{name}", "-"{sources})'
             case "vector":
                 return f"vector({self.scalar(below)})"
-            case "histogram_fraction":
-                # Of native histograms only, until Prometheus 3.
-                return f"histogram_fraction(0, {self.pick(_NUMBERS)}, {self.pick(GAUGES)})"
         return f"histogram_quantile({self.quantile(below)}, {self.buckets(below)})"
 
     def label_replace(self, depth: int) -> str:
@@ -334,7 +291,7 @@ class _Writer:
     def operation(self, depth: int, kind: Sequence[str], operator: str) -> str:
         if kind is SETS:
             return self.set_operation(depth, operator)
-        if kind is COMPARISONS and self.chance(35):
+        if kind is COMPARISONS and self.chance(55):
             operator += " bool"
         match self.pick(("with scalar", "alike", "one-to-one", "many-to-one", "alike", "raw")):
             case "with scalar":

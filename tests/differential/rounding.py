@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 from differential.answers import Answer, in_process
 from differential.counts import parts_of
-from differential.expressions import COMPARISONS, SETS, Question
+from differential.language import COMPARISONS, SETS
+from differential.question import Question
 from differential.series import Dataset
 from support.memory_series import MemorySeries
 

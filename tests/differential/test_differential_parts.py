@@ -12,7 +12,7 @@ from differential.answers import Answer, in_process
 from differential.changes import extrapolation_of_2, table
 from differential.comparison import difference, documented, out_of_order, same_value
 from differential.counts import Counts, parts_of
-from differential.expressions import Question
+from differential.question import Question
 from differential.rounding import only_rounding
 from differential.series import Dataset, Series
 from forewarn_wire import Labels, labels_from
