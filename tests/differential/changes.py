@@ -94,15 +94,21 @@ ROUNDING = Change(
 )
 PARAMETERS = Change(
     "`topk` and `bottomk` of less than one series are empty, whatever their argument; 2.x refused"
-    " -Inf and faults of the argument.",
+    " -Inf and faults of the argument. NaN is refused even if there is nothing to choose from.",
     f"{_ISSUE}16404",
-    "kept out: no infinite parameter; less than one of plain selectors only",
+    "kept out: no parameter of NaN or an infinity; less than one of plain selectors only",
 )
 PREDICTIONS = Change(
     "`predict_linear` of a range with `@`, and `quantile_over_time` with a parameter that moves,"
     " read the same samples at every step of a range query; 2.x moved on.",
     f"{_ISSUE}13559",
     "kept out: no `@` in it",
+)
+AT = Change(
+    "`@` holds also in the parameter of an aggregation, and `offset` goes before it in `timestamp`;"
+    " 2.x moved on from step to step, and left the offset out.",
+    "promql/engine.go of 2.42, preprocessExpr and eval of timestamp",
+    "kept out: no `@` in either",
 )
 VALUES = Change(
     "`count_values by` three or five labels keeps them at every step of a range query; 2.x wrote"
@@ -115,6 +121,11 @@ SUBQUERIES = Change(
     " took the step after it.",
     "promql/engine.go of 2.42, eval of StepInvariantExpr",
     "kept out: no subquery is shorter than its step",
+)
+PLUS = Change(
+    "`timestamp(+x)` is that of the samples of x; to Prometheus a plus sign makes it the query's.",
+    "ours",
+    "kept out: no plus sign in it",
 )
 EARLIER = Change(
     "Constant arguments that are wrong (a regular expression of `label_replace`, ...) are refused"
@@ -137,8 +148,10 @@ CHANGES: Sequence[Change] = (
     ROUNDING,
     PARAMETERS,
     PREDICTIONS,
+    AT,
     VALUES,
     SUBQUERIES,
+    PLUS,
     EARLIER,
 )
 

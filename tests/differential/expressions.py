@@ -82,6 +82,7 @@ class _Writer:
 
     def __init__(self, draw: DrawFn) -> None:
         self._draw = draw
+        self._at = True
 
     def pick(self, options: Sequence[T]) -> T:
         picked: T = self._draw(_one_of(options))
@@ -147,14 +148,29 @@ class _Writer:
         parts = []
         if self.chance(12):
             parts.append(f" offset {self.pick(_OFFSETS)}")
-        if at and self.chance(8):
+        if at and self._at and self.chance(8):
             time = self.pick(("end()", "start()", "T+900", "T+305", "T+1500"))
             parts.insert(self.pick((0, len(parts))), f" @ {time}")
         return "".join(parts)
 
-    def finite(self, depth: int) -> str:
+    def finite(self, depth: int, below: str = "1e10") -> str:
         """Values that are neither NaN nor huge."""
-        return f"-1e10 < ({self.vector(depth)}) < 1e10"
+        return f"-{below} < ({self.vector(depth)}) < {below}"
+
+    def deviating(self, depth: int) -> str:
+        """Arguments of `stddev` and `stdvar`.
+
+        Of a group that begins with NaN or an infinity, Prometheus 2 gives 0; and of times since
+        epoch that are near each other, it leaves little but rounding.
+        """
+        return self.finite(depth, "1e6")
+
+    def parameter(self, depth: int) -> str:
+        """A scalar, where Prometheus 2 lets `@` move on from step to step."""
+        before, self._at = self._at, False
+        text = self.scalar(depth)
+        self._at = before
+        return text
 
     def operand(self, depth: int) -> str:
         """A vector as an operand, mostly in brackets where it needs them."""
@@ -174,7 +190,9 @@ class _Writer:
             return f"{function}({self.matrix(below, COUNTERS if counted else METRICS)})"
         if function == "timestamp":
             # A plus sign leaves no trace in our tree; to Prometheus +x is no plain selector.
-            return f"timestamp({self.vector(below).lstrip('+')})"
+            # Nor does it move the time of @ by an offset there.
+            plain = self.pick(GAUGES) + self.matchers() + self.modifiers(at=False)
+            return f"timestamp({plain if self.chance(50) else '0 + ' + self.operand(below)})"
         if function in OF_VALUES:
             return f"{function}({self.vector(below)})"
         if function in OF_DATES:
@@ -193,7 +211,8 @@ class _Writer:
                 return f"holt_winters({self.matrix(below)}, {', '.join(factors)})"
             case "predict_linear":
                 # With @, Prometheus 2 reads a later window at each step after the first.
-                return f"predict_linear({self.matrix(below, at=False)}, {self.scalar(below)})"
+                ahead = self.pick(("60", "0", "-30", "3600", "1e3", "time()"))
+                return f"predict_linear({self.matrix(below, at=False)}, {ahead})"
             case "clamp":
                 return f"clamp({self.vector(below)}, {self.scalar(below)}, {self.scalar(below)})"
             case "clamp_min" | "clamp_max":
@@ -261,8 +280,7 @@ class _Writer:
             if " by " in grouping and grouping.count(",") in (2, 4):
                 grouping = " by (instance, job) "
         elif operator in ("stddev", "stdvar"):
-            # Of a group that begins with NaN or an infinity, Prometheus 2 gives 0.
-            arguments = self.finite(below)
+            arguments = self.deviating(below)
         else:
             arguments = self.vector(below)
         if grouping and self.chance(20):
@@ -273,7 +291,9 @@ class _Writer:
         vector = self.vector(depth - 1)
         most = self.pick(("2", "1", "3", "1.7", "100"))
         if self.chance(8):
-            most = f"scalar(count({self.vector(depth - 1)}))"
+            # Never NaN, which Prometheus 3 refuses also where there is nothing to choose from.
+            some = f"{self.parameter(depth - 1)} + {self.pick(METRICS)}"
+            most = f"scalar(count({some}) or vector(1))"
         elif self.chance(10):
             # Then an argument that fails is no error to Prometheus 3, which does not evaluate it.
             most, vector = self.pick(("0", "-1", "0.5")), self.selector()
@@ -338,8 +358,9 @@ class _Writer:
 
     def grouped(self, depth: int, labels: str) -> str:
         operator = self.pick(SIMPLE_AGGREGATIONS)
-        finite = operator in ("stddev", "stdvar")
-        return f"{operator} by ({labels}) ({(self.finite if finite else self.vector)(depth)})"
+        deviating = operator in ("stddev", "stdvar")
+        vector = self.deviating(depth) if deviating else self.vector(depth)
+        return f"{operator} by ({labels}) ({vector})"
 
     def labels(self, but: str = "") -> str:
         return ", ".join(name for name in _LABELS if name != but and self.chance(45))
@@ -368,7 +389,7 @@ class _Writer:
 
     def quantile(self, depth: int) -> str:
         if self.chance(10):
-            return self.scalar(depth)
+            return self.parameter(depth)
         return self.pick(("0.5", "0.9", "0", "1", "0.25", "0.99", "-0.5", "1.5", "NaN"))
 
     def scalar(self, depth: int) -> str:

@@ -23,6 +23,8 @@ NUDGE = 1e-13
 RUNS = 8
 FARTHER = 10
 """How many times farther than the nudged answers a peer's may lie."""
+LEAST = 1e-15
+"""What is left of 0 and 1 and of times, which are not nudged."""
 
 _EXACT = {
     *COMPARISONS, *SETS, "bool", "on", "ignoring", "group_left", "group_right", "by", "without",
@@ -90,4 +92,4 @@ def _near(ours: float | None, theirs: float | None, nudged: Sequence[float | Non
         (abs(value - ours) for value in nudged if value is not None and math.isfinite(value)),
         default=math.inf,
     )
-    return math.isclose(ours, theirs, rel_tol=1e-9) or abs(ours - theirs) <= FARTHER * moved
+    return math.isclose(ours, theirs, rel_tol=1e-9, abs_tol=max(FARTHER * moved, LEAST))
