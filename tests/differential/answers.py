@@ -5,18 +5,22 @@ from __future__ import annotations
 import http.client
 import json
 import urllib.parse
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from differential.question import Question
 from forewarn_collector.promql import (
     EvalError,
+    LiveWindows,
     PromQLError,
     Result,
+    Round,
     ValueType,
     compile_query,
+    share,
 )
-from forewarn_collector.store import SeriesSource
+from forewarn_collector.store import SeriesSource, Store
 from forewarn_wire import Labels, labels_from
 
 
@@ -135,6 +139,22 @@ def in_process(source: SeriesSource, question: Question, start: int) -> Answer:
     except EvalError as error:
         return Answer("execution", text=str(error))
     return from_result(result)
+
+
+def in_rounds(
+    source: Store, texts: Sequence[str], instants: Sequence[int]
+) -> Iterator[tuple[int, str, Answer]]:
+    """The answers at each instant (ms) of a rule evaluator: plans shared, windows kept up."""
+    queries = share([compile_query(text) for text in texts])
+    live = LiveWindows(source)
+    for at in instants:
+        round_ = Round(source, at, live=live)
+        for query in queries:
+            try:
+                answer = from_result(query.at(round_, at))
+            except EvalError as error:
+                answer = Answer("execution", text=str(error))
+            yield at, query.text, answer
 
 
 def from_result(result: Result) -> Answer:

@@ -11,7 +11,7 @@ import random
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import pytest
@@ -19,11 +19,12 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.internal.conjecture.engine import ConjectureRunner
 
-from differential.answers import Answer, Server, in_process
+from differential.answers import Answer, Server, in_process, in_rounds
 from differential.comparison import difference, documented, out_of_order
 from differential.counts import Counts
 from differential.expressions import questions
 from differential.question import Question
+from differential.rounding import only_rounding
 from differential.series import Dataset, datasets
 from forewarn_collector.ingest import decode_write_request
 from forewarn_collector.ingest.limits import Limits
@@ -42,6 +43,9 @@ EXPRESSIONS = 30
 """About so many are asked of one dataset."""
 BY_HTTP = 10
 """One question of so many also goes to a collector by HTTP."""
+
+INSTANTS = (312, 327, 342, 642, 657, 1812)
+"""Seconds at which a rule evaluator asks: windows slide a little, and leap."""
 
 BETWEEN = 4 * 3600
 """Seconds from one dataset to the next, more than what any expression looks back."""
@@ -116,10 +120,10 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peers]:
         yield Peers(*servers, store, clock)
 
 
-def _configured() -> settings:
-    """A few thousand answers, the same ones in each run; or as many as are wanted, new ones."""
+def _configured(examples: int) -> settings:
+    """The same examples in each run; or, where a number is wanted, new ones."""
     return settings(
-        max_examples=-(-(WANTED or 6_000) // EXPRESSIONS),
+        max_examples=examples,
         derandomize=not WANTED,
         database=None,
         deadline=None,
@@ -133,7 +137,7 @@ def test_we_answer_as_prometheus_does(peers: Peers, monkeypatch: pytest.MonkeyPa
     # Hypothesis would spend five examples of six on copies of one part of the last to another.
     monkeypatch.setattr(ConjectureRunner, "generate_mutations_from", lambda self, data: None)
 
-    @_configured()
+    @_configured((WANTED or 6_000) // EXPRESSIONS + 1)
     @given(datasets(), BATCHES)
     def compare(dataset: Dataset, batches: list[list[Question]]) -> None:
         start = peers.write(dataset)
@@ -151,6 +155,34 @@ def test_we_answer_as_prometheus_does(peers: Peers, monkeypatch: pytest.MonkeyPa
     print(f"\n{peers.counts}")
     assert len(peers.counts.expressions) > 0.8 * peers.counts.answers.total()
     assert peers.counts.missing() == []
+
+
+def test_rules_are_evaluated_as_queries_are(peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ConjectureRunner, "generate_mutations_from", lambda self, data: None)
+
+    @_configured(WANTED // 1_000 + 25)
+    @given(datasets(), BATCHES)
+    def compare(dataset: Dataset, batches: list[list[Question]]) -> None:
+        start = peers.write(dataset)
+        asked = {
+            question.expression(start): question
+            for question in chain.from_iterable(batches)
+            if in_process(peers.store, question, start).kind
+            == ("matrix" if question.step else "vector")
+        }
+        instants = [(start + second) * 1000 for second in INSTANTS]
+        for at, text, found in in_rounds(peers.store, list(asked), instants):
+            second = at // 1000 - start
+            question = replace(asked[text], start=second, end=second, step=0)
+            plain = in_process(peers.store, question, start)
+            unlike = difference(found, plain)
+            if unlike and only_rounding(question, found, plain, dataset, start):
+                unlike = None
+            assert unlike is None, _report(unlike, dataset, question, start, found, plain)
+
+    if WANTED:
+        compare = seed(SEED)(compare)
+    compare()
 
 
 def _compare(
