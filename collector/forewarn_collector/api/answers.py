@@ -18,8 +18,8 @@ import orjson
 from forewarn_collector.promql import Result, ValueType, plain_float
 from forewarn_collector.store import Floats, Ints
 
-BLOCK_CELLS = 20_000
-"""Values that become one piece of JSON: some hundred kilobytes in some milliseconds."""
+BLOCK_CELLS = 5_000
+"""Values that become one piece of JSON: some hundred kilobytes in a millisecond or two."""
 _BLOCK_ITEMS = 1_000
 
 _SMALLEST_PLAIN = 1e-6

@@ -23,7 +23,7 @@ MOST_SAMPLES = 50_000_000
 """Samples of one selection, 800 MB: Prometheus' default for a query."""
 
 _SLICE_SERIES = 8_192
-_SLICE_SAMPLES = 250_000
+_SLICE_SAMPLES = 100_000
 """What is found and copied under one hold of the lock: some milliseconds."""
 _SLICE_LABELS = 1_000
 
