@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cProfile
+import math
 import queue
 import time
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from forewarn_collector.promql import LiveWindows, compile_query
 from forewarn_collector.rules import AlertChange, RuleSet, Scheduler, load_rules
 from forewarn_collector.store import Arrival, Batch, Store
 from forewarn_wire import Labels, without
+from forewarn_wire.labels import METRIC_NAME
 
 HOUR = 3_600_000
 
@@ -126,6 +128,20 @@ class Ours:
         for status in self._scheduler.groups():
             found.wall.setdefault(status.group.name, []).append(status.evaluation_seconds)
 
+    def drifted(self) -> list[str]:
+        """Rules whose last result is not what a query that keeps nothing gives at that time."""
+        found = []
+        for status in (rule for group in self._scheduler.groups() for rule in group.rules):
+            fresh = self.ask(status.rule.expr, self.now)
+            if len(fresh) != status.elements:
+                found.append(f"{status.rule.key}: {status.elements} elements, afresh {len(fresh)}")
+                continue
+            for alert in status.alerts:
+                value = fresh.get(without(alert.series, (METRIC_NAME,)), math.nan)
+                if alert.evaluated_at == self.now and not math.isclose(alert.value, value):
+                    found.append(f"{status.rule.key}: {alert.value} of {alert.series}, not {value}")
+        return found
+
     def alerts(self) -> int:
         """How many alerts are not inactive."""
         return len(self._scheduler.alerts())
@@ -133,4 +149,4 @@ class Ours:
     def ask(self, expr: str, at: int) -> dict[Labels, float]:
         """An instant query's vector at `at` (ms), without the names of metrics."""
         vector = compile_query(expr).instant(self.store, at).vector()
-        return {without(labels, ("__name__",)): value for labels, value in vector}
+        return {without(labels, (METRIC_NAME,)): value for labels, value in vector}

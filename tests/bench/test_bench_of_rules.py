@@ -71,5 +71,6 @@ def test_the_rules_of_the_benchmark_are_evaluated_without_an_error(tmp_path: Pat
         measured = ours.rounds(2, 0)
         assert set(measured.wall) == {rule.kind for rule in rules()}
         assert ours.ask("count(up)", ours.now) == {(): 20.0}
+        assert ours.drifted() == []
     finally:
         ours.close()
