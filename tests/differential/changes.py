@@ -105,10 +105,10 @@ PREDICTIONS = Change(
     "kept out: no `@` in it",
 )
 AT = Change(
-    "`@` holds also in the parameter of an aggregation, and `offset` goes before it in `timestamp`;"
-    " 2.x moved on from step to step, and left the offset out.",
+    "`@` in the parameter of an aggregation holds it still, `@` in the argument does not, and"
+    " `offset` goes before `@` in `timestamp`, too; 2.x has each the other way round.",
     "promql/engine.go of 2.42, preprocessExpr and eval of timestamp",
-    "kept out: no `@` in either",
+    "kept out: no `@` in these",
 )
 VALUES = Change(
     "`count_values by` three or five labels keeps them at every step of a range query; 2.x wrote"

@@ -7,7 +7,8 @@ their ranges lie 1 s beside one, and the question's own times 2 s beside one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
 
@@ -165,12 +166,12 @@ class _Writer:
         """
         return self.finite(depth, "1e6")
 
-    def parameter(self, depth: int) -> str:
-        """A scalar, where Prometheus 2 lets `@` move on from step to step."""
+    @contextmanager
+    def without_at(self) -> Iterator[None]:
+        """Where `@` does not hold in Prometheus 2: in a parameter, and beside one that moves."""
         before, self._at = self._at, False
-        text = self.scalar(depth)
+        yield
         self._at = before
-        return text
 
     def operand(self, depth: int) -> str:
         """A vector as an operand, mostly in brackets where it needs them."""
@@ -273,7 +274,8 @@ class _Writer:
             return f"{outer}({self.ranked(below)})"
         grouping = self.grouping()
         if operator == "quantile":
-            arguments = f"{self.quantile(below)}, {self.vector(below)}"
+            with self.without_at():
+                arguments = f"{self.quantile(below)}, {self.vector(below)}"
         elif operator == "count_values":
             exact = self.selector() if self.chance(50) else f"round({self.finite(below)})"
             arguments = f'"{self.pick(("value", "mode", "instance"))}", {exact}'
@@ -291,9 +293,10 @@ class _Writer:
         vector = self.vector(depth - 1)
         most = self.pick(("2", "1", "3", "1.7", "100"))
         if self.chance(8):
-            # Never NaN, which Prometheus 3 refuses also where there is nothing to choose from.
-            some = f"{self.parameter(depth - 1)} + {self.pick(METRICS)}"
-            most = f"scalar(count({some}) or vector(1))"
+            with self.without_at():
+                # Never NaN, which Prometheus 3 refuses also where there is nothing to choose from.
+                some = f"{self.scalar(depth - 1)} + {self.pick(METRICS)}"
+                most, vector = f"scalar(count({some}) or vector(1))", self.vector(depth - 1)
         elif self.chance(10):
             # Then an argument that fails is no error to Prometheus 3, which does not evaluate it.
             most, vector = self.pick(("0", "-1", "0.5")), self.selector()
@@ -389,7 +392,8 @@ class _Writer:
 
     def quantile(self, depth: int) -> str:
         if self.chance(10):
-            return self.parameter(depth)
+            with self.without_at():
+                return self.scalar(depth)
         return self.pick(("0.5", "0.9", "0", "1", "0.25", "0.99", "-0.5", "1.5", "NaN"))
 
     def scalar(self, depth: int) -> str:

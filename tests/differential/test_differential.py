@@ -137,7 +137,7 @@ def test_we_answer_as_prometheus_does(peers: Peers, monkeypatch: pytest.MonkeyPa
     # Hypothesis would spend five examples of six on copies of one part of the last to another.
     monkeypatch.setattr(ConjectureRunner, "generate_mutations_from", lambda self, data: None)
 
-    @_configured((WANTED or 6_000) // EXPRESSIONS + 1)
+    @_configured((WANTED or 5_000) // EXPRESSIONS + 1)
     @given(datasets(), BATCHES)
     def compare(dataset: Dataset, batches: list[list[Question]]) -> None:
         start = peers.write(dataset)
@@ -160,7 +160,7 @@ def test_we_answer_as_prometheus_does(peers: Peers, monkeypatch: pytest.MonkeyPa
 def test_rules_are_evaluated_as_queries_are(peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ConjectureRunner, "generate_mutations_from", lambda self, data: None)
 
-    @_configured(WANTED // 1_000 + 25)
+    @_configured(WANTED // 1_000 + 15)
     @given(datasets(), BATCHES)
     def compare(dataset: Dataset, batches: list[list[Question]]) -> None:
         start = peers.write(dataset)
