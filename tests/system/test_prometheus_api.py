@@ -401,17 +401,34 @@ def test_large_answers_are_streamed_and_compressed(servers: tuple[str, RunningCo
     assert [len(row["values"]) for row in rows] == [11_001, 11_001]
 
 
+# A minute's work: the median of 21,600 samples at each of 11,000 steps.
+DEAR = {
+    "query": "quantile_over_time(0.5, vector(time())[6h:1s])",
+    "start": "0",
+    "end": "11000",
+    "step": "1",
+}
+
+
+def test_a_time_out_stops_the_work(servers: tuple[str, RunningCollector]) -> None:
+    _, collector = servers
+    answer = ask(collector.url, "query_range", timeout="300ms", **DEAR)
+    assert (answer.status, answer.json()["errorType"]) == (503, "timeout")
+    assert answer.json()["error"] == "query timed out in expression evaluation"
+    for _ in range(2):
+        ask(collector.url, "query_range", timeout="100ms", **DEAR)
+    # Were the threads still at work, this one would time out in the queue.
+    assert ask(collector.url, "query", query="vector(1)", timeout="5s").status == 200
+
+
 def test_a_client_that_goes_away_ends_its_query(servers: tuple[str, RunningCollector]) -> None:
     _, collector = servers
     address = urlsplit(collector.url)
-    # Dear enough that it would take minutes: each step of the inner ones is a query of its own.
-    query = "max_over_time(sum_over_time(rate({job='self'}[1h:1s])[6h:1s])[1d:1m])"
-    text = urllib.parse.urlencode({"query": query})
+    text = urllib.parse.urlencode(DEAR)
     for _ in range(4):
         with socket.create_connection((address.hostname or "", address.port or 0)) as client:
-            request = f"GET /api/v1/query?{text} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n"
+            request = f"GET /api/v1/query_range?{text} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n"
             client.sendall(request.encode())
-    # Were the two threads busy with the first queries, this one would time out in the queue.
     assert ask(collector.url, "query", query="vector(1)", timeout="5s").status == 200
 
 
