@@ -86,10 +86,12 @@ def _cells(answer: Answer) -> dict[object, float]:
 def _near(ours: float | None, theirs: float | None, nudged: Sequence[float | None]) -> bool:
     if ours is None or theirs is None:
         return ours is theirs or any((value is None) is (theirs is None) for value in nudged)
-    if not math.isfinite(ours) or not math.isfinite(theirs):
-        return any(value is not None and str(value) == str(theirs) for value in (ours, *nudged))
-    moved = max(
-        (abs(value - ours) for value in nudged if value is not None and math.isfinite(value)),
-        default=math.inf,
-    )
+    values = [value for value in nudged if value is not None]
+    if not math.isfinite(theirs):
+        return any(str(value) == str(theirs) for value in (ours, *values))
+    finite = list(filter(math.isfinite, values))
+    if not math.isfinite(ours):
+        # As the root of what is a little above or below 0.
+        ours = min(finite, key=lambda value: abs(value - theirs), default=ours)
+    moved = max((abs(value - ours) for value in finite), default=0.0)
     return math.isclose(ours, theirs, rel_tol=1e-9, abs_tol=max(FARTHER * moved, LEAST))

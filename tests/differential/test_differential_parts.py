@@ -104,6 +104,19 @@ def test_what_is_left_of_a_sum_is_rounding_and_another_value_is_not() -> None:
     assert not only_rounding(highest, ours, theirs(0.2 + 1e-16), dataset, 0)
 
 
+def test_the_root_of_what_is_left_of_zero_may_be_none() -> None:
+    # The slope of -1, 1, 3, 2 again and again is 0 over two and a half rounds; a root of 0 is 0.
+    dataset = _dataset(*(-1.0, 1.0, 3.0, 2.0) * 3)
+    question = _instant("sqrt(deriv(g[5m]) - 1)", 302)
+    never = in_process(_source(dataset), question, 0)
+    zero = Answer("vector", {labels_from({}): {302_000: 0.0}}, [0.0])
+    assert not only_rounding(question, never, zero, dataset, 0)
+    question = _instant("sqrt(deriv(g[5m]))", 302)
+    for value in (NAN, 0.0):
+        ours = Answer("vector", {labels_from({}): {302_000: value}}, [value])
+        assert only_rounding(question, ours, zero, dataset, 0)
+
+
 def test_the_extrapolation_of_prometheus_2_goes_to_zero_even_beyond_half_a_spacing() -> None:
     # 7, 17, ..., 47 at 200.5 s, 230.5 s, ...: an increase of 40 in 120 s, so the zero was 21 s
     # before the first sample, farther than half of 30 s. The last sample is 1.5 s before the end.
