@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -10,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forewarn_collector.store import Matcher, MatchOp
-from forewarn_collector.store.head import Head
-from forewarn_collector.store.index import LabelIndex
-from forewarn_collector.store.sliding import Contents, Slide, SlidingWindow, Turn
+from forewarn_collector.store.sliding import Contents, Slide, Turn
 from forewarn_wire import STALE_NAN, labels_from
+from support.head_source import HeadSource
 
 METRIC = Matcher("__name__", MatchOp.EQUAL, "m")
 
@@ -22,36 +20,23 @@ class Kept:
     """A head with a window on it, and what the window's slides say that it holds."""
 
     def __init__(self) -> None:
-        self.index = LabelIndex()
-        self.head = Head()
-        self.window = SlidingWindow(self.index, self.head, threading.Lock(), [METRIC])
+        self.source = HeadSource()
+        self.window = self.source.sliding([METRIC])
         self.contents: dict[int, list[tuple[int, float]]] = {}
-        self._next_ref = 0
 
     def write(self, batch: Sequence[tuple[int, int, float]]) -> None:
-        """Add samples (series, time, value), as the store does."""
-        refs = []
-        for number, _, _ in batch:
-            labels = labels_from({"__name__": "m", "n": str(number)})
-            ref = self.index.ref(labels)
-            if ref is None:
-                ref = self._next_ref
-                self._next_ref += 1
-                self.index.add([(ref, labels)])
-                self.head.add_series(np.array([ref]), np.array([0]))
-            refs.append(ref)
-        times = np.array([time for _, time, _ in batch], dtype=np.int64)
-        values = np.array([value for _, _, value in batch], dtype=np.float64)
-        self.head.apply(self.head.admit(np.array(refs, dtype=np.int64), times, values))
-
-    def drop(self, cutoff: int) -> None:
-        """Drop what is old, as the store does."""
-        self.index.remove(self.head.drop_before(cutoff).tolist())
+        """Add samples (series, time, value)."""
+        self.source.write(
+            [
+                (labels_from({"__name__": "m", "n": str(number)}), time, value)
+                for number, time, value in batch
+            ]
+        )
 
     def slide(self, opens: int, closes: int) -> Slide:
         """Slide, and bring `contents` up to date from what the slide tells."""
         slide = self.window.slide(opens, closes)
-        refs = self.index.select([METRIC]).refs.tolist()
+        refs = self.source.index.select([METRIC]).refs.tolist()
         self.contents = {ref: self.contents.get(ref, []) for ref in refs}
         if slide.contents is not None:
             for row, samples in zip(slide.renewed.tolist(), _split(slide.contents), strict=True):
@@ -74,8 +59,8 @@ class Kept:
 
     def check(self, opens: int, closes: int) -> None:
         """Compare with a plain reading."""
-        refs = self.index.select([METRIC]).refs
-        times, values, offsets = self.head.select(refs, opens + 1, closes)
+        refs = self.source.index.select([METRIC]).refs
+        times, values, offsets = self.source.head.select(refs, opens + 1, closes)
         assert len(self.window.labels) == len(refs)
         read = _split(Contents(times, values, offsets))
         for row, (ref, found) in enumerate(zip(refs.tolist(), read, strict=True)):
@@ -144,4 +129,4 @@ def test_a_window_that_slides_holds_what_a_plain_reading_finds(
                 kept.slide(closes - length, closes)
                 kept.check(closes - length, closes)
             case ("drop", int(age)):
-                kept.drop(now - age)
+                kept.source.drop(now - age)
