@@ -86,12 +86,20 @@ def _cells(answer: Answer) -> dict[object, float]:
 def _near(ours: float | None, theirs: float | None, nudged: Sequence[float | None]) -> bool:
     if ours is None or theirs is None:
         return ours is theirs or any((value is None) is (theirs is None) for value in nudged)
-    values = [value for value in nudged if value is not None]
-    if not math.isfinite(theirs):
-        return any(str(value) == str(theirs) for value in (ours, *values))
-    finite = list(filter(math.isfinite, values))
+    if theirs == 0 or not math.isfinite(theirs):
+        # The root, the logarithm or the inverse of what is a little above or below 0, or 0.
+        kinds = {_kind(value) for value in (ours, *nudged)}
+        if len(kinds) > 1 or kinds == {_kind(theirs)}:
+            return True
+    values = [value for value in nudged if value is not None and math.isfinite(value)]
     if not math.isfinite(ours):
-        # As the root of what is a little above or below 0.
-        ours = min(finite, key=lambda value: abs(value - theirs), default=ours)
-    moved = max((abs(value - ours) for value in finite), default=0.0)
+        ours = min(values, key=lambda value: abs(value - theirs), default=ours)
+    moved = max((abs(value - ours) for value in values), default=0.0)
     return math.isclose(ours, theirs, rel_tol=1e-9, abs_tol=max(FARTHER * moved, LEAST))
+
+
+def _kind(value: float | None) -> str:
+    """Whether there is a value, which sign it has, whether it is a number."""
+    if value is None or math.isnan(value):
+        return str(value)
+    return f"{'infinite' if math.isinf(value) else 'finite'} {math.copysign(1, value)}"

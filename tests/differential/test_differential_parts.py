@@ -112,9 +112,15 @@ def test_the_root_of_what_is_left_of_zero_may_be_none() -> None:
     zero = Answer("vector", {labels_from({}): {302_000: 0.0}}, [0.0])
     assert not only_rounding(question, never, zero, dataset, 0)
     question = _instant("sqrt(deriv(g[5m]))", 302)
-    for value in (NAN, 0.0):
+    for value in (NAN, 1e-8):
         ours = Answer("vector", {labels_from({}): {302_000: value}}, [value])
         assert only_rounding(question, ours, zero, dataset, 0)
+    infinite = Answer("vector", {labels_from({}): {302_000: -INF}}, [-INF])
+    question = _instant("ln(deriv(g[5m]))", 302)
+    assert only_rounding(question, in_process(_source(dataset), question, 0), infinite, dataset, 0)
+    question = _instant("ln(deriv(g[5m]) + 2)", 302)
+    of_two = in_process(_source(dataset), question, 0)
+    assert not only_rounding(question, of_two, infinite, dataset, 0)
 
 
 def test_the_extrapolation_of_prometheus_2_goes_to_zero_even_beyond_half_a_spacing() -> None:
