@@ -16,6 +16,9 @@ from forewarn_collector.promql.errors import Position, PromQLError
 
 MOST_NESTING_TOKENS = 2_000
 """Operators and brackets in one expression; the library overflows its stack at some 10,000."""
+MOST_TOKENS = 50_000
+MOST_CHARACTERS = 1_000_000
+"""Of one expression: read within a fraction of a second, as nothing else happens meanwhile."""
 
 
 class Kind(Enum):
@@ -38,11 +41,19 @@ class Token:
     start: int
 
 
+_NUMBER = re.compile(
+    r"""
+      0[xX]_*[0-9a-fA-F][0-9a-fA-F_]*
+    | (?:[0-9]+(?:ms|[smhdwy]))+
+    | (?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9][0-9_]*)?
+    """,
+    re.VERBOSE,
+)
 _TOKENS = re.compile(
     r"""
       (?P<SPACE>    (?: \s | \#[^\n]* )+ )
     | (?P<STRING>   "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*' | `[^`]*` )
-    | (?P<NUMBER>   0[xX][0-9a-fA-F_]+
+    | (?P<NUMBER>   0[xX]_*[0-9a-fA-F][0-9a-fA-F_]*
                   | (?:[0-9]+(?:ms|[smhdwy]))+
                   | (?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9][0-9_]*)? )
     | (?P<NAME>     [a-zA-Z_:][a-zA-Z0-9_:]* )
@@ -58,17 +69,20 @@ _RENAMED = {"holt_winters": "double_exponential_smoothing"}
 
 def tokenize(text: str) -> list[Token]:
     """Cut a text into tokens, spaces and comments included; raises `PromQLError`."""
-    tokens = [
-        Token(Kind[found.lastgroup or ""], found.group(), found.start())
-        for found in _TOKENS.finditer(text)
-    ]
-    for token in tokens:
+    if len(text) > MOST_CHARACTERS:
+        raise PromQLError(f"longer than {MOST_CHARACTERS} characters")
+    tokens: list[Token] = []
+    nesting = 0
+    for found in _TOKENS.finditer(text):
+        token = Token(Kind[found.lastgroup or ""], found.group(), found.start())
+        tokens.append(token)
         if token.kind is Kind.OTHER and token.text in "\"'`":
             raise PromQLError("unterminated quoted string", position(text, token.start))
-    if sum(token.kind is Kind.OPERATOR and token.text != "," for token in tokens) > (
-        MOST_NESTING_TOKENS
-    ):
-        raise PromQLError(f"more than {MOST_NESTING_TOKENS} operators and brackets")
+        nesting += token.kind is Kind.OPERATOR and token.text != ","
+        if nesting > MOST_NESTING_TOKENS:
+            raise PromQLError(f"more than {MOST_NESTING_TOKENS} operators and brackets")
+        if len(tokens) > MOST_TOKENS:
+            raise PromQLError(f"more than {MOST_TOKENS} words")
     return tokens
 
 
@@ -122,7 +136,8 @@ def rewritten(tokens: Sequence[Token], lenient: Collection[int] = ()) -> Rewritt
             text = text.replace("_", "")
             if at:
                 times.append(sign * _seconds(text) * 1000)
-                text = str(len(times) - 1)
+                # What follows at once is no part of the number.
+                text = f"{len(times) - 1} "
         elif token.kind is Kind.NAME:
             text = _RENAMED.get(text, text)
         elif token.start in lenient:
@@ -136,6 +151,32 @@ def rewritten(tokens: Sequence[Token], lenient: Collection[int] = ()) -> Rewritt
             at, sign = token.text == "@", 1.0
         texts.append(text)
     return Rewritten(tuple(texts), tuple(times))
+
+
+LONGEST_DURATION = (2**63 - 1) / 1e9
+"""Seconds, as Go holds them."""
+
+
+def check_durations(text: str, tokens: Sequence[Token]) -> None:
+    """Raise `PromQLError` for those that Prometheus refuses; the library takes or dies of some."""
+    inside = False
+    before = ""
+    for token in tokens:
+        if token.kind is Kind.SPACE:
+            continue
+        # The step of a subquery looks like the name of a metric.
+        number = token.text.removeprefix(":") if inside else token.text
+        if (inside or before == "offset") and _NUMBER.fullmatch(number):
+            seconds = _seconds(number.replace("_", ""))
+            place = position(text, token.start + len(token.text) - len(number))
+            if seconds > LONGEST_DURATION:
+                raise PromQLError("duration out of range", place)
+            if inside and not round(seconds * 1000):
+                raise PromQLError("duration must be greater than 0", place)
+        if token.text in ("[", "]"):
+            inside = token.text == "["
+        if not (before == "offset" and token.text in ("+", "-")):
+            before = token.text.lower()
 
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}

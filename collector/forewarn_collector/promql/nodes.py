@@ -63,6 +63,11 @@ class Selector:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelMatchers(Selector):
+    """The second argument of `info`: only matchers in braces, a metric's name among them or not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Range:
     """`selector[range]`, range in ms."""
 

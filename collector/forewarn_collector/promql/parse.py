@@ -15,6 +15,7 @@ from forewarn_collector.promql.errors import Position, PromQLError
 from forewarn_collector.promql.lexer import (
     Rewritten,
     Token,
+    check_durations,
     position,
     regexes,
     rewritten,
@@ -28,6 +29,7 @@ from forewarn_collector.promql.nodes import (
     Call,
     Cardinality,
     Expr,
+    LabelMatchers,
     Matching,
     Negation,
     Number,
@@ -50,6 +52,7 @@ DEEPEST = 200
 def parse(text: str) -> Expr:
     """Read an expression; raises `PromQLError`."""
     tokens = tokenize(text)
+    check_durations(text, tokens)
     words = rewritten(tokens, frozenset(info_braces(tokens)))
     words, patterns = _without_regexes(text, tokens, words)
     try:
@@ -155,7 +158,7 @@ class _Converter:
             matchers.insert(0, Matcher(METRIC_NAME, MatchOp.EQUAL, node.name))
         return Selector(tuple(matchers), _ms(node.offset), self._at(node.at))
 
-    def _label_matchers(self, node: Any, call: CallPlace | None) -> Selector:
+    def _label_matchers(self, node: Any, call: CallPlace | None) -> LabelMatchers:
         """The second argument of `info`, less the matcher that was put in for the library."""
         selector = self.expr(node, 0)
         if not isinstance(selector, Selector) or node.name is not None:
@@ -163,7 +166,7 @@ class _Converter:
             kind = "vector selector" if isinstance(selector, Selector) else "expression"
             raise PromQLError(f"expected label selectors only, got {kind} instead", place)
         put_in = Matcher(METRIC_NAME, MatchOp.NOT_EQUAL, "")
-        return Selector(tuple(each for each in selector.matchers if each != put_in))
+        return LabelMatchers(tuple(each for each in selector.matchers if each != put_in))
 
     def _matcher(self, name: str, op: MatchOp, value: str) -> Matcher:
         if op in (MatchOp.REGEX, MatchOp.NOT_REGEX):

@@ -16,6 +16,7 @@ from forewarn_collector.promql.nodes import (
     Call,
     Cardinality,
     Expr,
+    LabelMatchers,
     Matching,
     Negation,
     Number,
@@ -75,6 +76,8 @@ def one_line(node: Expr) -> str:
             return f"({one_line(expr)})"
         case Negation(expr):
             return f"-{one_line(expr)}"
+        case LabelMatchers(matchers):
+            return _braces(matchers)
         case Selector():
             return _series(node.matchers) + _moved(node.at, node.offset)
         case Range(selector, length):
@@ -96,15 +99,22 @@ def _lines(parts: Sequence[Expr], level: int) -> str:
 
 
 def _series(matchers: Sequence[Matcher]) -> str:
-    name = ""
-    conditions = []
-    for matcher in matchers:
-        plain = matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL
-        if plain and not name and _METRIC.fullmatch(matcher.value):
-            name = matcher.value
-        else:
-            conditions.append(f"{_label(matcher.name)}{matcher.op}{quoted(matcher.value)}")
-    return f"{name}{{{','.join(sorted(conditions))}}}" if conditions else name
+    name = next((each for each in matchers if _is_plain_name(each)), None)
+    if name is None:
+        return _braces(matchers)
+    others = list(matchers)
+    others.remove(name)
+    return name.value + (_braces(others) if others else "")
+
+
+def _is_plain_name(matcher: Matcher) -> bool:
+    named = matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL
+    return named and _METRIC.fullmatch(matcher.value) is not None
+
+
+def _braces(matchers: Sequence[Matcher]) -> str:
+    conditions = (f"{_label(each.name)}{each.op}{quoted(each.value)}" for each in matchers)
+    return f"{{{','.join(sorted(conditions))}}}"
 
 
 def _moved(at: At, offset: int) -> str:

@@ -36,6 +36,13 @@ def test_a_refused_expression_is_told_of_as_by_prometheus(expression: str, answe
         ("a{b='c' or d='e'}", (1, 9), "label matching"),
         ("1 and 2", (1, 3), "set operator"),
         ("a offset 1m offset 2m + b", (1, 20), "multiple times"),
+        ("a[1e400]", (1, 3), "duration out of range"),
+        ("a[5m:1e300]", (1, 6), "duration out of range"),
+        ("a offset -1e300", (1, 11), "duration out of range"),
+        ("a[0]", (1, 3), "duration must be greater than 0"),
+        ("a[10:0]", (1, 6), "duration must be greater than 0"),
+        ("a @ 1000x1f", (1, 9), 'unexpected identifier "x1f"'),
+        ("a @ 0x_", (1, 6), "unexpected"),
         ("info(a, b)", (1, 9), "expected label selectors only, got vector selector instead"),
     ],
 )
@@ -71,6 +78,8 @@ def test_what_cannot_be_evaluated_is_refused_when_it_is_compiled(expression: str
         "+".join(["a"] * 100_000),
         "- " * 100_000 + "a",
         "abs(" * 300 + "a" + ")" * 300,
+        "sum by (" + "a," * 1_000_000 + ") (b)",
+        "a" * 10_000_000,
     ],
 )
 def test_deep_nesting_is_refused_and_does_not_overflow_the_stack(expression: str) -> None:

@@ -35,6 +35,8 @@ from forewarn_collector.promql.tree import tree_json
         ("1e9", "1000000000"),
         ("a + fill_left(3) b", "a + fill_left (3) b"),
         ("a + fill(1) b", "a + fill (1) b"),
+        ("info(a,{__name__='b'})", 'info(a, {__name__="b"})'),
+        ("info(a,{})", "info(a, {})"),
     ],
 )
 def test_an_expression_has_one_form(text: str, formatted: str) -> None:
