@@ -122,6 +122,34 @@ def _slide(source: HeadSource, live: LiveWindows, at: int) -> None:
         QUERIES[text].at(round_, at)
 
 
+def test_a_line_through_samples_that_lie_close_together_is_exact() -> None:
+    source = HeadSource()
+    live = LiveWindows(source)
+    at = 1_000_000
+    source.write([(_labels(0), at, 2.0)])
+    _check(source, live, at)
+    at += 59 * SECOND
+    source.write([(_labels(0), at, 1e6), (_labels(0), at + 1, 1e6 + 3)])
+    _check(source, live, at + 1)
+    _check(source, live, at + 2 * SECOND)
+
+
+def test_a_counter_that_fell_and_vanished_can_come_back() -> None:
+    source = HeadSource()
+    live = LiveWindows(source)
+    for second, value in ((0, 9.0), (10, 1.0), (20, 5.0), (30, 1.0)):
+        source.write([(_labels(0), second * SECOND, value)])
+    query, other = QUERIES["resets(m[1m])"], QUERIES["count_over_time(m[1m])"]
+    assert query.at(Round(source, 30 * SECOND, live=live), 30 * SECOND).vector()[0][1] == 2.0
+    # The first fall leaves while nobody asks for falls, and then all there was is dropped.
+    other.at(Round(source, 65 * SECOND, live=live), 65 * SECOND)
+    other.at(Round(source, 75 * SECOND, live=live), 75 * SECOND)
+    source.drop(1_000 * SECOND)
+    assert not query.at(Round(source, 80 * SECOND, live=live), 80 * SECOND).vector()
+    source.write([(_labels(0), 2_000 * SECOND, 1.0)])
+    _check(source, live, 2_000 * SECOND)
+
+
 def test_a_slide_reads_what_arrived_and_not_the_whole_window(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -22,6 +22,10 @@ CANCELLED = 1e-14
 """A kept sum that is smaller than this share of the largest that passed through it is doubtful."""
 
 
+CLOSE_TOGETHER = 1e-6
+"""A share of the squares of some times that is too little to tell the variance of these from."""
+
+
 class Accumulator(Protocol):
     """Something that is kept up."""
 
@@ -104,6 +108,8 @@ class Falls:
         self._inexact: list[Ints] = []
 
     def resize(self, series: int) -> None:
+        if series < len(self.counts):
+            self._inexact = []  # all rows are others now, and renewed
         self.counts = _resized(self.counts, series)
         self.reached = _resized(self.reached, series)
 
@@ -280,6 +286,10 @@ class Lines:
         # Not all of them at once, so that no single evaluation is long.
         ranges = 2 + np.arange(len(far)) % 16 / 16
         far |= window.closes - self.origins > ranges * (window.closes - window.opens)
+        # And where the samples are close together beside their distance from there.
+        squares = self._squares.totals()
+        spread = squares - self._seconds.totals() ** 2 / window.counts
+        far |= spread < CLOSE_TOGETHER * squares
         far &= window.counts > 1
         return np.unique(
             np.concatenate(
