@@ -143,6 +143,22 @@ def test_a_query_that_is_wrong_says_where(collector: RunningCollector) -> None:
     assert "query" in answer.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/x-www-form-urlencoded", b"query=\xff"),
+        ("application/x-www-form-urlencoded; charset=utf-99", b"query=1"),
+        ("multipart/form-data", b"query=1"),
+        ("multipart/form-data; boundary=x", b"--x\r\n\xff\r\n"),
+    ],
+)
+def test_a_form_that_is_none_is_bad_data(
+    collector: RunningCollector, kind: str, body: bytes
+) -> None:
+    answer = collector.post("/api/v1/query", body, Content_Type=kind)
+    assert (answer.status, answer.json()["errorType"]) == (400, "bad_data")
+
+
 def test_a_many_to_many_match_is_an_execution_error(collector: RunningCollector) -> None:
     at = now()
     for host in ("a", "b"):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 from multidict import MultiDict, MultiMapping
 
 from forewarn_collector.api.envelope import ApiError
@@ -29,7 +30,10 @@ async def parameters(request: web.Request) -> Given:
     """The parameters of a GET or of a form POST (whose address may bear some, too)."""
     if request.method != "POST":
         return request.query
-    form = await request.post()
+    try:
+        form = await request.post()
+    except (ValueError, LookupError, BadHttpMessage) as error:
+        raise ApiError("bad_data", f"error parsing form values: {error}") from error
     # As in Go, what the form says comes before what the address says.
     merged: MultiDict[str] = MultiDict()
     for name, value in form.items():
