@@ -20,6 +20,10 @@ from forewarn_wire import Labels
 from forewarn_wire.labels import METRIC_NAME
 
 _SELECTIONS_KEPT = 4096
+_SERIES_KEPT = 4_000_000
+"""How many series these may have together, each counted as often as it is selected: some 25 bytes
+each. Where there are many series it is `_TIMES_KEPT` times their number."""
+_TIMES_KEPT = 16
 _NONE: Ints = np.empty(0, dtype=np.int64)
 _NO_POSTING: array[int] = array("q")
 
@@ -50,6 +54,7 @@ class LabelIndex:
         # How often series were removed: of each metric, and under "" of any.
         self._removals: Counter[str] = Counter()
         self._selections: OrderedDict[frozenset[Matcher], Selection] = OrderedDict()
+        self._series_kept = 0
 
     def __len__(self) -> int:
         return len(self._refs)
@@ -125,10 +130,19 @@ class LabelIndex:
             return kept
         labels = SeriesLabels(map(self._labels.__getitem__, refs.tolist()))
         found = Selection(refs, labels, len(among), removals)
+        if kept is not None:
+            self._series_kept -= len(kept.refs)
         self._selections[key] = found
-        if len(self._selections) > _SELECTIONS_KEPT:
-            self._selections.popitem(last=False)
+        self._series_kept += len(refs)
+        self._let_go()
         return found
+
+    def _let_go(self) -> None:
+        """Forget the selections that were not asked for the longest, where they are too many."""
+        most = max(_SERIES_KEPT, _TIMES_KEPT * len(self._refs))
+        while len(self._selections) > _SELECTIONS_KEPT or self._series_kept > most:
+            _, forgotten = self._selections.popitem(last=False)
+            self._series_kept -= len(forgotten.refs)
 
     def _extend(self, kept: Selection, among: array[int], matchers: Sequence[Matcher]) -> None:
         """Take in the series that were added since, which all stand at the end."""
@@ -136,6 +150,7 @@ class LabelIndex:
         more = [ref for ref in among[kept.seen :] if meets(self._labels[ref])]
         kept.seen = len(among)
         if more:
+            self._series_kept += len(more)
             kept.refs = np.concatenate((kept.refs, np.array(more, dtype=np.int64)))
             kept.labels = kept.labels.grown(map(self._labels.__getitem__, more))
 

@@ -111,3 +111,17 @@ def test_series_can_be_added_while_answers_and_errors_of_before_are_kept(index: 
     index.add([(100, labels_from({"__name__": "cpu", "instance": "d", "mode": "idle"}))])
     assert [len(selection.refs) for selection in kept] == [6, 12]
     assert caught.tb is not None
+
+
+def test_selections_of_many_series_are_let_go_before_they_fill_the_memory(
+    index: LabelIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forewarn_collector.store.index._SERIES_KEPT", 30)
+    monkeypatch.setattr("forewarn_collector.store.index._TIMES_KEPT", 1)
+    every = m(("mode", "!=", "x"))
+    found = index.select(every)
+    assert len(found.refs) == 18
+    index.select(m(("mode", "=", "idle")))
+    assert index.select(every) is found
+    index.select(m(("mode", "!=", "y")))
+    assert index.select(every) is not found
