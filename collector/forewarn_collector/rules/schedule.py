@@ -125,16 +125,16 @@ class Scheduler:
         """
         with self._evaluating:
             old = self._evaluator
-            before = old.alerting()
+            # A rule that is back before the end of its alerts was told goes on with them.
+            before = self._orphans | old.alerting()
             evaluator = self._put_in_force(
                 rules, {key: alerts for key, (_, alerts) in before.items()}
             )
             evaluator.carry_over(old)
             self._evaluator = evaluator
             self._agenda.mark_all(time.monotonic())
-            for key in before.keys() - rules.alerting().keys():
-                if before[key][1]:
-                    self._orphans[key] = before[key]
+            gone = before.keys() - rules.alerting().keys()
+            self._orphans = {key: before[key] for key in gone if before[key][1]}
             self._end_recordings({rule.key for rule in rules.rules()})
             self._end_orphans()
         self._wake()

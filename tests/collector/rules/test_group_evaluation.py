@@ -256,6 +256,19 @@ def test_a_reload_keeps_the_state_of_rules_that_remain(tmp_path: Path) -> None:
     assert world.evaluate(40 * SECOND) == []
 
 
+def test_a_rule_that_is_back_before_the_end_of_its_alerts_was_kept_goes_on(tmp_path: Path) -> None:
+    low = group("{alert: Low, expr: 'procs < 3'}")
+    world = World(tmp_path, low)
+    world.source.add('procs{instance="a"}', (0, 0))
+    world.evaluate(0)
+    world.sink.full = True
+    world.scheduler.reload(world.rules(DOWN))
+    world.scheduler.reload(world.rules(low))
+    world.sink.full = False
+    assert world.evaluate(1_000) == []
+    assert world.states() == ["firing"]
+
+
 def test_annotations_follow_the_value_the_rule_and_their_queries(tmp_path: Path) -> None:
     one = group("{alert: A, expr: 'procs < 5', annotations: {a: 'one {{ $value }}'}}")
     world = World(tmp_path, one)
