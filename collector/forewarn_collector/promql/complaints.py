@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import promql_parser
 
+from forewarn_collector.promql.blame import blamed
 from forewarn_collector.promql.errors import PromQLError
 from forewarn_collector.promql.lexer import Kind, Rewritten, Token, position
 from forewarn_collector.promql.places import CallPlace, call_places
@@ -22,14 +23,49 @@ _WRONG_TYPE = re.compile(
     r"expected type (?P<wanted>\w+) in "
     r"(?P<where>call to function '(?P<function>\w+)'|aggregation expression), got (?P<got>\w+)"
 )
-_WORDINGS = (
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"unknown escape sequence U+{ord(found[1]):04X} '{found[1]}'"
+
+
+def _operand(found: re.Match[str]) -> str:
+    return f'type scalar or instant vector, got "{_TYPES.get(found[1], found[1])}"'
+
+
+_WORDINGS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"'([^']*)'"), r'"\1"'),
-    (re.compile(r"type scalar or vector, got: (\w+)"), r'type scalar or instant vector, got "\1"'),
+    (re.compile(r'unknown escape sequence "(.)"'), _escape),
+    (re.compile(r"type scalar or vector, got:? (\w+)"), _operand),
+    (re.compile(r"(not a valid duration string:) (\S+)"), r'\1 "\2"'),
+    (re.compile(r'(no arguments for aggregate expression) "\w+"'), r"\1"),
     (
         re.compile(r"an vector selector or matrix selector"),
         "an instant vector selector or range vector selector",
     ),
 )
+
+
+_REGEX_FAULTS = {
+    "missing ]": "missing closing ]",
+    "missing )": "missing closing )",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid repetition size": "invalid repeat count",
+    "trailing \\": "trailing backslash at end of expression",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+    "invalid named capture group": "invalid named capture",
+}
+"""What RE2 says, and what Go's package regexp/syntax says instead."""
+
+
+def regex_fault(error: Exception) -> str:
+    """What is wrong with a regular expression, and the part that is, as Go words it."""
+    said = error.args[0] if error.args else b"invalid"
+    fault, _, part = (said.decode(errors="replace") if isinstance(said, bytes) else said).partition(
+        ": "
+    )
+    return f"{_REGEX_FAULTS.get(fault, fault)}: `{part}`"
 
 
 def complaint(text: str, tokens: Sequence[Token], words: Rewritten, message: str) -> PromQLError:
@@ -111,10 +147,13 @@ def _refusal(text: str) -> str | None:
 def _start(tokens: Sequence[Token], texts: Sequence[str], message: str) -> int:
     """Where the library found what it says.
 
-    The shortest call or bracket that fails alone with the same message; else the word that the
-    message quotes; else the word at which the library can notice.
+    The word that is to blame by the kind of the message; the shortest call or bracket that fails
+    alone with it; else the word that the message quotes; else the word at which the library can
+    notice.
     """
-    start = _shortest_failing(tokens, texts, message)
+    start = blamed(tokens, texts, message, _refusal)
+    if start is None:
+        start = _shortest_failing(tokens, texts, message)
     if start is not None:
         return start
     quoted = re.findall(r"'([^']+)'", message)

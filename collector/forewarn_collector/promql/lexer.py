@@ -77,7 +77,8 @@ def tokenize(text: str) -> list[Token]:
         token = Token(Kind[found.lastgroup or ""], found.group(), found.start())
         tokens.append(token)
         if token.kind is Kind.OTHER and token.text in "\"'`":
-            raise PromQLError("unterminated quoted string", position(text, token.start))
+            kind = "raw" if token.text == "`" else "quoted"
+            raise PromQLError(f"unterminated {kind} string", position(text, token.start))
         nesting += token.kind is Kind.OPERATOR and token.text != ","
         if nesting > MOST_NESTING_TOKENS:
             raise PromQLError(f"more than {MOST_NESTING_TOKENS} operators and brackets")

@@ -10,7 +10,7 @@ from typing import Any
 import promql_parser
 import re2
 
-from forewarn_collector.promql.complaints import complaint
+from forewarn_collector.promql.complaints import complaint, regex_fault
 from forewarn_collector.promql.errors import Position, PromQLError
 from forewarn_collector.promql.lexer import (
     Rewritten,
@@ -88,9 +88,8 @@ def _without_regexes(
         try:
             matches_nothing = re2.compile(literal.val, _quiet()).fullmatch("") is not None
         except re2.error as error:
-            detail = error.args[0].decode() if error.args[0:1] else "invalid"
             place = position(text, tokens[label].start)
-            raise PromQLError(f"error parsing regexp: {detail}", place) from None
+            raise PromQLError(f"error parsing regexp: {regex_fault(error)}", place) from None
         texts[index] = f'"{len(patterns)}|{".*" if matches_nothing else ".+"}"'
         patterns.append(literal.val)
     return Rewritten(tuple(texts), words.times), patterns
@@ -183,7 +182,7 @@ class _Converter:
                 return AtEdge.END
         time = self._times[int(modifier.at.timestamp())]
         if not abs(time) < 2**62:
-            raise PromQLError(f"timestamp out of bounds for @ modifier: {time / 1000}")
+            raise PromQLError(f"timestamp out of bounds for @ modifier: {time / 1000:f}")
         return math.floor(time + 0.5)
 
     def _aggregation(self, node: Any, depth: int) -> Expr:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from forewarn_collector.promql.lexer import Kind, Token
 
 _OPENING = {"(": ")", "[": "]"}
-_UNCLOSED = {"(": "unclosed left parenthesis", "[": "unclosed left bracket"}
+_CLOSING = {")": "parenthesis", "]": "bracket"}
 _WORD_OPERATORS = frozenset({"and", "or", "unless", "atan2"})
 _COMPARISONS = frozenset({"==", "!=", "<", ">", "<=", ">="})
 _INFIX = frozenset({"*", "/", "%", "^", "+", "-"}) | _COMPARISONS
@@ -48,33 +49,58 @@ def find_fault(tokens: Sequence[Token]) -> Fault | None:
     """The first fault of the order of words; None if there is none of that kind."""
     words = [token for token in tokens if token.kind is not Kind.SPACE]
     end = tokens[-1].start + len(tokens[-1].text) if tokens else 0
+    glued = _glued_number(tokens)
     try:
-        return _Reader(words).read(end)
+        fault = _Reader(words).read(end)
     except _UnexpectedError as wrong:
-        token = wrong.token
-        in_braces = "label matching" in wrong.context
-        if token is None and in_braces:
-            return Fault(end, "unexpected end of input inside braces")
-        if token is not None and token.kind is Kind.OTHER:
-            place = " inside braces" if in_braces else ""
-            return Fault(token.start, f"unexpected character{place}: {token.text!r}")
-        if token is not None and token.text == ")" and not wrong.context:
-            return Fault(token.start, "unexpected right parenthesis ')'")
-        shown = "end of input" if token is None else described(token)
-        return Fault(end if token is None else token.start, f"unexpected {shown}{wrong.context}")
+        fault = _unexpected(tokens, wrong, end)
+    if glued is None or (fault is not None and fault.start < glued.start):
+        return fault
+    return glued
 
 
-def described(token: Token) -> str:
-    """A word as the parser names it."""
+def _unexpected(tokens: Sequence[Token], wrong: _UnexpectedError, end: int) -> Fault:
+    token = wrong.token
+    in_braces = "label matching" in wrong.context
+    inside = " inside braces" if in_braces else ""
+    if token is None:
+        return Fault(end, f"unexpected end of input{inside or wrong.context}")
+    if token.text == "!" and token is not tokens[-1]:
+        after = tokens[tokens.index(token) + 1].text[0]
+        return Fault(token.start, f"unexpected character after '!'{inside}: {after!r}")
+    if token.text == "=~" and not in_braces:
+        return Fault(token.start, "unexpected character after '=': '~'")
+    misplaced = token.kind is Kind.NUMBER if in_braces else token.text == "}"
+    if token.kind is Kind.OTHER or misplaced:
+        return Fault(token.start, f"unexpected character{inside}: {token.text[0]!r}")
+    if token.text in _CLOSING and not wrong.context:
+        return Fault(token.start, f"unexpected right {_CLOSING[token.text]} {token.text!r}")
+    shown = described(token, in_braces=in_braces)
+    return Fault(token.start, f"unexpected {shown}{wrong.context}")
+
+
+def _glued_number(tokens: Sequence[Token]) -> Fault | None:
+    """A number that letters or further digits follow."""
+    for token, after in pairwise(tokens):
+        if token.kind is Kind.NUMBER and (after.text[0].isalnum() or after.text[0] == "_"):
+            shown = token.text + (after.text if after.kind is Kind.NUMBER else "")
+            return Fault(token.start, f'bad number or duration syntax: "{shown}"')
+    return None
+
+
+def described(token: Token, *, in_braces: bool = False) -> str:
+    """A word as the parser names it; within braces there are no keywords."""
     text, lower = token.text, token.text.lower()
     if token.kind is Kind.STRING:
         return f"string {json.dumps(text, ensure_ascii=False)}"
     if token.kind is Kind.NUMBER:
         kind = "duration" if text[-1] in "smhdwy" else "number"
         return f'{kind} "{text}"'
+    if in_braces and token.kind is Kind.NAME:
+        return f'identifier "{text}"'
     if lower in _KEYWORDS:
         return f"<{text}>"
-    if lower in _WORD_OPERATORS or text in _INFIX | _MATCHING:
+    if lower in _WORD_OPERATORS or text in (_INFIX | _MATCHING) - {"="}:
         return f"<op:{text}>"
     if lower in _AGGREGATORS:
         return f"<aggr:{text}>"
@@ -100,7 +126,9 @@ class _Reader:
                 return fault
             self._index += 1
         if self._opened:
-            return Fault(end, _UNCLOSED[self._words[self._opened[-1]].text])
+            # Brackets do not nest, parentheses are counted: these are looked at first.
+            parenthesis = any(self._words[index].text == "(" for index in self._opened)
+            return Fault(end, f"unclosed left {'parenthesis' if parenthesis else 'bracket'}")
         if self._words and not self._operand:
             raise _UnexpectedError(None)
         return None
@@ -112,6 +140,8 @@ class _Reader:
             return None
         if text in _OPENING:
             self._open(token)
+        elif text == ")" and self._before().text == ",":
+            return Fault(self._before().start, "trailing commas not allowed in function call args")
         elif text in _OPENING.values():
             self._close(token)
         elif text == "{":
@@ -213,7 +243,7 @@ class _Reader:
         if before.text != ")":
             opening = self._next()
             if opening is None or opening.text != "(":
-                raise _UnexpectedError(opening, ' in aggregation, expected "("')
+                raise _UnexpectedError(opening, " in aggregation")
             self._opened.append(self._index)
             self._operand = False
 
