@@ -9,6 +9,14 @@ from decimal import Decimal
 from forewarn_collector.promql import plain_float
 from forewarn_wire.durations import parse_duration
 
+EARLIEST = -9_007_199_254_740_991
+LATEST = 9_007_199_254_740_991
+_EDGES = {
+    "-292273086-05-16T16:47:06Z": EARLIEST,
+    "292277025-08-18T07:12:54.999999999Z": LATEST,
+}
+"""What Prometheus' users write for no limit: its own earliest and latest time."""
+
 
 def rfc3339(milliseconds: int | None) -> str:
     """A time in UTC to the millisecond; Go's zero time where there is none."""
@@ -29,13 +37,15 @@ def exponent_float(value: float) -> str:
 def parse_time(text: str) -> int:
     """Seconds since epoch or RFC 3339, as milliseconds. Raises ValueError."""
     try:
-        number = float(text)
+        number = _number(text)
     except ValueError:
         pass
     else:
         if not math.isfinite(number) or abs(number) > 9e12:
             raise ValueError(f'cannot parse "{text}" to a valid timestamp')
-        return round(number * 1000)
+        return _milliseconds(number)
+    if text in _EDGES:
+        return _EDGES[text]
     try:
         stamp = datetime.fromisoformat(text)
     except ValueError:
@@ -48,7 +58,7 @@ def parse_time(text: str) -> int:
 def parse_step(text: str) -> int:
     """Seconds or a duration such as `15s`, as milliseconds. Raises ValueError."""
     try:
-        number = float(text)
+        number = _number(text)
     except ValueError:
         try:
             return parse_duration(text)
@@ -57,3 +67,14 @@ def parse_step(text: str) -> int:
     if not math.isfinite(number) or abs(number) > 9e12:
         raise ValueError(f'cannot parse "{text}" to a valid duration. It overflows int64')
     return round(number * 1000)
+
+
+def _number(text: str) -> float:
+    if text != text.strip():
+        raise ValueError("spaces")
+    return float(text)
+
+
+def _milliseconds(seconds: float) -> int:
+    """Half a millisecond counts as a whole one, away from zero."""
+    return int(math.copysign(math.floor(abs(seconds) * 1000 + 0.5), seconds))

@@ -10,9 +10,8 @@ from aiohttp import web
 
 from forewarn_collector.api.answers import enveloped_pieces, list_pieces
 from forewarn_collector.api.envelope import ApiError, enveloped, success
+from forewarn_collector.api.formats import EARLIEST, LATEST
 from forewarn_collector.api.parameters import (
-    EARLIEST,
-    LATEST,
     Given,
     bad,
     limit_of,

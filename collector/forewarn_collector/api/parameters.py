@@ -19,8 +19,6 @@ from forewarn_collector.store import Matcher
 
 T = TypeVar("T")
 
-EARLIEST = -9_007_199_254_740_991
-LATEST = 9_007_199_254_740_991
 TRUNCATED = "results truncated due to limit"
 
 Given = MultiMapping[str]

@@ -14,10 +14,8 @@ from aiohttp import web
 
 from forewarn_collector.api.answers import enveloped_pieces, result_pieces
 from forewarn_collector.api.envelope import ApiError, enveloped, success
-from forewarn_collector.api.formats import parse_step
+from forewarn_collector.api.formats import EARLIEST, LATEST, parse_step
 from forewarn_collector.api.parameters import (
-    EARLIEST,
-    LATEST,
     TRUNCATED,
     Given,
     bad,
