@@ -20,13 +20,12 @@ from forewarn_collector.rules.model import RecordingRule
 from forewarn_collector.store import (
     LatestColumns,
     Matcher,
-    MatchOp,
     SeriesColumns,
     SeriesLabels,
     SeriesSource,
 )
+from forewarn_collector.store.matching import metric_of
 from forewarn_wire import Labels, is_stale
-from forewarn_wire.labels import METRIC_NAME
 
 if TYPE_CHECKING:
     from forewarn_collector.promql import Query
@@ -72,7 +71,7 @@ def _inputs(
     for selector in query.selectors:
         if selector.negated:
             continue
-        name = _metric(selector.matchers)
+        name = metric_of(selector.matchers)
         if name in recording and name not in above:
             for rule in recording[name]:
                 yield from _inputs(rule.query, recording, renamed | {*rule.labels}, above | {name})
@@ -80,13 +79,6 @@ def _inputs(
         at = selector.at if isinstance(selector.at, int) else None
         matchers = tuple(selector.matchers)
         yield Input(matchers, selector.range or 0, selector.offset, at, renamed)
-
-
-def _metric(matchers: Sequence[Matcher]) -> str:
-    for matcher in matchers:
-        if matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL:
-            return matcher.value
-    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 
 from forewarn_collector.rules.order import Order, accepts_name
-from forewarn_collector.store import Ints, Matcher, MatchOp
-from forewarn_collector.store.matching import predicate
+from forewarn_collector.store import Ints, Matcher
+from forewarn_collector.store.matching import metric_of, predicate
 from forewarn_wire import Labels, metric_name
 from forewarn_wire.labels import METRIC_NAME
 
@@ -138,13 +138,6 @@ def _selectors(order: Order) -> tuple[dict[str, list[_Selector]], list[_Selector
             if matcher.name != METRIC_NAME
         )
         selector = _Selector(accepts_name(tuple(matchers)), demands, frozenset(positions))
-        name = _name_of(matchers)
+        name = metric_of(matchers)
         (by_name.setdefault(name, []) if name else others).append(selector)
     return by_name, others
-
-
-def _name_of(matchers: Iterable[Matcher]) -> str:
-    for matcher in matchers:
-        if matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL:
-            return matcher.value
-    return ""

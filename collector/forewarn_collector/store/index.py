@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forewarn_collector.store.columns import Ints, Matcher, MatchOp, SeriesLabels
-from forewarn_collector.store.matching import labels_predicate, predicate
+from forewarn_collector.store.matching import labels_predicate, metric_of, predicate
 from forewarn_wire import Labels
 from forewarn_wire.labels import METRIC_NAME
 
@@ -113,7 +113,7 @@ class LabelIndex:
         """
         key = frozenset(matchers)
         kept = self._selections.get(key)
-        metric = _metric(matchers)
+        metric = metric_of(matchers)
         among = (
             self._postings.get(METRIC_NAME, {}).get(metric, _NO_POSTING) if metric else self._all
         )
@@ -196,14 +196,6 @@ class LabelIndex:
         for other in refused:
             refs = refs[~_members(refs, other)]
         return refs.copy()
-
-
-def _metric(matchers: Sequence[Matcher]) -> str:
-    """The metric that the matchers name, "" where they don't."""
-    for matcher in matchers:
-        if matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL:
-            return matcher.value
-    return ""
 
 
 def _as_array(posting: array[int] | None) -> Ints:

@@ -7,7 +7,7 @@ matches a line feed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ import re2
 
 from forewarn_collector.store.columns import Matcher, MatchOp
 from forewarn_wire import Labels
+from forewarn_wire.labels import METRIC_NAME
 
 Predicate = Callable[[str], bool]
 
@@ -57,3 +58,11 @@ def labels_predicate(matchers: Sequence[Matcher]) -> Callable[[Labels], bool]:
         return all(test(values.get(name, "")) for name, test in tests)
 
     return meets
+
+
+def metric_of(matchers: Iterable[Matcher]) -> str:
+    """The metric that the matchers name, "" where they don't."""
+    for matcher in matchers:
+        if matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL:
+            return matcher.value
+    return ""
