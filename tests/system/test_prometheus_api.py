@@ -123,6 +123,10 @@ def test_answers_meet_prometheus_schema_but_for_its_own_mistake(
     assert failed <= checked(prometheus)[1]
 
 
+UNSORTED = (
+    'label_replace(vector(1), "b", "x", "", "") or label_replace(vector(2), "a", "x", "", "")'
+    " or vector(3)"
+)
 REFUSED: list[tuple[str, dict[str, str]]] = [
     ("query", {}),
     ("query", {"query": "up", "time": "x"}),
@@ -190,6 +194,8 @@ def test_a_type_that_has_no_range_is_refused(
         ("query", {"query": "vector(1e20)", "time": "1435781430.1"}),
         ("query", {"query": "vector(1e-7)", "time": "-1.5"}),
         ("query_range", {"query": "time()", "start": "1.5", "end": "9", "step": "2.5"}),
+        ("query_range", {"query": UNSORTED, "start": "0", "end": "9", "step": "3"}),
+        ("query", {"query": "time()", "time": "0.0005"}),
         ("query_exemplars", {"query": "up"}),
     ],
 )

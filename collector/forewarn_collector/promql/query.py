@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
+from heapq import merge
 
 import numpy as np
 
@@ -59,8 +60,13 @@ class Result:
     order: Ints | None = None
 
     def rows(self) -> Ints:
-        """The series that are present at any step, in the order of the answer."""
+        """The series that are present at any step, in the order of the answer.
+
+        Those of a range come by their labels, as from Prometheus: graphs give out colours by it.
+        """
         somewhere = any_along(self.present, axis=1)
+        if self.kind is ValueType.MATRIX:
+            return sorted_by_labels(np.flatnonzero(somewhere), self.labels)
         if self.order is None:
             return np.flatnonzero(somewhere)
         return self.order[somewhere[self.order]]
@@ -210,6 +216,20 @@ def _samples(windows: Windows) -> tuple[Vector, Ints]:
     values[rows, columns] = windows.values[places]
     present[rows, columns] = True
     return Vector(windows.labels, values, present, nameless=windows.nameless), times
+
+
+def sorted_by_labels(rows: Ints, labels: Sequence[Labels]) -> Ints:
+    """Rows by `labels[row]`, in runs that are then merged, as `store/reading.py` does it."""
+    runs = [
+        sorted(rows[first : first + _RUN].tolist(), key=labels.__getitem__)
+        for first in range(0, len(rows), _RUN)
+    ]
+    merged = runs[0] if len(runs) == 1 else merge(*runs, key=labels.__getitem__)
+    return np.fromiter(merged, np.int64, len(rows))
+
+
+_RUN = 8_192
+"""Rows that are sorted at once: one sort of many would hold the interpreter's lock for long."""
 
 
 def compile_query(text: str) -> Query:

@@ -121,8 +121,8 @@ def test_steps_without_a_value_and_series_without_any_are_left_out() -> None:
         np.array([[False, True, False], [False, False, False], [True, False, True]]),
     )
     assert json.loads(answered(result, instant=False))["data"]["result"] == [
-        {"metric": dict(UP[0]), "values": [[1, "2"]]},
         {"metric": {}, "values": [[0, "7"], [2, "9"]]},
+        {"metric": dict(UP[0]), "values": [[1, "2"]]},
     ]
 
 
@@ -164,12 +164,12 @@ def test_a_large_answer_comes_in_pieces_that_make_up_one_document() -> None:
     series, steps = 700, 100
     values = np.arange(series * steps, dtype=np.float64).reshape(series, steps)
     present = values % 7 != 0
-    labels = tuple((("n", str(row)),) for row in range(series))
+    labels = tuple((("n", f"{row:03}"),) for row in range(series))
     result = Result(ValueType.MATRIX, labels, np.arange(steps) * 1000, values, present)
     pieces = list(result_pieces(result, result.rows(), instant=False))
     assert len(pieces) > series * steps // BLOCK_CELLS
     body = json.loads(b"".join(pieces))
-    assert [item["metric"]["n"] for item in body["result"]] == [str(row) for row in range(series)]
+    assert [int(item["metric"]["n"]) for item in body["result"]] == list(range(series))
     assert body["result"][699]["values"] == [
         [step, str(69900 + step)] for step in range(100) if (69900 + step) % 7
     ]

@@ -148,6 +148,21 @@ def test_no_series_give_no_series(expression: str) -> None:
     assert query.range(source, 0, 60_000, 15_000).rows().tolist() == []
 
 
+def test_the_series_of_a_range_come_by_their_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Prometheus sorts matrices, not vectors (engine.go, sortMatrixResult); here in runs of two.
+    monkeypatch.setattr("forewarn_collector.promql.query._RUN", 2)
+    source = MemorySeries()
+    for series in ({"b": "1"}, {"a": "2"}, {"a": "10"}, {}, {"a": "10", "b": "1"}):
+        source.add({"__name__": "x", **series}, [(10_000, 1.0)])
+    expected = [(("a", "10"),), (("a", "10"), ("b", "1")), (("a", "2"),), (("b", "1"),)]
+    for text, result in (
+        ("range", compile_query("x").range(source, 0, 20_000, 10_000)),
+        ("range vector", compile_query("x[1m]").instant(source, 20_000)),
+    ):
+        found = [result.labels[row][1:] for row in result.rows().tolist()]
+        assert found == [(), *expected], text
+
+
 def test_a_series_without_samples_in_time_is_as_none() -> None:
     source = _source(x=[1.0], y=[2.0])
     for expression in ("x + y", "sum(x)", "rate(x[1m])", "x > bool 0", "topk(1, x)"):
