@@ -186,7 +186,10 @@ class Scheduler:
         report = self._evaluator.evaluate(due, at)
         self._last_at = at
         moment = time.monotonic()
-        self._agenda.done(due.positions, report.seconds, time.thread_time() - busy, moment)
+        busy = time.thread_time() - busy
+        # A rest goes by what was work: beside dear queries a rule mostly waits for its turn.
+        work = busy / max(float(report.seconds.sum()), busy, 1e-9)
+        self._agenda.done(due.positions, report.seconds * work, busy, moment)
         if report.reason:
             log.error("alerts stay as they were, to be tried again: %s", report.reason)
             self._agenda.mark(report.refused, moment + RETRY)

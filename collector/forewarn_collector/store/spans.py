@@ -7,6 +7,7 @@ counts, and `cumsum` of bools. Those here do the same and let other threads run.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -22,14 +23,14 @@ _SLICE = 32_768
 
 def repeated(items: NDArray[Item], counts: Ints) -> NDArray[Item]:
     """Item `i` as often as `counts[i]` says: `np.repeat`."""
-    ends = np.cumsum(counts)
-    total = int(ends[-1]) if len(ends) else 0
+    ends: Ints = np.cumsum(counts)
+    total: int = int(ends[-1]) if len(ends) else 0
     if total <= _SLICE:
         return np.repeat(items, counts)
     result = np.empty(total, dtype=items.dtype)
     # Slices of items, none of whose repetitions are more than the largest count and a slice.
-    cuts = np.searchsorted(ends, np.arange(0, total, _SLICE), "right").tolist()
-    for low, high in zip(cuts, [*cuts[1:], len(counts)], strict=True):
+    cuts = [*np.searchsorted(ends, np.arange(0, total, _SLICE), "right").tolist(), len(counts)]
+    for low, high in pairwise(cuts):
         if low < high:
             begin, end = int(ends[low] - counts[low]), int(ends[high - 1])
             result[begin:end] = np.repeat(items[low:high], counts[low:high])
