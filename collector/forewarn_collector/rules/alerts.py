@@ -126,7 +126,7 @@ def step(
 
     `previous` and the result hold the alerts that are not inactive, by their final labels; those of
     the vector come first, in its order. `reuse` says that the annotations in `previous` were made
-    by this very rule, so that they still hold where the value is the same. Raises
+    by this very rule, so that they still hold where element and value are the same. Raises
     DuplicateAlertsError.
     """
     following: dict[Labels, Alert] = {}
@@ -139,7 +139,7 @@ def step(
         if labels in following:
             raise DuplicateAlertsError(SAME_LABELS)
         known = previous.get(labels)
-        if known is not None and reuse and known.value == value:
+        if known is not None and reuse and (known.series, known.value) == (series, value):
             before = replace(known, evaluated_at=at)
         else:
             annotations = expand_annotations(rule, data, context)

@@ -60,3 +60,11 @@ def test_an_alert_that_goes_on_shows_its_value_of_now() -> None:
     life.evaluate(1_000, "a", value=2.0)
     assert life.one.annotations == (("summary", "it is 2"),)
     assert (life.one.value, life.one.evaluated_at, life.one.active_at) == (2.0, 1_000, 0)
+
+
+def test_an_alert_whose_element_is_another_one_now_tells_of_that() -> None:
+    life = Life(rule(labels={"instance": "any"}, annotations={"on": "{{ $labels.instance }}"}))
+    life.evaluate(0, "a")
+    life.evaluate(SECOND, "b")
+    assert life.one.series == (("instance", "b"),)
+    assert life.one.annotations == (("on", "b"),)
