@@ -78,8 +78,9 @@ def _shown(value: float) -> str:
 
 
 _PLAIN = (1.0, 0.0, 2.0, 3.0, -1.0, 5.0, 0.25, 10.0, -7.75, 42.0, 100.0, 1024.5, 60.0)
-# Their squares are finite: what an overflow leaves of a deviation is no one's specification.
-_WILD = (1e140, -1e140, 1e-300, 5e-324, 1e16, 0.1, 1 / 3, -1e-9, 9007199254740993.0, math.pi)
+# Their squares are finite, since what an overflow leaves of a deviation is no one's specification;
+# and there is no -1e140, since Prometheus 2 loses all else where it meets 1e140 in a sum.
+_WILD = (1e140, 1e-300, 5e-324, 1e16, 0.1, 1 / 3, -1e-9, 9007199254740993.0, math.pi)
 _SPECIAL = (STALE, math.nan, math.inf, -math.inf, -0.0, 0.0, 1e18)
 _STEPS = (1.0, 0.0, 2.0, 0.5, 10.0, 7.0, 300.0)
 
