@@ -86,6 +86,8 @@ class Head:
         self._appended: Ints = np.zeros(0, dtype=np.int64)
         self._rewrites: Ints = np.zeros(0, dtype=np.int64)
         self.rewritten = 0
+        # What retention has dropped: how often, and before when (ms).
+        self.drops = 0
         self.cutoff = NEVER
         self.samples = 0
 
@@ -315,6 +317,7 @@ class Head:
         ids = np.flatnonzero(old)
         if not len(ids):
             return ids
+        self.drops += 1
         owners = np.unique(chunks.owner[ids])
         newest = self._newest[owners]
         gone = owners[old[newest]]

@@ -23,7 +23,7 @@ MOST_SAMPLES = 50_000_000
 """Samples of one selection, 800 MB: Prometheus' default for a query."""
 
 _SLICE_SERIES = 8_192
-_SLICE_SAMPLES = 100_000
+SLICE_SAMPLES = 100_000
 """What is found and copied under one hold of the lock: some milliseconds."""
 _SLICE_LABELS = 1_000
 
@@ -47,16 +47,19 @@ def read_samples(
                     "query processing would load too many samples into memory in query execution: "
                     f"more than {MOST_SAMPLES}; ask for fewer series or a shorter time"
                 )
-            if runs.samples <= _SLICE_SAMPLES:
+            if runs.samples <= SLICE_SAMPLES:
                 parts.append(head.gather(runs))
                 continue
-        for low, high in slices(runs.offsets, _SLICE_SAMPLES):
+        for low, high in slices(runs.offsets, SLICE_SAMPLES):
             with lock:
                 parts.append(head.select(part[low:high], start, end))
-    return parts[0] if len(parts) == 1 else _joined(parts)
+    return join_columns(parts)
 
 
-def _joined(parts: Sequence[tuple[Ints, Floats, Ints]]) -> tuple[Ints, Floats, Ints]:
+def join_columns(parts: Sequence[tuple[Ints, Floats, Ints]]) -> tuple[Ints, Floats, Ints]:
+    """Times, values and offsets of series that were read in parts (one at least)."""
+    if len(parts) == 1:
+        return parts[0]
     counts = np.concatenate([np.diff(offsets) for _, _, offsets in parts])
     offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(counts)))
     times = np.concatenate([times for times, _, _ in parts])

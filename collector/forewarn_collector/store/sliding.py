@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from forewarn_collector.store.columns import NEVER, Floats, Ints, Matcher, SeriesLabels
 from forewarn_collector.store.head import LATEST, Head, Places
 from forewarn_collector.store.index import LabelIndex
+from forewarn_collector.store.reading import SLICE_SAMPLES, join_columns, read_samples
+from forewarn_collector.store.spans import slices
 from forewarn_wire import STALE_NAN_BITS
 
 Cell = TypeVar("Cell", np.int64, np.float64, np.bool_)
@@ -91,6 +93,7 @@ class SlidingWindow:
         self.opens = NEVER
         self.closes = NEVER
         self._rewritten = -1
+        self._drops = -1
         self._allocate(0)
 
     def slide(self, opens: int, closes: int) -> Slide:
@@ -98,17 +101,29 @@ class SlidingWindow:
         with self._lock:
             rows = self._renewable(opens, closes)
             self.opens, self.closes = opens, closes
-            contents = self._renew(rows) if len(rows) else None
-            entered = self._enter() if len(rows) < len(self._refs) else []
-            if entered is None:
-                rows = np.arange(len(self._refs))
-                return Slide(rows, self._renew(rows), (), ())
-            return Slide(rows, contents, entered, self._leave())
+            entered = None if len(rows) else self._enter()
+            if entered is not None:
+                return Slide(rows, None, entered, self._leave())
+        contents = self._renew(rows) if len(rows) else None
+        with self._lock:
+            if contents is not None and self._is_settled():
+                entered = self._enter()
+                if entered is not None:
+                    return Slide(rows, contents, entered, self._leave())
+        rows = np.arange(len(self._refs))
+        return Slide(rows, self._renew(rows), (), ())
 
     def contents(self, rows: Ints) -> Contents:
-        """The samples in the windows of some series."""
-        with self._lock:
-            return self._read(rows)
+        """The samples in the windows of some series, as of the last slide."""
+        refs = self._refs[rows]
+        times, values, offsets = read_samples(
+            self._head, self._lock, refs, self.opens + 1, self.closes
+        )
+        left_out = values.view(np.int64) == STALE_NAN_BITS
+        # What has come since belongs to the next slide, though it may be of a time before it.
+        last = np.where(self.counts[rows] > 0, self.last_times[rows], NEVER)
+        left_out |= times > np.repeat(last, np.diff(offsets))
+        return _without(times, values, offsets, left_out)
 
     def _allocate(self, series: int) -> None:
         self._rewrites: Ints = np.zeros(series, dtype=np.int64)
@@ -126,23 +141,24 @@ class SlidingWindow:
         found = self._index.select(self._matchers)
         known = len(self._refs)
         every = (
-            opens < self.opens
-            or closes < self.closes
-            # Chunks that the places point to may have been dropped, and used again.
-            or self._head.cutoff > self.opens
-            or not found.labels.continues(self.labels)
+            opens < self.opens or closes < self.closes or not found.labels.continues(self.labels)
         )
         if found.labels is not self.labels:
             self._grow(len(found.refs))
             self.labels, self._refs = found.labels, found.refs
-        if every:
-            return np.arange(len(self._refs))
-        moved = np.zeros(len(self._refs), dtype=np.bool_)
+        moved = np.full(len(self._refs), every)
         if self._head.rewritten != self._rewritten:
-            moved = self._head.rewrites(self._refs) != self._rewrites
-            self._rewritten = self._head.rewritten
+            moved |= self._head.rewrites(self._refs) != self._rewrites
+        if self._head.drops != self._drops:
+            # Chunks that the places point to may be gone, and used again.
+            moved |= (self.counts > 0) & (self.first_times < self._head.cutoff)
         moved[known:] = True
+        self._rewritten, self._drops = self._head.rewritten, self._head.drops
         return np.flatnonzero(moved)
+
+    def _is_settled(self) -> bool:
+        """Whether places in chunks hold still, as they did when the slide began."""
+        return self._head.rewritten == self._rewritten and self._head.drops == self._drops
 
     def _grow(self, series: int) -> None:
         if series < len(self._refs):
@@ -160,7 +176,21 @@ class SlidingWindow:
         self._begin = Places(_longer(places.chunks, series), _longer(places.indices, series))
 
     def _renew(self, rows: Ints) -> Contents:
-        """Read the windows of some series as if nothing were known of them."""
+        """Read the windows of some series as if nothing were known of them.
+
+        In slices, so that the writer never waits for long. What is rewritten, dropped or comes in
+        between is seen by the next slide, or at the end of this one.
+        """
+        with self._lock:
+            sizes = self._head.find(self._refs[rows], self.opens + 1, self.closes).offsets
+        parts = []
+        for low, high in slices(sizes, SLICE_SAMPLES):
+            with self._lock:
+                part = self._renew_slice(rows[low:high])
+            parts.append((part.times, part.values, part.offsets))
+        return Contents(*join_columns(parts))
+
+    def _renew_slice(self, rows: Ints) -> Contents:
         head, refs = self._head, self._refs[rows]
         self._rewrites[rows] = head.rewrites(refs)
         self._taken[rows] = head.appended(refs)
@@ -173,7 +203,7 @@ class SlidingWindow:
         stale = values.view(np.int64) == STALE_NAN_BITS
         self.ended[rows] = False
         self.ended[rows[read]] = stale[offsets[1:][read] - 1]
-        contents = _live(times, values, offsets, stale)
+        contents = _without(times, values, offsets, stale)
         times, values, offsets = contents.times, contents.values, contents.offsets
         counts = np.diff(offsets)
         self.counts[rows] = counts
@@ -186,10 +216,6 @@ class SlidingWindow:
         head.settle(begin)
         self._begin.put(some, begin)
         return contents
-
-    def _read(self, rows: Ints) -> Contents:
-        times, values, offsets = self._head.select(self._refs[rows], self.opens + 1, self.closes)
-        return _live(times, values, offsets, values.view(np.int64) == STALE_NAN_BITS)
 
     def _enter(self) -> list[Turn] | None:
         """Take in what has arrived, or give up where that is too much."""
@@ -259,12 +285,12 @@ class SlidingWindow:
             rows = rows[values.view(np.int64) == STALE_NAN_BITS]
 
 
-def _live(times: Ints, values: Floats, offsets: Ints, stale: NDArray[np.bool_]) -> Contents:
-    """Samples without the stale markers among them."""
-    if not stale.any():
+def _without(times: Ints, values: Floats, offsets: Ints, out: NDArray[np.bool_]) -> Contents:
+    """Samples less those that are `out`."""
+    if not out.any():
         return Contents(times, values, offsets)
-    kept = np.concatenate(([0], np.cumsum(~stale)))
-    return Contents(times[~stale], values[~stale], kept[offsets])
+    kept = np.concatenate(([0], np.cumsum(~out)))
+    return Contents(times[~out], values[~out], kept[offsets])
 
 
 def _longer(column: NDArray[Cell], length: int) -> NDArray[Cell]:

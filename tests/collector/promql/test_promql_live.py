@@ -172,3 +172,29 @@ def test_a_slide_reads_what_arrived_and_not_the_whole_window(
     # 360 samples of 1 each 10 s: the slope is 0.1 a second.
     assert [round(value, 9) for _, value in result.vector()] == [0.1]
     assert sum(read) == 1  # the one that is now the first; the newest is at hand
+
+
+def test_what_arrives_between_a_slide_and_a_look_at_the_samples_is_counted_once() -> None:
+    source = HeadSource()
+    live = LiveWindows(source)
+    query = compile_query("sum_over_time(m[1m])")
+    source.write([(_labels(0), at, 1.0) for at in range(10_000, 50_001, 10_000)])
+    window = live.window(query.selectors[0].matchers, SPAN, 60_000)
+    # Before anything is kept of the window: a sample of a time that it spans.
+    source.write([(_labels(0), 55_000, 1.0)])
+    assert window.windows(np.array([0])).values.tolist() == [1.0] * 5
+    found = [query.at(Round(source, at, live=live), at).vector() for at in (60_001, 60_002)]
+    assert [vector[0][1] for vector in found] == [6.0, 6.0]
+
+
+def test_a_range_beyond_what_is_kept_goes_on_where_retention_drops_its_beginning() -> None:
+    source = HeadSource()
+    live = LiveWindows(source)
+    query = compile_query("count_over_time(m[1h])")
+    for tick in range(300):
+        at = (tick + 1) * 10 * SECOND
+        source.write([(_labels(0), at, float(tick))])
+        if tick % 40 == 39:
+            source.drop(at - 10 * 60 * SECOND)
+        found = query.at(Round(source, at, live=live), at).vector()
+        assert found == query.instant(source, at).vector()

@@ -39,7 +39,7 @@ def test_a_read_in_slices_is_the_read_as_a_whole(
     whole = store.select(matching("load"), start, end)
     monkeypatch.setattr(reading, "_SLICE_SERIES", 7)
     for most in (100_000, 700, 245, 1):
-        monkeypatch.setattr(reading, "_SLICE_SAMPLES", most)
+        monkeypatch.setattr(reading, "SLICE_SAMPLES", most)
         sliced = store.select(matching("load"), start, end)
         assert sliced.labels is whole.labels
         for name in ("times", "values", "offsets"):

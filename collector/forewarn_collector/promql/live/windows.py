@@ -53,7 +53,7 @@ class LiveWindow:
         """Move the window, and bring up to date what is kept about it."""
         slide = self.window.slide(closes - self._length, closes)
         series = len(self.window.labels)
-        if closes - self._renewed_at > max(RENEWED_EVERY, 4 * self._length):
+        if not 0 <= closes - self._renewed_at <= max(RENEWED_EVERY, 4 * self._length):
             # What is asked for again is computed anew.
             self._accumulators.clear()
             self._renewed_at = closes
