@@ -64,6 +64,8 @@ from forewarn_wire.clock import Clock
 log = logging.getLogger(__name__)
 
 _SHUTDOWN_SECONDS = 5.0
+_LONGEST_ADDRESS = 1 << 20
+"""Bytes of a request's first line: as much as Go's servers take, for dashboards that use GET."""
 
 
 class StartError(Exception):
@@ -122,6 +124,7 @@ class Collector:
             access_log=None,
             handle_signals=False,
             shutdown_timeout=_SHUTDOWN_SECONDS,
+            max_line_size=_LONGEST_ADDRESS,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._ready = False

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import socket
 import subprocess
 import sys
-import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
+from support.api_calls import ask, data
 from support.servers import (
-    Answer,
     RunningCollector,
     answers,
     call,
@@ -85,19 +81,6 @@ remote_write:
                 "its rules have fired", lambda: data(url, "alerts", type="alert")["alerts"], 60
             )
             yield url, collector
-
-
-def ask(url: str, path: str, /, post: bool = False, **given: Any) -> Answer:
-    text = urllib.parse.urlencode(given, doseq=True)
-    if post:
-        return call(f"{url}/api/v1/{path}", text.encode(), method="POST")
-    return call(f"{url}/api/v1/{path}?{text}")
-
-
-def data(url: str, path: str, /, **given: Any) -> Any:
-    answer = ask(url, path, **given)
-    assert answer.status == 200, answer.body
-    return answer.json()["data"]
 
 
 def checked(url: str) -> tuple[str, set[tuple[str, str]]]:
@@ -385,57 +368,6 @@ def test_an_unknown_path_is_an_error_in_the_envelope(
     assert answer.status == 404
     assert answer.json()["errorType"] == "not_found"
     assert call(f"{collector.url}/nothing").body.startswith(b"404")
-
-
-def test_large_answers_are_streamed_and_compressed(servers: tuple[str, RunningCollector]) -> None:
-    _, collector = servers
-    given = {
-        "query": 'label_replace(vector(time() / 7), "a", "b", "", "") or vector(time() / 3)',
-        "start": "0",
-        "end": "110000",
-        "step": "10",
-    }
-    plain = ask(collector.url, "query_range", **given)
-    assert len(plain.body) > 500_000
-    text = urllib.parse.urlencode(given)
-    url = f"{collector.url}/api/v1/query_range?{text}"
-    packed = call(url, headers={"Accept-Encoding": "gzip"})
-    assert packed.headers["Content-Encoding"] == "gzip"
-    assert len(packed.body) < len(plain.body) / 3
-    assert gzip.decompress(packed.body) == plain.body
-    rows = plain.json()["data"]["result"]
-    assert [len(row["values"]) for row in rows] == [11_001, 11_001]
-
-
-# A minute's work: the median of 21,600 samples at each of 11,000 steps.
-DEAR = {
-    "query": "quantile_over_time(0.5, vector(time())[6h:1s])",
-    "start": "0",
-    "end": "11000",
-    "step": "1",
-}
-
-
-def test_a_time_out_stops_the_work(servers: tuple[str, RunningCollector]) -> None:
-    _, collector = servers
-    answer = ask(collector.url, "query_range", timeout="300ms", **DEAR)
-    assert (answer.status, answer.json()["errorType"]) == (503, "timeout")
-    assert answer.json()["error"] == "query timed out in expression evaluation"
-    for _ in range(2):
-        ask(collector.url, "query_range", timeout="100ms", **DEAR)
-    # Were the threads still at work, this one would time out in the queue.
-    assert ask(collector.url, "query", query="vector(1)", timeout="5s").status == 200
-
-
-def test_a_client_that_goes_away_ends_its_query(servers: tuple[str, RunningCollector]) -> None:
-    _, collector = servers
-    address = urlsplit(collector.url)
-    text = urllib.parse.urlencode(DEAR)
-    for _ in range(4):
-        with socket.create_connection((address.hostname or "", address.port or 0)) as client:
-            request = f"GET /api/v1/query_range?{text} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n"
-            client.sendall(request.encode())
-    assert ask(collector.url, "query", query="vector(1)", timeout="5s").status == 200
 
 
 def test_promtool_queries(servers: tuple[str, RunningCollector]) -> None:
