@@ -24,6 +24,7 @@ from forewarn_collector.promql.selection import check_size
 from forewarn_collector.promql.shared import Round, SharedPlans
 from forewarn_collector.promql.values import (
     LOOKBACK,
+    SUBQUERY_STEP,
     Bools,
     Context,
     Plan,
@@ -97,13 +98,16 @@ class Query:
         *,
         lookback: int = LOOKBACK,
         deadline: Deadline = UNLIMITED,
+        subquery_step: int = SUBQUERY_STEP,
     ) -> Result:
         """Evaluate at one time (ms); raises `EvalError`.
 
         A range vector gives the samples of its series, one step for each time there is any.
         """
         times = np.array([time], dtype=np.int64)
-        context = Context(source, times, time, time, lookback, deadline=deadline)
+        context = Context(
+            source, times, time, time, lookback, deadline=deadline, subquery_step=subquery_step
+        )
         return self._evaluate(context, self.result_type)
 
     def range(
@@ -141,6 +145,7 @@ class Query:
             round_.lookback,
             kept=round_.kept,
             live=round_.live,
+            subquery_step=round_.subquery_step,
         )
         return self._evaluate(context, self.result_type)
 

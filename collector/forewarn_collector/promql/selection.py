@@ -18,10 +18,6 @@ from forewarn_wire.signals import STALE_NAN_BITS
 MOST_CELLS = 50_000_000
 """Values of one selector or subquery, series times steps: 450 MB."""
 
-DEFAULT_SUBQUERY_STEP = 60_000
-"""Step of `[1h:]` in ms: Prometheus' default evaluation interval."""
-
-
 _SLICE_SAMPLES = 250_000
 
 
@@ -187,7 +183,7 @@ class SubquerySelector:
         node = self._node
         closes = moved(context.times, node.at, node.offset, context)
         opens = closes - node.range
-        step = node.step or DEFAULT_SUBQUERY_STEP
+        step = node.step or context.subquery_step
         # Steps are multiples of the step's length, whatever the query's own start.
         first = (int(opens.min()) // step + 1) * step
         check_size(1, (int(closes.max()) - first) // step + 1)

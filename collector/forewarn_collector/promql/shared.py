@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from forewarn_collector.promql.leaves import metrics_read
 from forewarn_collector.promql.live import LiveWindows
 from forewarn_collector.promql.nodes import Expr, Number, Range, String, children
-from forewarn_collector.promql.values import LOOKBACK, Context, Plan
+from forewarn_collector.promql.values import LOOKBACK, SUBQUERY_STEP, Context, Plan
 from forewarn_collector.store.columns import SeriesSource
 
 Value = TypeVar("Value", covariant=True)
@@ -38,7 +38,8 @@ class SharedPlan(Generic[Value]):
 class Round:
     """The evaluation of many rules at one instant: what they share is computed once.
 
-    `at` and `lookback` in ms. `live` are windows that are kept from one round to the next.
+    `at`, `lookback` and `subquery_step` in ms. `live` are windows that are kept from one round to
+    the next.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class Round:
         at: int,
         lookback: int = LOOKBACK,
         live: LiveWindows | None = None,
+        subquery_step: int = SUBQUERY_STEP,
     ) -> None:
         self.source = source
         self.at = at
         self.lookback = lookback
         self.live = live
+        self.subquery_step = subquery_step
         if live is not None:
             live.begin(at)
         self.kept: dict[tuple[Any, int], Any] = {}

@@ -29,6 +29,9 @@ that `label_replace` and `by (__name__)` still see it: Prometheus' delayed name 
 LOOKBACK = 300_000
 """How old, in ms, the latest sample of a series may be to count as its value."""
 
+SUBQUERY_STEP = 60_000
+"""Step of `[1h:]` in ms: Prometheus' default evaluation interval."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scalars:
@@ -90,7 +93,8 @@ class Context:
     query, also within a subquery, and `step` what is between two of them. `annotations` are
     filled on the way. `kept` is where values of shared plans are kept, by plan and time; None
     where none are. `live` are windows that are kept from one evaluation to the next; None but
-    for rules. What works for long calls `check` between two pieces of work.
+    for rules. `subquery_step` (ms) is that of subqueries that name none. What works for long calls
+    `check` between two pieces of work.
     """
 
     source: SeriesSource
@@ -103,6 +107,7 @@ class Context:
     kept: dict[tuple[Any, int], Any] | None = None
     live: LiveWindows | None = None
     deadline: Deadline = UNLIMITED
+    subquery_step: int = SUBQUERY_STEP
 
     @property
     def steps(self) -> int:
