@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from forewarn_collector.cli.client import Client, connection
+from forewarn_collector.cli.rules_test import test
 from forewarn_collector.rules import (
     RuleFileError,
     RuleStatus,
@@ -25,9 +26,9 @@ _FILES = click.argument(
 )
 
 
-@click.group()
+@click.group(commands=[test])
 def rules() -> None:
-    """Check rule files, and explain how rules are evaluated."""
+    """Check and test rule files, and explain how rules are evaluated."""
 
 
 @rules.command()
