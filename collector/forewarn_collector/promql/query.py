@@ -119,6 +119,7 @@ class Query:
         *,
         lookback: int = LOOKBACK,
         deadline: Deadline = UNLIMITED,
+        subquery_step: int = SUBQUERY_STEP,
     ) -> Result:
         """Evaluate at `start`, `start + step`, ... up to `end` (ms); raises `EvalError`."""
         if self.result_type in (ValueType.MATRIX, ValueType.STRING):
@@ -131,7 +132,16 @@ class Query:
             raise EvalError("a range needs a step above 0 and an end not before its start")
         check_size(1, (end - start) // step + 1)
         times = np.arange(start, end + 1, step, dtype=np.int64)
-        context = Context(source, times, start, end, lookback, step, deadline=deadline)
+        context = Context(
+            source,
+            times,
+            start,
+            end,
+            lookback,
+            step,
+            deadline=deadline,
+            subquery_step=subquery_step,
+        )
         return self._evaluate(context, ValueType.MATRIX)
 
     def at(self, round_: Round, time: int) -> Result:

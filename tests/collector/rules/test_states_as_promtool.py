@@ -15,6 +15,8 @@ import pytest
 from forewarn_collector.rules.alerts import AlertChange, AlertState
 from forewarn_collector.rules.load import load_rules
 from forewarn_collector.rules.schedule import Scheduler
+from forewarn_collector.rules.testing import run_file
+from forewarn_collector.tasks.rehearsal import rehearsal
 from forewarn_wire import STALE_NAN
 from support.memory_source import MemorySource
 from support.rules import MINUTE
@@ -105,3 +107,4 @@ def test_the_same_alerts_fire_at_every_minute(tmp_path: Path) -> None:
         ["promtool", "test", "rules", "test.yml"], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0, (done.stdout + done.stderr)[:5_000]
+    assert run_file(tmp_path / "test.yml", rehearsal).passed

@@ -64,9 +64,13 @@ def run_file(
     loaded = load_suite(path)
     suite = loaded.suite
     warnings = [f"no file match pattern {pattern}" for pattern in suite.missing]
-    result = FileResult(path, loaded.problems, warnings)
     chosen = list(_chosen(suite, only))
-    if loaded.problems or not chosen:
+    if loaded.problems:
+        # All at once: those that would spare the other cases, too.
+        more = [problem for _, case in chosen for problem in case.problems]
+        return FileResult(path, [*loaded.problems, *more], warnings)
+    result = FileResult(path, warnings=warnings)
+    if not chosen:
         return result
     try:
         rules = load_rules(suite.rule_files, interval=suite.evaluation_interval)
@@ -74,6 +78,10 @@ def run_file(
         result.problems = error.problems
         return result
     result.rules = list(rules.rules())
+    groups = {group.name for group in rules.groups}
+    for name in suite.group_eval_order:
+        if name not in groups:
+            result.warnings.append(f"group_eval_order: no rule file has a group {name}")
     program = compiled(rules, suite.group_eval_order)
     settings = Settings(Steps(suite.evaluation_interval), fuzzy=suite.fuzzy, diff=diff)
     for name, case in chosen:

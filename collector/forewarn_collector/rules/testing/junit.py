@@ -13,13 +13,13 @@ def junit_xml(results: Sequence[FileResult]) -> str:
     """The document. What keeps a whole file from being run is one case of it, in error."""
     root = ET.Element("testsuites")
     for result in results:
-        failures = {each.name: case_failures(result.path, each.result) for each in result.cases}
+        failures = [case_failures(result.path, each.result) for each in result.cases]
         suite = ET.SubElement(
             root,
             "testsuite",
             name=str(result.path),
             tests=str(len(result.cases) + bool(result.problems)),
-            failures=str(sum(1 for each in result.cases if failures[each.name])),
+            failures=str(sum(map(bool, failures))),
             errors=str(int(bool(result.problems))),
             time=f"{sum(each.seconds for each in result.cases):.3f}",
         )
@@ -27,7 +27,7 @@ def junit_xml(results: Sequence[FileResult]) -> str:
             case = ET.SubElement(suite, "testcase", name="the file", classname=str(result.path))
             error = ET.SubElement(case, "error", message=_plain(str(result.problems[0])))
             error.text = _plain("\n".join(map(str, result.problems)))
-        for each in result.cases:
+        for each, texts in zip(result.cases, failures, strict=True):
             case = ET.SubElement(
                 suite,
                 "testcase",
@@ -35,11 +35,17 @@ def junit_xml(results: Sequence[FileResult]) -> str:
                 classname=str(result.path),
                 time=f"{each.seconds:.3f}",
             )
-            for text in failures[each.name]:
-                failure = ET.SubElement(case, "failure", message=_plain(text.splitlines()[0]))
+            for text in texts:
+                failure = ET.SubElement(case, "failure", message=_plain(_headline(text)))
                 failure.text = _plain(text)
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _headline(text: str) -> str:
+    """The first line that does not repeat the case's name."""
+    lines = text.splitlines()
+    return next((line for line in lines if not line.startswith("    name: ")), lines[0])
 
 
 def _plain(text: str) -> str:

@@ -112,7 +112,8 @@ def _read_word(word: str, offset: int) -> Floats:
         terms = np.full(_count(run["times"], offset) + 1, float(run["rise"] or 0))
         terms[0] = float(run["first"])
         # Added up one by one, as promtool does, so that rounding is the same.
-        return np.cumsum(terms)
+        with np.errstate(all="ignore"):
+            return np.cumsum(terms)
     if "{{" in word or "}}" in word:
         what = "native histograms are not supported"
         hint = "forewarn stores floats; write the classic series name_bucket{le=...} instead"

@@ -7,7 +7,7 @@ A rule whose input stopped has a result without it, and its alerts end, as in Pr
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from forewarn_collector.promql import LOOKBACK, Query, Result, Round, compile_query
@@ -22,6 +22,7 @@ from forewarn_collector.rules.testing.memory import MemoryStore
 from forewarn_collector.rules.testing.model import Case
 from forewarn_collector.rules.testing.program import Program
 from forewarn_collector.rules.testing.tasks import TaskBook
+from forewarn_collector.store import Ints, SeriesSource
 from forewarn_wire import Labels
 
 
@@ -35,12 +36,29 @@ class Steps:
     step: int
     lookback: int = LOOKBACK
 
-    def instant(self, query: Query, store: MemoryStore, at: int) -> Result:
+    def instant(self, query: Query, store: SeriesSource, at: int) -> Result:
         """The result of a query at `at` (ms); raises EvalError."""
         return query.instant(store, at, lookback=self.lookback, subquery_step=self.step)
 
+    def range(self, query: Query, store: SeriesSource, times: Ints) -> Result:
+        """The results at times that are `step` apart; raises EvalError."""
+        start, end = int(times[0]), int(times[-1])
+        return query.range(
+            store, start, end, self.step, lookback=self.lookback, subquery_step=self.step
+        )
 
-class _AllInputs:
+
+def firing_of(rules: Iterable[Standing]) -> list[tuple[Labels, Labels]]:
+    """Labels and annotations of the alerts of some rules that fire, sorted."""
+    return sorted(
+        (alert.labels, alert.annotations)
+        for standing in rules
+        for alert in standing.alerts().values()
+        if alert.state is AlertState.FIRING
+    )
+
+
+class AllInputs:
     """Inputs of which none is ever missing."""
 
     def missing(self, alert: Alert) -> bool:
@@ -51,9 +69,10 @@ class _AllInputs:
 
 
 class Playback:
-    """A program over the samples of one case. `active` are the rules (by key) that gave anything:
+    """A program over the samples of one case.
 
-    an alert that fired, or a series. `shows_alerts`: whether any expression reads `ALERTS`.
+    `active` are the keys of rules that fired or recorded anything. `shows_alerts` says whether any
+    expression reads `ALERTS`.
     """
 
     def __init__(
@@ -86,12 +105,8 @@ class Playback:
 
     def firing(self, name: str) -> list[tuple[Labels, Labels]]:
         """Labels and annotations of the alerts of that name that fire, sorted."""
-        return sorted(
-            (alert.labels, alert.annotations)
-            for rule in self._program.rules()
-            if rule.name == name and isinstance(rule, AlertingRule)
-            for alert in self._standing[rule.key].alerts().values()
-            if alert.state is AlertState.FIRING
+        return firing_of(
+            self._standing[rule.key] for rule in self._program.rules() if rule.name == name
         )
 
     def _evaluate(self, rule: Rule, query: Query, group: RuleGroup, round_: Round) -> None:
@@ -103,8 +118,11 @@ class Playback:
             self._recorder.flush()
             round_.forget(frozenset({rule.name}))
             return
-        standing, _ = self._standing[rule.key].advance(
-            rule, result, _AllInputs(), round_.at, self._context(at), group.limit
+        standing = self._standing[rule.key]
+        if not len(standing) and not result.present.any():
+            return
+        standing, _ = standing.advance(
+            rule, result, AllInputs(), round_.at, self._context(at), group.limit
         )
         self._standing[rule.key] = standing
         if standing.states()[AlertState.FIRING]:

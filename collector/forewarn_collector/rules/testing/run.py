@@ -15,6 +15,7 @@ import numpy as np
 from forewarn_collector.promql import EvalError
 from forewarn_collector.rules.testing.alert_series import reads_alerts
 from forewarn_collector.rules.testing.compare import (
+    Alerts,
     compare_alerts,
     compare_samples,
     compare_tasks,
@@ -24,10 +25,14 @@ from forewarn_collector.rules.testing.memory import MemoryStore
 from forewarn_collector.rules.testing.model import AlertCheck, Case, ExprCheck, Place, TaskCheck
 from forewarn_collector.rules.testing.playback import Playback, Steps, TaskRunners
 from forewarn_collector.rules.testing.program import Program
-from forewarn_collector.rules.testing.tasks import OpenBook
+from forewarn_collector.rules.testing.sweep import sweep
+from forewarn_collector.rules.testing.tasks import OpenBook, OpenTask, TaskBook
 from forewarn_collector.store import Batch, Floats, Ints
 from forewarn_wire import Labels
 from forewarn_wire.durations import format_duration
+
+_NO_STEPS: Ints = np.zeros(0, dtype=np.int64)
+_NO_VALUES: Floats = np.zeros(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,65 +64,90 @@ class CaseResult:
 
 def run_case(case: Case, program: Program, settings: Settings, open_book: OpenBook) -> CaseResult:
     """Evaluate and compare; once a rule fails the case ends."""
-    result = CaseResult(case)
-    if not case.tasks:
-        _Run(result, program, settings, None).run()
-        return result
-    with open_book(case.external_url, case.external_labels) as book:
-        tasks = TaskRunners(program, result.store, case, settings.steps, book)
-        _Run(result, program, settings, tasks).run()
-    return result
+    if case.tasks:
+        with open_book(case.external_url, case.external_labels) as book:
+            return _Run(case, program, settings, book).play()
+    # What all steps at once do not confirm is told as one step after another has it.
+    swept = _Run(case, program, settings).sweep()
+    return swept or _Run(case, program, settings).play()
 
 
 class _Run:
     def __init__(
-        self,
-        result: CaseResult,
-        program: Program,
-        settings: Settings,
-        tasks: TaskRunners | None,
+        self, case: Case, program: Program, settings: Settings, book: TaskBook | None = None
     ) -> None:
-        self._result = result
-        self._case = case = result.case
+        self._case = case
+        self._program = program
         self._settings = settings
-        self._tasks = tasks
-        queries = [rule.query for rule in program.rules()]
-        shows_alerts = reads_alerts([*queries, *(check.query for check in case.exprs)])
-        self._playback = Playback(
-            program, result.store, case, settings.steps, shows_alerts=shows_alerts
+        self._result = CaseResult(case)
+        self._feed = Feed(case)
+        self._tasks = (
+            TaskRunners(program, self._result.store, case, settings.steps, book) if book else None
         )
-        result.active = self._playback.active
+        queries = [rule.query for rule in program.rules()]
+        self._shows_alerts = reads_alerts([*queries, *(check.query for check in case.exprs)])
 
-    def run(self) -> None:
-        feed = Feed(self._case)
-        checks: list[AlertCheck | TaskCheck] = [*self._case.alerts, *self._case.tasks]
-        waiting = sorted(checks, key=lambda check: check.at)
+    def sweep(self) -> CaseResult | None:
+        """All steps at once; None where that can't be done, or not all is as expected."""
+        if self._shows_alerts:
+            return None
         step = self._settings.steps.step
-        for since in range(0, self._case.until + 1, step):
-            at = self._case.start + since
-            self._result.store.append(feed.until(at))
-            failed = list(self._playback.evaluate(at, self._tasks))
+        last = self._case.start + self._case.until // step * step
+        swept = sweep(self._program, self._case, self._feed.until(last), self._settings.steps)
+        if swept is None:
+            return None
+        self._result.store, self._result.active = swept.store, swept.active
+        for check in self._case.alerts:
+            self._compare_alerts(check, swept.firing(check.name, check.at // step))
+        self._compare_exprs()
+        return None if self._result.failures else self._result
+
+    def play(self) -> CaseResult:
+        """One step after another."""
+        if self._play():
+            self._compare_exprs()
+        return self._result
+
+    def _play(self) -> bool:
+        """Whether all rules could be evaluated, step by step."""
+        case, step = self._case, self._settings.steps.step
+        playback = Playback(
+            self._program,
+            self._result.store,
+            case,
+            self._settings.steps,
+            shows_alerts=self._shows_alerts,
+        )
+        self._result.active = playback.active
+        checks: list[AlertCheck | TaskCheck] = [*case.alerts, *case.tasks]
+        waiting = sorted(checks, key=lambda check: check.at)
+        for since in range(0, case.until + 1, step):
+            at = case.start + since
+            self._result.store.append(self._feed.until(at))
+            failed = list(playback.evaluate(at, self._tasks))
             for rule, error in failed:
                 text = f"    rule: {rule.name}, time: {format_duration(since)}, err: {error}"
-                self._fail(text, self._case.place)
+                self._fail(text, case.place)
             if failed:
-                return
+                return False
             while waiting and waiting[0].at < since + step:
-                self._compare(waiting.pop(0))
+                check = waiting.pop(0)
+                if isinstance(check, AlertCheck):
+                    self._compare_alerts(check, playback.firing(check.name))
+                elif self._tasks is not None:
+                    self._compare_tasks(check, self._tasks.book.open_tasks())
+        return True
+
+    def _compare_alerts(self, check: AlertCheck, got: Alerts) -> None:
+        self._fail(compare_alerts(check, got, diff=self._settings.diff), check.place)
+
+    def _compare_tasks(self, check: TaskCheck, tasks: Sequence[OpenTask]) -> None:
+        got = [task for task in tasks if check.name in {None, task.rule}]
+        self._fail(compare_tasks(check, got, diff=self._settings.diff), check.place)
+
+    def _compare_exprs(self) -> None:
         for check in self._case.exprs:
             self._compare_expr(check)
-
-    def _compare(self, check: AlertCheck | TaskCheck) -> None:
-        diff = self._settings.diff
-        if isinstance(check, AlertCheck):
-            self._fail(
-                compare_alerts(check, self._playback.firing(check.name), diff=diff), check.place
-            )
-        elif self._tasks is not None:
-            tasks = [
-                task for task in self._tasks.book.open_tasks() if check.name in {None, task.rule}
-            ]
-            self._fail(compare_tasks(check, tasks, diff=diff), check.place)
 
     def _compare_expr(self, check: ExprCheck) -> None:
         at = self._case.start + check.at
@@ -159,7 +189,3 @@ class Feed:
         first, self._given = self._given, int(np.searchsorted(self._times, at, "right"))
         new = slice(first, self._given)
         return Batch(self._labels, self._rows[new], self._times[new], self._values[new])
-
-
-_NO_STEPS: Ints = np.zeros(0, dtype=np.int64)
-_NO_VALUES: Floats = np.zeros(0)
