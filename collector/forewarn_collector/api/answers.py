@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -64,8 +65,14 @@ def float_texts(values: Floats) -> list[bytes]:
     sizes = np.abs(values)
     same = (sizes == 0) | ((sizes >= _SMALLEST_SAME) & (sizes < _LARGEST_SAME))
     for place in np.flatnonzero(~same).tolist():
-        texts[place] = float_text(float(values[place])).encode()
+        texts[place] = _odd_text(float(values[place]))
     return texts
+
+
+@lru_cache(maxsize=4096)
+def _odd_text(value: float) -> bytes:
+    """A value that orjson may spell in its own way; a series often repeats it."""
+    return float_text(value).encode()
 
 
 def enveloped_pieces(
