@@ -55,11 +55,15 @@ class String:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """`name{matchers} offset o @ at`; the name is one of the matchers. Times in ms."""
+    """`name{matchers} offset o @ at`; the name is one of the matchers. Times in ms.
+
+    `place` is where it begins; it makes no difference to another selector.
+    """
 
     matchers: tuple[Matcher, ...]
     offset: int = 0
     at: At = None
+    place: Position | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +154,17 @@ class Matching:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """`left operator right`; `matching` matters between two vectors only."""
+    """`left operator right`; `matching` matters between two vectors only.
+
+    `place` is that of the operator; it makes no difference to another operation.
+    """
 
     operator: str
     left: Expr
     right: Expr
     returns_bool: bool
     matching: Matching
+    place: Position | None = field(default=None, compare=False, repr=False)
 
 
 Expr = (
@@ -171,6 +179,13 @@ def children(node: Expr) -> Iterator[Expr]:
         for item in value if isinstance(value, tuple) else (value,):
             if isinstance(item, Expr):
                 yield item
+
+
+def nodes_of(node: Expr) -> Iterator[Expr]:
+    """A node and all below it, from left to right."""
+    yield node
+    for child in children(node):
+        yield from nodes_of(child)
 
 
 def place_of(node: Call | Aggregation, argument: int | None = None) -> Position | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -41,7 +41,13 @@ from forewarn_collector.promql.nodes import (
     Subquery,
     brackets_around,
 )
-from forewarn_collector.promql.places import CallPlace, call_places, info_braces
+from forewarn_collector.promql.places import (
+    CallPlace,
+    call_places,
+    info_braces,
+    operator_starts,
+    selector_starts,
+)
 from forewarn_collector.store.columns import Matcher, MatchOp
 from forewarn_wire.labels import METRIC_NAME
 
@@ -105,7 +111,10 @@ class _Converter:
         self._tokens = tokens
         self._times = words.times
         self._regexes = patterns
+        # Nodes are met in the order in which they are written, an operator after its left side.
         self._calls = call_places(tokens)
+        self._selectors = selector_starts(tokens)
+        self._operators = operator_starts(tokens)
 
     def expr(self, node: Any, depth: int) -> Expr:
         if depth > DEEPEST:
@@ -145,17 +154,17 @@ class _Converter:
         raise PromQLError(f"unknown kind of expression: {type(node).__name__}")
 
     def _selector(self, node: Any) -> Selector:
+        place = self._next(self._selectors)
         if node.matchers.or_matchers:
-            place = self._place_of("or")
             message = 'unexpected identifier "or" in label matching, expected "," or "}"'
-            raise PromQLError(message, place)
+            raise PromQLError(message, self._place_of("or"))
         matchers = [
             self._matcher(matcher.name, _MATCH_OPS[str(matcher.op)], matcher.value)
             for matcher in node.matchers.matchers
         ]
         if node.name is not None:
             matchers.insert(0, Matcher(METRIC_NAME, MatchOp.EQUAL, node.name))
-        return Selector(tuple(matchers), _ms(node.offset), self._at(node.at))
+        return Selector(tuple(matchers), _ms(node.offset), self._at(node.at), place)
 
     def _label_matchers(self, node: Any, call: CallPlace | None) -> LabelMatchers:
         """The second argument of `info`, less the matcher that was put in for the library."""
@@ -165,7 +174,8 @@ class _Converter:
             kind = "vector selector" if isinstance(selector, Selector) else "expression"
             raise PromQLError(f"expected label selectors only, got {kind} instead", place)
         put_in = Matcher(METRIC_NAME, MatchOp.NOT_EQUAL, "")
-        return LabelMatchers(tuple(each for each in selector.matchers if each != put_in))
+        matchers = tuple(each for each in selector.matchers if each != put_in)
+        return LabelMatchers(matchers, place=selector.place)
 
     def _matcher(self, name: str, op: MatchOp, value: str) -> Matcher:
         if op in (MatchOp.REGEX, MatchOp.NOT_REGEX):
@@ -213,12 +223,14 @@ class _Converter:
         )
 
     def _binary(self, node: Any, depth: int) -> Expr:
-        left, right = self.expr(node.lhs, depth), self.expr(node.rhs, depth)
+        left = self.expr(node.lhs, depth)
+        place = self._next(self._operators)
+        right = self.expr(node.rhs, depth)
         operator = str(node.op).strip()
         modifier = node.modifier
         many = Cardinality.MANY_TO_MANY if operator in SET_OPERATORS else Cardinality.ONE_TO_ONE
         if modifier is None:
-            return Binary(operator, left, right, False, Matching(many))
+            return Binary(operator, left, right, False, Matching(many), place)
         matching = modifier.matching
         fills = modifier.fill_values
         return Binary(
@@ -233,7 +245,12 @@ class _Converter:
                 tuple(modifier.group_labels or ()),
                 (None, None) if fills is None else (fills.lhs, fills.rhs),
             ),
+            place,
         )
+
+    def _next(self, starts: Iterator[int]) -> Position | None:
+        start = next(starts, None)
+        return None if start is None else position(self._text, start)
 
     def _place_of(self, word: str) -> Position | None:
         for token in self._tokens:

@@ -1,4 +1,4 @@
-"""Where calls and their arguments begin: annotations name them, and the library does not tell."""
+"""Where calls, selectors and operators stand: messages name them, and the library does not tell."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ _MATCHING = frozenset({"bool", "on", "ignoring", "group_left", "group_right"})
 _FILLS = frozenset({"fill", "fill_left", "fill_right"})
 _GROUPING = frozenset({"by", "without"})
 _NO_CALLS = _OPERATORS | _MATCHING | _FILLS | _GROUPING | {"offset"}
+_NO_SELECTORS = _NO_CALLS | {"inf", "nan"}
+_SIGNS = frozenset({"+", "-"})
+_SYMBOLS = _SIGNS | {"*", "/", "%", "^", "==", "!=", "<=", ">=", "<", ">"}
+_BEFORE_SIGN = _OPERATORS | _SYMBOLS | _MATCHING | {"(", ",", "@", "offset"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,54 @@ def info_braces(tokens: Sequence[Token]) -> Iterator[int]:
     for call in call_places(tokens):
         if call.words[call.name].text == "info" and len(call.arguments) > 1:
             yield call.argument_start(1, 0)
+
+
+def selector_starts(tokens: Sequence[Token]) -> Iterator[int]:
+    """The index of the first character of each selector of a valid expression, in their order."""
+    words = [token for token in tokens if token.kind is not Kind.SPACE]
+    named = False
+    for index in _outside_lists(words):
+        word, after = words[index], words[index + 1].text.lower() if index + 1 < len(words) else ""
+        before, named = named, False
+        if word.text == "{" and not before:
+            yield word.start
+        if word.kind is Kind.NAME and word.text.lower() not in _NO_SELECTORS:
+            named = after != "(" and after not in _GROUPING
+            if named:
+                yield word.start
+
+
+def operator_starts(tokens: Sequence[Token]) -> Iterator[int]:
+    """The index of the first character of each binary operator of a valid expression."""
+    words = [token for token in tokens if token.kind is not Kind.SPACE]
+    previous = "("
+    for index in _outside_lists(words):
+        text = words[index].text.lower()
+        # A sign is an operator only where an operand ends before it.
+        is_sign = text in _SIGNS and previous in _BEFORE_SIGN
+        if text in _OPERATORS | _SYMBOLS and not is_sign:
+            yield words[index].start
+        previous = text
+
+
+def _outside_lists(words: Sequence[Token]) -> Iterator[int]:
+    """Indices of words that are not within braces, square brackets or a list of labels."""
+    index = 0
+    while index < len(words):
+        yield index
+        text = words[index].text.lower()
+        if text in "{[":
+            closing = "}" if text == "{" else "]"
+            while index + 1 < len(words) and words[index].text != closing:
+                index += 1
+        elif (
+            text in _GROUPING | _MATCHING
+            and index + 1 < len(words)
+            and words[index + 1].text == "("
+            and text != "bool"
+        ):
+            index = _closing(words, index + 1)
+        index += 1
 
 
 def _opening(words: Sequence[Token], index: int) -> int | None:

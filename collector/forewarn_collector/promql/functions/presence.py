@@ -23,7 +23,7 @@ from forewarn_collector.store.columns import MatchOp
 from forewarn_wire.labels import METRIC_NAME, Labels, labels_from
 
 
-def _labels_wanted(node: Expr) -> Labels:
+def labels_wanted(node: Expr) -> Labels:
     """The labels that an absent series must have had: those matched by `=`, and only once."""
     node = unwrapped(node)
     selector = node.selector if isinstance(node, Range) else node
@@ -67,12 +67,12 @@ class _AbsentOverTimePlan:
 
 def _absent(compiler: Compiler, call: Call) -> Plan[Vector]:
     (argument,) = call.arguments
-    return _AbsentPlan(compiler.vector(argument), (_labels_wanted(argument),))
+    return _AbsentPlan(compiler.vector(argument), (labels_wanted(argument),))
 
 
 def _absent_over_time(compiler: Compiler, call: Call) -> Plan[Vector]:
     (argument,) = call.arguments
-    return _AbsentOverTimePlan(compiler.windows(argument), (_labels_wanted(argument),))
+    return _AbsentOverTimePlan(compiler.windows(argument), (labels_wanted(argument),))
 
 
 @dataclass(frozen=True, slots=True)
