@@ -108,6 +108,7 @@ class Collector:
             restored=self._ledger.load_alerts(),
             clock=clock,
             live=LiveWindows(self._store),
+            has_series=self._store.has_series,
             external_url=config.external_url or self.url(config.listen.port),
         )
         # Apart from each other, so that a label is found while long queries run.

@@ -57,6 +57,9 @@ class MemorySource:
         found = [labels for labels in self.samples if all(_meets(labels, m) for m in matchers)]
         return self._columns(found, start, end)
 
+    def has_series(self, matchers: Sequence[Matcher]) -> bool:
+        return any(all(_meets(labels, m) for m in matchers) for labels in self.samples)
+
     def _columns(self, found: Sequence[Labels], start: int, end: int) -> SeriesColumns:
         chosen = [
             sorted(pair for pair in self.samples[labels].items() if start <= pair[0] <= end)

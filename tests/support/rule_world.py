@@ -65,6 +65,7 @@ class World:
             arrivals=self.source.arrivals,
             restored=restored,
             external_url="http://here",
+            has_series=self.source.has_series,
         )
 
     def evaluate(self, at: int, *groups: str) -> list[str]:

@@ -11,6 +11,7 @@ from forewarn_collector.promql.explain import Explained, explain
 from forewarn_collector.promql.growing import Distinct, Growing, continues
 from forewarn_collector.promql.leaves import SelectorInfo
 from forewarn_collector.promql.live import LiveWindows
+from forewarn_collector.promql.needs import Need, needs_of
 from forewarn_collector.promql.nodes import AtEdge, Expr, Selector, ValueType
 from forewarn_collector.promql.query import Query, Result, compile_query, share
 from forewarn_collector.promql.shared import Round
@@ -27,6 +28,7 @@ __all__ = [
     "Expr",
     "Growing",
     "LiveWindows",
+    "Need",
     "PromQLError",
     "Query",
     "QueryCanceledError",
@@ -39,6 +41,7 @@ __all__ = [
     "compile_query",
     "continues",
     "explain",
+    "needs_of",
     "plain_float",
     "series_text",
     "share",

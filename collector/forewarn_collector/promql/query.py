@@ -79,6 +79,9 @@ class Result:
         return [(self.labels[row], value) for row, value in zip(rows.tolist(), values, strict=True)]
 
 
+_Value = Vector | Scalars | Windows | Text
+
+
 class Query:
     """A compiled expression. Threads may share it."""
 
@@ -88,7 +91,8 @@ class Query:
         self.result_type: ValueType = value_type(self.expr)
         self.selectors: tuple[SelectorInfo, ...] = tuple(selectors_of(self.expr))
         self.metrics: frozenset[str] | None = metrics_read(self.expr)
-        self._plan = self._compiled(PlanCompiler())
+        self._compiler = PlanCompiler()
+        self._plan: Plan[_Value] | None = self._compiled()
         self._finish = name_removal()
 
     def instant(
@@ -144,6 +148,26 @@ class Query:
         )
         return self._evaluate(context, ValueType.MATRIX)
 
+    def over(
+        self,
+        source: SeriesSource,
+        times: Ints,
+        *,
+        lookback: int = LOOKBACK,
+        deadline: Deadline = UNLIMITED,
+        subquery_step: int = SUBQUERY_STEP,
+    ) -> Result:
+        """What `instant` gives at each of any ascending times (ms), all at once.
+
+        Not so where an expression `depends_on_steps`. Raises `EvalError`, with times at which it
+        fails where these are known.
+        """
+        start, end = int(times[0]), int(times[-1])
+        context = Context(
+            source, times, start, end, lookback, deadline=deadline, subquery_step=subquery_step
+        )
+        return self._evaluate(context, self.result_type)
+
     def at(self, round_: Round, time: int) -> Result:
         """Evaluate at one time (ms) as a part of a round; raises `EvalError`."""
         times = np.array([time], dtype=np.int64)
@@ -160,12 +184,16 @@ class Query:
         return self._evaluate(context, self.result_type)
 
     def shared(self, compiler: PlanCompiler) -> Query:
-        """The same query with the plan that another compiler makes of it."""
+        """The same query with the plan that another compiler makes of it, once it is needed.
+
+        It is for one thread.
+        """
         query = copy(self)
-        query._plan = self._compiled(compiler)
+        query._compiler, query._plan = compiler, None
         return query
 
-    def _compiled(self, compiler: PlanCompiler) -> Plan[Vector | Scalars | Windows | Text]:
+    def _compiled(self) -> Plan[_Value]:
+        compiler = self._compiler
         match self.result_type:
             case ValueType.SCALAR:
                 return compiler.scalars(self.expr)
@@ -177,6 +205,8 @@ class Query:
                 return compiler.vector(self.expr)
 
     def _evaluate(self, context: Context, kind: ValueType) -> Result:
+        if self._plan is None:
+            self._plan = self._compiled()
         # Divisions by zero, overflows and NaN are values in PromQL, not mistakes.
         with np.errstate(all="ignore"):
             value = self._plan.evaluate(context)

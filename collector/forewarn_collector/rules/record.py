@@ -90,6 +90,11 @@ class Recorder:
         """The rules whose results are held."""
         return list(self._held)
 
+    def goes_on(self, key: str) -> bool:
+        """Whether a rule's last result had series, which end when the next one has not."""
+        stored = self._stored.get(key)
+        return stored is not None and bool(stored.present.any())
+
     def holds_any(self, keys: AbstractSet[str]) -> bool:
         """Whether the result of any of these rules is held."""
         return not self._held.keys().isdisjoint(keys)

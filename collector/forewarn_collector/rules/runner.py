@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from forewarn_collector.promql import LiveWindows, Query, Round, compile_query
+from forewarn_collector.promql import LiveWindows, Query, Round, compile_query, needs_of
 from forewarn_collector.rules.alerts import AlertChange
 from forewarn_collector.rules.inputs import RuleInputs, inputs_of
 from forewarn_collector.rules.model import AlertingRule, RecordingRule, Rule, RuleGroup
@@ -17,14 +17,18 @@ from forewarn_collector.rules.record import Recorder
 from forewarn_collector.rules.standing import AlertsByLabels, Standing
 from forewarn_collector.rules.status import Health, RuleStatus
 from forewarn_collector.rules.templates import TemplateContext
-from forewarn_collector.store import Batch, SeriesSource
+from forewarn_collector.store import Batch, Matcher, SeriesSource
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every evaluation works with. `lookback` is in ms; `live` are kept between rounds."""
+    """What every evaluation works with. `lookback` is in ms; `live` are kept between rounds.
+
+    `has_series` tells whether any series meets matchers. Where it is given, a rule is not evaluated
+    while it would give nothing for want of series.
+    """
 
     source: SeriesSource
     append: Callable[[Batch], Future[Any]]
@@ -32,13 +36,14 @@ class Surroundings:
     external_url: str = ""
     external_labels: Mapping[str, str] = field(default_factory=dict)
     live: LiveWindows | None = None
+    has_series: Callable[[Sequence[Matcher]], bool] | None = None
 
 
 @dataclass(slots=True)
 class Outcome:
     """What an evaluation of a rule at `at` (ms) came to; `accept` makes it the rule's state.
 
-    `standing` are its alerts, None where it failed and for a recording rule.
+    `standing` are its alerts, None where it failed or lacked series, and for a recording rule.
     """
 
     at: int
@@ -65,6 +70,7 @@ class RuleRunner:
         self.rule = rule
         self.group = group
         self.query = query
+        self._needs = needs_of(query.expr)
         self._standing = Standing(alerts)
         self.status = RuleStatus(rule, standing=self._standing)
         self._with = surroundings
@@ -85,7 +91,8 @@ class RuleRunner:
         began = time.perf_counter()
         outcome = Outcome(round_.at)
         try:
-            self._evaluate(round_, recorder, outcome)
+            if not self._lacks_series(recorder):
+                self._evaluate(round_, recorder, outcome)
         except ValueError as error:
             # EvalError and the like: the rule does not fit the series that are there.
             log.warning("rule %s: %s", self.rule.key, error)
@@ -110,6 +117,13 @@ class RuleRunner:
             elements=outcome.elements,
             standing=self._standing,
         )
+
+    def _lacks_series(self, recorder: Recorder) -> bool:
+        """Whether there is nothing that the rule could find, and nothing to end."""
+        has = self._with.has_series
+        if has is None or len(self._standing) or recorder.goes_on(self.rule.key):
+            return False
+        return not all(any(map(has, need)) for need in self._needs)
 
     def _evaluate(self, round_: Round, recorder: Recorder, outcome: Outcome) -> None:
         at = round_.at - self.group.query_offset

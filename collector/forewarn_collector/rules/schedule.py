@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
@@ -22,7 +22,7 @@ from forewarn_collector.rules.runner import Surroundings
 from forewarn_collector.rules.standing import AlertsByLabels
 from forewarn_collector.rules.status import GroupStatus
 from forewarn_collector.rules.triggers import Readers, SeriesNames
-from forewarn_collector.store import Arrival, Batch, SeriesSource
+from forewarn_collector.store import Arrival, Batch, Matcher, SeriesSource
 from forewarn_wire import Labels
 from forewarn_wire.clock import Clock
 
@@ -69,13 +69,14 @@ class Scheduler:
         coalesce: int = COALESCE,
         lookback: int = LOOKBACK,
         live: LiveWindows | None = None,
+        has_series: Callable[[Sequence[Matcher]], bool] | None = None,
         external_url: str = "",
         external_labels: Mapping[str, str] | None = None,
     ) -> None:
         """`append` stores what recording rules give; `restored` are alerts from before.
 
         `live` are windows over the source, with which ranges cost what has arrived, not what they
-        hold.
+        hold. `has_series` is as in `Surroundings`.
         """
         self._clock = clock
         self._arrivals = arrivals
@@ -83,7 +84,7 @@ class Scheduler:
         self._source = source
         self._sink = sink
         self._with = Surroundings(
-            source, append, lookback, external_url, external_labels or {}, live
+            source, append, lookback, external_url, external_labels or {}, live, has_series
         )
         self._evaluating = threading.RLock()
         self._thread: threading.Thread | None = None

@@ -137,6 +137,13 @@ class LabelIndex:
         self._let_go()
         return found
 
+    def has(self, matchers: Sequence[Matcher]) -> bool:
+        """Whether any series meets all matchers. Quick where there is none of their metric."""
+        metric = metric_of(matchers)
+        if metric and metric not in self._postings.get(METRIC_NAME, {}):
+            return False
+        return len(self.select(matchers).refs) > 0
+
     def _let_go(self) -> None:
         """Forget the selections that were not asked for the longest, where they are too many."""
         most = max(_SERIES_KEPT, _TIMES_KEPT * len(self._refs))

@@ -165,6 +165,11 @@ class Store:
         with self._lock:
             return [self._index.labels(ref) for ref in refs.tolist()]
 
+    def has_series(self, matchers: Sequence[Matcher]) -> bool:
+        """Whether there is any series that meets all matchers. Raises ValueError: bad regex."""
+        with self._lock:
+            return self._index.has(matchers)
+
     def read(self, series: Sequence[Labels], start: int, end: int) -> SeriesColumns:
         """As `SeriesSource.read`."""
         with self._lock:

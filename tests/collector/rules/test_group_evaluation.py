@@ -321,3 +321,14 @@ def test_the_instant_is_the_clocks_or_that_of_a_sample_just_ahead() -> None:
     assert instant(10_000, 15_000, None) == 10_000  # five seconds ahead is not skew
     assert instant(10_000, 0, 12_000) == 12_001  # never back, nor the same again ...
     assert instant(10_000, 0, 3_600_000) == 10_000  # ... unless the clock itself was set back
+
+
+def test_a_rule_is_evaluated_from_the_moment_on_that_its_series_are_there(tmp_path: Path) -> None:
+    world = World(tmp_path, group("{alert: A, expr: up == 0}\n{record: r, expr: up + 1}"))
+    assert world.evaluate(MINUTE) == []
+    alert, record = next(iter(world.scheduler.groups())).rules
+    assert (alert.health, alert.last_evaluation, alert.elements) == ("ok", MINUTE, 0)
+    assert (record.health, world.source.appended) == ("ok", [])
+    world.source.add('up{instance="a"}', (2 * MINUTE, 0.0))
+    assert world.evaluate(2 * MINUTE) == ["A firing: CONDITION_MET"]
+    assert [value for _, _, value in world.source.appended] == [1.0]
