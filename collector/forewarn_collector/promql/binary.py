@@ -70,7 +70,7 @@ class VectorsPlan:
             many, one = one, many
         ids = self._signatures(many.labels, one.labels)
         # Before pairs are made: of sides that repeat there would be their product.
-        self._check_one_side(ids, many, one)
+        self._check_one_side(ids, many, one, context)
         if ids.pairs > MOST_PAIRS + 2 * (len(many.labels) + len(one.labels)):
             one = _only_present(one)
             ids = self._signatures(many.labels, one.labels)
@@ -88,10 +88,12 @@ class VectorsPlan:
                 values = holds.astype(np.float64)
             else:
                 present = present & holds
-        if pairs.pairs_repeated is not None and _crowded(pairs.pairs_repeated, present).any():
-            raise EvalError(_NOT_EXPLICIT)
+        if pairs.pairs_repeated is not None:
+            crowded = any_along(_crowded(pairs.pairs_repeated, present), axis=0)
+            if crowded.any():
+                raise EvalError(_NOT_EXPLICIT, context.times[crowded])
         message = _NOT_EXPLICIT if self._one_to_one else _NOT_UNIQUE
-        return united(pairs.result, values, present, message)
+        return united(pairs.result, values, present, message, context.times)
 
     def _operands(
         self, pairs: Pairs, ids: Signatures, many: Vector, one: Vector
@@ -107,7 +109,9 @@ class VectorsPlan:
         one_values, one_present = _filled(one, pairs.one, fill_one, alone_many[pairs.ids])
         return many_values, one_values, many_present & one_present
 
-    def _check_one_side(self, ids: Signatures, many: Vector, one: Vector) -> None:
+    def _check_one_side(
+        self, ids: Signatures, many: Vector, one: Vector, context: Context
+    ) -> None:
         series = ids.right_repeated
         if series is None:
             return
@@ -127,7 +131,8 @@ class VectorsPlan:
             f"found duplicate series for the match group {series_text(group)} on the {side} "
             f"hand-side of the operation: [{series_text(one.labels[first])}, "
             f"{series_text(one.labels[second])}];many-to-many matching not allowed: matching "
-            "labels must be unique on one side"
+            "labels must be unique on one side",
+            context.times[any_along(crowded, axis=0)],
         )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 Position = tuple[int, int]
 """Line and column in the text of the expression, both counted from 1."""
 
@@ -19,8 +22,13 @@ class PromQLError(ValueError):
 class EvalError(ValueError):
     """A valid expression that cannot be evaluated on the series that are there.
 
-    Its wording is Prometheus'. Trying again helps only when the series have changed.
+    Its wording is Prometheus'. Trying again helps only when the series have changed. `times` (ms)
+    are some at which it fails, where that is known: at others it may not.
     """
+
+    def __init__(self, message: str, times: NDArray[np.int64] | None = None) -> None:
+        super().__init__(message)
+        self.times = times
 
 
 class QueryTimeoutError(EvalError):

@@ -59,16 +59,25 @@ def marked(marks: Iterable[bool]) -> Nameless:
 
 
 def united(
-    relabelling: Relabelled, values: Floats, present: Bools, message: str = SAME_LABELSET
+    relabelling: Relabelled,
+    values: Floats,
+    present: Bools,
+    message: str = SAME_LABELSET,
+    times: Ints | None = None,
 ) -> Vector:
-    """Values under new labels. Two of the same labels at one step raise `EvalError(message)`."""
+    """Values under new labels. Two of the same labels at one step raise `EvalError(message)`.
+
+    `times: int64[steps]` (ms) let the error say at which steps that is.
+    """
     if relabelling.rows is None:
         return Vector(relabelling.labels, values, present, nameless=relabelling.nameless)
     shape = (len(relabelling.labels), values.shape[1])
     series, steps = np.nonzero(present)
     cells = relabelling.rows[series] * shape[1] + steps
-    if len(cells) and np.bincount(cells).max() > 1:
-        raise EvalError(message)
+    counts = np.bincount(cells)
+    if len(cells) and counts.max() > 1:
+        crowded = np.unique(np.flatnonzero(counts > 1) % shape[1])
+        raise EvalError(message, None if times is None else times[crowded])
     new_values, new_present = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
     new_values.ravel()[cells] = values[series, steps]
     new_present.ravel()[cells] = True

@@ -188,7 +188,12 @@ class SubquerySelector:
         first = (int(opens.min()) // step + 1) * step
         check_size(1, (int(closes.max()) - first) // step + 1)
         grid = np.arange(first, int(closes.max()) + 1, step, dtype=np.int64)
-        vector = self._inner.evaluate(context.at_steps(grid)) if len(grid) else empty_vector(0)
+        try:
+            vector = self._inner.evaluate(context.at_steps(grid)) if len(grid) else empty_vector(0)
+        except EvalError as error:
+            # It knows its own steps, not those of the query.
+            error.times = None
+            raise
         context.check()
         check_size(len(vector.labels), max(context.steps, len(grid)))
         starts, ends = (
