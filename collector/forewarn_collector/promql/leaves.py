@@ -13,7 +13,9 @@ from forewarn_collector.promql.nodes import (
     Expr,
     Range,
     Selector,
+    Subquery,
     children,
+    nodes_of,
     unwrapped,
 )
 from forewarn_collector.store.columns import Matcher, MatchOp
@@ -82,6 +84,25 @@ def info_selector(call: Call) -> Selector:
     read = next(selectors_of(expr), None)
     offset, at = (read.offset, read.at) if read else (0, None)
     return Selector(tuple(matchers), offset, at)
+
+
+_OF_THE_QUERY = frozenset({"start", "end", "step", "range"})
+
+
+def depends_on_steps(expr: Expr) -> bool:
+    """Whether an expression may give something else at many times at once than at each alone.
+
+    It may read samples later than its time, which a query of that time would not find yet, or it
+    asks for the times of the query itself.
+    """
+    for node in nodes_of(expr):
+        match node:
+            case Selector(_, offset, at) | Subquery(offset=offset, at=at):
+                if offset < 0 or at is not None:
+                    return True
+            case Call(function) if function in _OF_THE_QUERY:
+                return True
+    return False
 
 
 _LITERALS = re.compile(r"[A-Za-z0-9_:]+(?:\|[A-Za-z0-9_:]+)*")
