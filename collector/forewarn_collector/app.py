@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from forewarn_collector.alertmanagers import Alertmanagers, Notices
 from forewarn_collector.api.auth import (
     TOKEN_FILE,
     Gate,
@@ -36,7 +37,12 @@ from forewarn_collector.config import Address, CollectorConfig, ConfigError
 from forewarn_collector.ingest import Limits, MetadataTable
 from forewarn_collector.ingest.agents import AgentWatch, known_agents
 from forewarn_collector.metrics import Metrics
-from forewarn_collector.observe import ledger_families, rule_families, store_families
+from forewarn_collector.observe import (
+    ledger_families,
+    notification_families,
+    rule_families,
+    store_families,
+)
 from forewarn_collector.promql import LiveWindows
 from forewarn_collector.queues import Queue, QueueWorkers, queues_from_section
 from forewarn_collector.rules import (
@@ -44,6 +50,7 @@ from forewarn_collector.rules import (
     RuleFiles,
     RuleSet,
     Scheduler,
+    TemplateContext,
 )
 from forewarn_collector.store import Store, StoreError
 from forewarn_collector.tasks import (
@@ -92,24 +99,35 @@ class Collector:
         self._open_databases()
         self._agents = AgentWatch()
         self._workers = QueueWorkers(self._ledger, queues, clock)
+        external_url = config.external_url or self.url(config.listen.port)
+        self._alertmanagers = Alertmanagers(
+            config.alertmanagers,
+            Notices(config.resend_delay, external_url, config.external_labels),
+            self._metrics,
+            clock,
+        )
         keeper = TaskKeeper(
             self._ledger,
             StoreEvidence(self._store, self._store.events),
             config.default_queue,
             clock,
             self._task_changed,
+            TemplateContext(
+                external_url=external_url, external_labels=dict(config.external_labels)
+            ),
         )
         self._scheduler = Scheduler(
             rules,
             self._store,
             append=partial(self._store.append, own=True),
             arrivals=self._store.arrivals(),
-            sink=keeper,
+            sink=self._alertmanagers.sink(keeper),
             restored=self._ledger.load_alerts(),
             clock=clock,
             live=LiveWindows(self._store),
             has_series=self._store.has_series,
-            external_url=config.external_url or self.url(config.listen.port),
+            external_url=external_url,
+            external_labels=dict(config.external_labels),
         )
         # Apart from each other, so that a label is found while long queries run.
         self._query_threads = AnswerThreads("query", 2)
@@ -142,6 +160,7 @@ class Collector:
         now = self._clock()
         known = self._store.select(known_agents(), now - self._config.retention, now)
         self._agents.restore(known, now)
+        await self._alertmanagers.start(self._scheduler.groups)
         self._scheduler.start()
         await self._workers.start()
         await self._runner.setup()
@@ -189,6 +208,7 @@ class Collector:
         self._answer_threads.close()
         self._write_api.close()
         await asyncio.to_thread(self._scheduler.stop)
+        await self._alertmanagers.stop()
         await self._workers.stop()
         await asyncio.to_thread(self._store.close)
         self._ledger.close()
@@ -312,6 +332,7 @@ class Collector:
             application.add_routes(part.routes())
         self._metrics.add(lambda: store_families(self._store, self._agents))
         self._metrics.add(lambda: rule_families(self._scheduler))
+        self._metrics.add(lambda: notification_families(self._alertmanagers))
         self._metrics.add(lambda: ledger_families(queries, self._outbox))
         return application
 

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from forewarn_wire import Problem
+from forewarn_collector.config_alertmanagers import (
+    RESEND_DELAY,
+    AlertmanagerConfig,
+    read_alertmanagers,
+    read_external_labels,
+)
+from forewarn_collector.config_files import required_file
+from forewarn_wire import Labels, Problem
 from forewarn_wire.document import Section, read_document
 from forewarn_wire.durations import parse_duration
 from forewarn_wire.readers import duration, size, text, texts
@@ -78,6 +85,9 @@ class CollectorConfig:
     query_timeout: int = 120_000
     default_queue: str = ""
     queues: Section | None = None
+    external_labels: Labels = ()
+    alertmanagers: tuple[AlertmanagerConfig, ...] = ()
+    resend_delay: int = RESEND_DELAY
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -130,6 +140,9 @@ def read_config(content: str, file: str) -> CollectorConfig:
         query_timeout=document.take("query_timeout", _interval, defaults.query_timeout),
         default_queue=document.take("default_queue", text, ""),
         queues=document.section("queues"),
+        external_labels=document.take("external_labels", read_external_labels, ()),
+        alertmanagers=read_alertmanagers(document),
+        resend_delay=document.take("resend_delay", _interval, defaults.resend_delay),
         problems=problems,
     )
     document.refuse_unknown()
@@ -147,7 +160,7 @@ def _interval(value: Any) -> int:
 def _token(section: Section) -> Token:
     token = Token(
         name=section.require("name", text, ""),
-        file=_file(section, "token_file"),
+        file=required_file(section, "token_file"),
         customer=section.take("customer", text, ""),
     )
     section.refuse_unknown()
@@ -157,21 +170,9 @@ def _token(section: Section) -> Token:
 def _tls(section: Section | None) -> Tls | None:
     if section is None:
         return None
-    tls = Tls(_file(section, "cert"), _file(section, "key"))
+    tls = Tls(required_file(section, "cert"), required_file(section, "key"))
     section.refuse_unknown()
     return tls
-
-
-def _file(section: Section, name: str) -> Path:
-    """A file that is there and may be read, or a problem that says why not."""
-    path = Path(section.require(name, text, ""))
-    if path.name:
-        try:
-            with path.open("rb"):
-                pass
-        except OSError as error:
-            section.problem(name, f"{name}: cannot read {path}: {error.strerror}")
-    return path
 
 
 def _check_tokens(document: Section, tokens: Sequence[Token]) -> None:

@@ -71,6 +71,24 @@ class Metrics:
         self.rule_reloads = counter(
             "forewarn_rule_reloads_total", "Reloads of the rule files, by outcome.", "outcome"
         )
+        self.notifications_sent = counter(
+            "forewarn_notifications_sent_total", "Alerts that it took.", "alertmanager"
+        )
+        self.notifications_errors = counter(
+            "forewarn_notifications_errors_total", "Alerts that it did not take.", "alertmanager"
+        )
+        self.notifications_dropped = counter(
+            "forewarn_notifications_dropped_total",
+            "Alerts that it did not take, or that had no more room in its queue.",
+            "alertmanager",
+        )
+        self.notifications_latency = Histogram(
+            "forewarn_notifications_latency_seconds",
+            "Time until it took a batch of alerts.",
+            ("alertmanager",),
+            buckets=_REQUEST_SECONDS,
+            registry=self.registry,
+        )
 
     def add(self, read: Read) -> None:
         """Have `read` asked for further families whenever the metrics are read."""

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 
+from forewarn_collector.alertmanagers import Alertmanagers
 from forewarn_collector.ingest.agents import AgentWatch
 from forewarn_collector.metrics import Family, Table
 from forewarn_collector.rules import AlertState, Scheduler
@@ -71,6 +72,17 @@ def rule_families(scheduler: Scheduler) -> Iterable[Family]:
         alerts.row(states[state], state.value)
     for table in (seconds, lag, evaluations, failures, alerts):
         yield table.family()
+
+
+def notification_families(alertmanagers: Alertmanagers) -> Iterable[Family]:
+    """How many Alertmanagers there are, and what waits for each."""
+    waiting = alertmanagers.waiting()
+    length = Table("forewarn_notifications_queue_length", "Alerts that wait.", ("alertmanager",))
+    for endpoint, count in waiting.items():
+        length.row(count, endpoint)
+    yield length.family()
+    name, text = "forewarn_notifications_alertmanagers_discovered", "Alertmanagers configured."
+    yield Table(name, text).row(len(waiting)).family()
 
 
 def ledger_families(queries: TaskQueries, outbox: Outbox) -> Iterable[Family]:

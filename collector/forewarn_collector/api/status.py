@@ -102,8 +102,9 @@ class StatusApi:
         )
 
     async def _alertmanagers(self, request: web.Request) -> web.StreamResponse:
-        """None: the collector brings its alerts to people itself."""
-        return success({"activeAlertmanagers": [], "droppedAlertmanagers": []})
+        """Those of the configuration; all are active, whether they answer or not."""
+        active = [{"url": each.endpoint} for each in self._config.alertmanagers]
+        return success({"activeAlertmanagers": active, "droppedAlertmanagers": []})
 
     async def _tsdb(self, request: web.Request) -> web.StreamResponse:
         given = await parameters(request)
@@ -149,6 +150,11 @@ def settings(config: CollectorConfig) -> dict[str, Any]:
     }
     if config.external_url:
         shown["external_url"] = config.external_url
+    if config.external_labels:
+        shown["external_labels"] = dict(config.external_labels)
+    if config.alertmanagers:
+        shown["alertmanagers"] = [{"url": each.url} for each in config.alertmanagers]
+        shown["resend_delay"] = format_duration(config.resend_delay)
     if config.tokens:
         shown["tokens"] = [
             {"name": token.name} | ({"customer": token.customer} if token.customer else {})
