@@ -6,7 +6,7 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
-from forewarn_collector.rules.load import is_test, load_rules
+from forewarn_collector.rules.load import files_in, is_test, load_rules
 from forewarn_collector.rules.model import RuleSet
 from forewarn_collector.rules.shipped import shipped_rules_dir
 
@@ -14,7 +14,7 @@ _Seen = tuple[tuple[str, int, int, int], ...]
 
 
 class RuleFiles:
-    """The rule files that a collector runs: `patterns` are files, folders or globs.
+    """The rule files that a collector runs: `patterns` are files, folders or globs (`**` too).
 
     Without a pattern, the rules that ship. `interval` (ms) is for groups that name none.
     """
@@ -39,7 +39,9 @@ class RuleFiles:
             return [shipped_rules_dir()]
         found: list[Path] = []
         for pattern in self._patterns:
-            matched = [Path(name) for name in sorted(glob.glob(pattern)) if name != pattern]
+            matched = [
+                Path(name) for name in sorted(glob.glob(pattern, recursive=True)) if name != pattern
+            ]
             # What is named, or not there, stays in the list, so that loading says what is wrong.
             found += [path for path in matched if not is_test(path)] or [Path(pattern)]
         return found
@@ -47,7 +49,11 @@ class RuleFiles:
     def _look(self) -> _Seen:
         seen = []
         for path in self._paths():
-            for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            try:
+                files = files_in(path) if path.is_dir() else [path]
+            except OSError:
+                continue
+            for file in files:
                 try:
                     status = file.stat()
                 except OSError:

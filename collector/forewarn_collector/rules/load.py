@@ -6,12 +6,13 @@ strictly as prometheus/prometheus `model/rulefmt` does, with a `task:` block as 
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from forewarn_collector.rules.fields import RuleReader
+from forewarn_collector.rules.fields import NameScheme, RuleReader
 from forewarn_collector.rules.load_task import read_task
 from forewarn_collector.rules.model import (
     AlertingRule,
@@ -23,6 +24,7 @@ from forewarn_collector.rules.model import (
 from forewarn_collector.rules.templates import Template
 from forewarn_wire import Problem
 from forewarn_wire.document import Section, read_document
+from forewarn_wire.labels import is_metric_name
 from forewarn_wire.readers import duration, whole_number
 
 DEFAULT_INTERVAL = 15_000
@@ -41,15 +43,28 @@ class RuleFileError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenRule:
+    """A rule that could be read, and the reader that knows where its fields stand."""
+
+    rule: Rule
+    reader: RuleReader
+
+
+@dataclass(frozen=True, slots=True)
 class LoadedFile:
-    """One file that was read: its groups, as far as they could be read."""
+    """One file that was read: its groups, as far as they could be read.
+
+    `written` are the rules of all groups in their order, `source` is the text of the file.
+    """
 
     path: Path
-    groups: tuple[RuleGroup, ...]
+    groups: tuple[RuleGroup, ...] = ()
+    written: tuple[WrittenRule, ...] = ()
+    source: str = ""
 
 
 def load_rules(paths: Iterable[Path], *, interval: int = DEFAULT_INTERVAL) -> RuleSet:
-    """Load rule files, and all of a folder's `*.yml` and `*.yaml` but for `*_test.*`.
+    """Load rule files, and all that there are in folders, see `files_in`.
 
     `interval` (ms) is for groups that have none of their own. Raises RuleFileError.
     """
@@ -60,16 +75,34 @@ def load_rules(paths: Iterable[Path], *, interval: int = DEFAULT_INTERVAL) -> Ru
 
 
 def read_rule_files(
-    paths: Iterable[Path], *, interval: int = DEFAULT_INTERVAL
+    paths: Iterable[Path],
+    *,
+    interval: int = DEFAULT_INTERVAL,
+    scheme: NameScheme = NameScheme.UTF8,
 ) -> tuple[list[LoadedFile], list[Problem]]:
     """What could be read of the files, and all that is wrong with them, by place."""
     problems: list[Problem] = []
-    files = [
-        LoadedFile(path, _read_file(path, interval, problems)) for path in _expand(paths, problems)
-    ]
+    files = [_read_file(path, interval, scheme, problems) for path in _expand(paths, problems)]
     order = {str(file.path): position for position, file in enumerate(files)}
     problems.sort(key=lambda found: (order.get(found.file, -1), found.line, found.column))
     return files, problems
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The `*.yml` and `*.yaml` of a folder and of those in it, sorted.
+
+    Tests (`*_test.*`, `*.test.*`) are left out, and what begins with a dot: Kubernetes has the
+    files of a volume there once more. Raises OSError for a folder that can't be read.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    found: list[Path] = []
+    for inside, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(inside, name) for name in names if not name.startswith(".")]
+    return sorted(path for path in found if path.suffix in _SUFFIXES and not is_test(path))
 
 
 def is_test(path: Path) -> bool:
@@ -81,8 +114,11 @@ def _expand(paths: Iterable[Path], problems: list[Problem]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            inside = sorted(item for item in path.iterdir() if item.suffix in _SUFFIXES)
-            found |= dict.fromkeys(item for item in inside if not is_test(item))
+            try:
+                found |= dict.fromkeys(files_in(path))
+            except OSError as error:
+                where, why = error.filename or path, error.strerror
+                problems.append(Problem(str(where), 0, 0, f"can't be read: {why}"))
         elif path.exists():
             found[path] = None
         else:
@@ -91,33 +127,38 @@ def _expand(paths: Iterable[Path], problems: list[Problem]) -> list[Path]:
     return list(found)
 
 
-def _read_file(path: Path, interval: int, problems: list[Problem]) -> tuple[RuleGroup, ...]:
+def _read_file(
+    path: Path, interval: int, scheme: NameScheme, problems: list[Problem]
+) -> LoadedFile:
+    nothing = LoadedFile(path)
     try:
         source = path.read_text(encoding="utf-8")
     except OSError as error:
         problems.append(Problem(str(path), 0, 0, f"can't be read: {error.strerror}"))
-        return ()
+        return nothing
     except UnicodeDecodeError as error:
         problems.append(Problem(str(path), 0, 0, f"not UTF-8: {error.reason}", "save it as UTF-8"))
-        return ()
+        return nothing
     document = read_document(source, str(path), problems)
     if document is None:
-        return ()
+        return nothing
     groups = []
+    written: list[WrittenRule] = []
     seen: set[str] = set()
     for section in document.sections("groups"):
-        group = _read_group(section, source, interval)
+        group, rules = _read_group(RuleReader(section, source, scheme), interval)
         if group.name in seen and group.name:
             hint = "give it another name, or put its rules into the other group"
             section.problem("name", f"group {group.name} is given twice", hint)
         seen.add(group.name)
         groups.append(group)
+        written += rules
     document.refuse_unknown()
-    return tuple(groups)
+    return LoadedFile(path, tuple(groups), tuple(written), source)
 
 
-def _read_group(section: Section, source: str, interval: int) -> RuleGroup:
-    reader = RuleReader(section, source)
+def _read_group(reader: RuleReader, interval: int) -> tuple[RuleGroup, list[WrittenRule]]:
+    section = reader.section
     name = reader.text("name")
     if not name:
         section.problem("name", "name is missing", "every group needs a name of its own")
@@ -130,9 +171,13 @@ def _read_group(section: Section, source: str, interval: int) -> RuleGroup:
         rules=(),
     )
     shared = reader.labels(RuleReader.template)
-    rules = [_read_rule(reader.within(rule), group, shared) for rule in section.sections("rules")]
+    written = []
+    for item in map(reader.within, section.sections("rules")):
+        rule = _read_rule(item, group, shared)
+        if rule is not None:
+            written.append(WrittenRule(rule, item))
     section.refuse_unknown()
-    return replace(group, rules=tuple(rule for rule in rules if rule is not None))
+    return replace(group, rules=tuple(each.rule for each in written)), written
 
 
 def _read_rule(reader: RuleReader, group: RuleGroup, shared: Mapping[str, Template]) -> Rule | None:
@@ -187,6 +232,9 @@ def _read_recording(
     if "{" in name or "}" in name:
         hint = "labels go under labels:, a selection into expr:"
         section.problem("record", f"not a metric's name: {name}", hint)
+    elif reader.scheme is NameScheme.LEGACY and not is_metric_name(name):
+        hint = "use letters, digits, _ and : only, not a digit first"
+        section.problem("record", f"{name!r} is not a name in Prometheus 2", hint)
     for field in ("for", "keep_firing_for", "annotations", "task"):
         reader.refuse(field, f"{field} belongs to an alert, not to record", "remove it")
     query = reader.query("expr")

@@ -242,6 +242,36 @@ def test_a_folder_is_all_its_files_but_for_tests(tmp_path: Path) -> None:
     assert patterns.changed()
 
 
+def test_folders_within_folders_are_read_too_but_for_hidden_ones(tmp_path: Path) -> None:
+    for place in ("a.yml", "mysql/b.yml", "mysql/deep/c.yml", "..2026_11_23/a.yml", "mysql/.d.yml"):
+        file = tmp_path / place
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(rule(f"alert: {file.stem.upper()}\nexpr: up"))
+    assert list(load_rules([tmp_path]).alerting()) == ["g/A", "g/B", "g/C"]
+    patterns = RuleFiles([f"{tmp_path}/**/*.yml"], interval=60_000)
+    assert list(patterns.load().alerting()) == ["g/A", "g/B", "g/C"]
+    folder = RuleFiles([str(tmp_path)], interval=60_000)
+    folder.load()
+    assert not folder.changed()
+    (tmp_path / "mysql" / "deep" / "e.yml").write_text(rule("alert: E\nexpr: up"))
+    assert folder.changed()
+
+
+def test_files_may_have_groups_and_alerts_of_the_same_name(tmp_path: Path) -> None:
+    for name, severity in (("a.yml", "high"), ("b.yml", "low"), ("c.yml", "low")):
+        text = f"alert: A\nexpr: up\nlabels: {{severity: {severity}}}"
+        (tmp_path / name).write_text(rule(text))
+    ruleset = load_rules([tmp_path])
+    assert list(ruleset.alerting()) == [
+        "g/A{severity='high'}",
+        "g/A{severity='low'}",
+        "g/A{severity='low'}#2",
+    ]
+    assert [group.key for group in ruleset.groups] == [
+        f"{tmp_path}/{name};g" for name in ("a.yml", "b.yml", "c.yml")
+    ]
+
+
 def test_a_report_counts_rules_and_keeps_the_problems(tmp_path: Path) -> None:
     good, bad = tmp_path / "good.yml", tmp_path / "bad.yml"
     good.write_text(DESIGN)
