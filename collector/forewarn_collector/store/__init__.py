@@ -14,6 +14,7 @@ from forewarn_collector.store.columns import (
     SeriesSource,
 )
 from forewarn_collector.store.errors import StoreError
+from forewarn_collector.store.history import History, open_history
 from forewarn_collector.store.jobs import Appended, AppendedEvents
 from forewarn_collector.store.sliding import Contents, Slide, SlidingWindow, Turn
 from forewarn_collector.store.store import Store, StoreStats
@@ -26,6 +27,7 @@ __all__ = [
     "Batch",
     "Contents",
     "Floats",
+    "History",
     "Ints",
     "LatestColumns",
     "MatchOp",
@@ -39,4 +41,5 @@ __all__ = [
     "StoreError",
     "StoreStats",
     "Turn",
+    "open_history",
 ]

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 Pair = tuple[str, str]
 
-_VERSION = 1
+VERSION = 1
 _SCHEMA = """
 -- AUTOINCREMENT: a ref is never given out twice, since old rows of samples may still name it.
 CREATE TABLE IF NOT EXISTS series (ref INTEGER PRIMARY KEY AUTOINCREMENT, labels TEXT NOT NULL);
@@ -203,15 +203,15 @@ class Journal:
         ):
             self.connection.execute(f"PRAGMA {setting}").fetchall()
         version = self.connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > _VERSION:
+        if version > VERSION:
             raise StoreError(
                 f"{self._path} was written by a newer version of Forewarn (format {version}, this"
-                f" one knows {_VERSION}); install that version or use another data directory",
+                f" one knows {VERSION}); install that version or use another data directory",
                 retryable=False,
             )
         self.connection.executescript(_SCHEMA)
-        if version != _VERSION:
-            self.connection.execute(f"PRAGMA user_version = {_VERSION}")
+        if version != VERSION:
+            self.connection.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
     def _errors(self, what: str) -> Iterator[None]:

@@ -1,0 +1,172 @@
+"""The samples of a data directory for reading only, also while a collector writes to it.
+
+No lock is taken and no read stays open, so that the collector is never kept from its work.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from forewarn_collector.store.codec import decode_columns
+from forewarn_collector.store.columns import Floats, Ints
+from forewarn_collector.store.errors import StoreError
+from forewarn_collector.store.journal import VERSION, Pair, labels_from_text
+from forewarn_wire import Labels
+
+_FILE = "store.db"
+_ROWS = 256
+"""Commits that are read at once: some megabytes."""
+
+
+class History:
+    """What a data directory held when it was opened; what comes in later is not seen.
+
+    `series` are all with their refs, ascending. `damaged` counts what could not be read. Where
+    retention drops something meanwhile, it is left out. Every failure is raised as StoreError.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / _FILE
+        self.damaged = 0
+        if not directory.is_dir():
+            raise _refusal(f"there is no directory {directory}")
+        # A directory of someone else's looks empty, or cannot be looked into at all.
+        try:
+            self._path.stat()
+        except FileNotFoundError:
+            raise _refusal(f"{directory} is no data directory: there is no {_FILE} in it") from None
+        except OSError as error:
+            raise self._denied(error.strerror) from None
+        self._connection = self._connect()
+        try:
+            with self._errors():
+                self._check_version()
+                self.series = self._load_series()
+                self._load_commits()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def extent(self, start: int, end: int) -> tuple[int, int] | None:
+        """The first and last time (ms) of samples about `start` to `end`; None without any.
+
+        It is that of the commits, which may have samples on both sides and none within.
+        """
+        within = np.flatnonzero((self._latest >= start) & (self._earliest <= end))
+        if not len(within):
+            return None
+        first, last = int(self._earliest[within].min()), int(self._latest[within].max())
+        return max(first, start), min(last, end)
+
+    def commits(self, start: int, end: int) -> Iterator[tuple[Ints, Ints, Floats]]:
+        """Refs, times and values of each commit with samples in `start <= time <= end`, in order.
+
+        There are samples outside of it among them, and refs that `series` does not name.
+        """
+        ids = self._ids[(self._latest >= start) & (self._earliest <= end)]
+        for first in range(0, len(ids), _ROWS):
+            wanted = ids[first : first + _ROWS]
+            with self._errors():
+                rows = self._connection.execute(
+                    "SELECT id, samples, checksum, columns FROM journal WHERE id BETWEEN ? AND ?",
+                    (int(wanted[0]), int(wanted[-1])),
+                ).fetchall()
+            asked = set(wanted.tolist())
+            for number, count, checksum, blob in rows:
+                if number not in asked:
+                    continue
+                try:
+                    yield decode_columns(blob, count, checksum)
+                except (ValueError, TypeError, OverflowError):
+                    self.damaged += 1
+
+    def _connect(self) -> sqlite3.Connection:
+        # Without side files, and without the right to make them, nobody writes to it: then SQLite
+        # must be told so.
+        for mode in ("mode=ro", "immutable=1"):
+            connection = sqlite3.connect(
+                f"{self._path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None
+            )
+            try:
+                connection.execute("PRAGMA busy_timeout = 10000").fetchall()
+                connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            except sqlite3.OperationalError as error:
+                connection.close()
+                alone = not self._path.with_name(f"{_FILE}-wal").exists()
+                if mode == "immutable=1" or not alone:
+                    raise self._denied(str(error)) from None
+            except sqlite3.DatabaseError as error:
+                connection.close()
+                raise self._broken(error) from None
+            else:
+                return connection
+        raise AssertionError("the second mode answers or raises")
+
+    def _check_version(self) -> None:
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            raise _refusal(
+                f"{self._path} was written by a newer version of Forewarn (format {version}, this"
+                f" one knows {VERSION}); install that version"
+            )
+        tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('series', 'journal')"
+        if self._connection.execute(tables).fetchone()[0] < 2:
+            raise _refusal(f"{self._path} is not a store of Forewarn's")
+
+    def _load_series(self) -> list[tuple[int, Labels]]:
+        found = []
+        shared: dict[Pair, Pair] = {}
+        rows = self._connection.execute("SELECT ref, labels FROM series ORDER BY ref").fetchall()
+        for ref, text in rows:
+            try:
+                found.append((ref, labels_from_text(text, shared)))
+            except (ValueError, TypeError):
+                self.damaged += 1
+        return found
+
+    def _load_commits(self) -> None:
+        rows = self._connection.execute(
+            "SELECT id, earliest, latest FROM journal ORDER BY id"
+        ).fetchall()
+        columns = np.array(rows, dtype=np.int64).reshape(-1, 3)
+        self._ids, self._earliest, self._latest = columns.T.copy()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise self._denied(str(error)) from error
+        except sqlite3.DatabaseError as error:
+            raise self._broken(error) from error
+
+    def _denied(self, reason: str | None) -> StoreError:
+        return StoreError(
+            f"cannot read {self._path}: {reason}; run this as the user that runs the collector",
+            retryable=True,
+        )
+
+    def _broken(self, error: sqlite3.Error) -> StoreError:
+        return StoreError(
+            f"cannot read {self._path}: {error}; if it is damaged, `sqlite3 {self._path} .recover`"
+            " may save its rows into a copy",
+            retryable=False,
+        )
+
+
+def open_history(directory: Path) -> History:
+    """The samples of a data directory, to be closed. Raises StoreError."""
+    return History(directory)
+
+
+def _refusal(reason: str) -> StoreError:
+    return StoreError(f"{reason}; name the one that `forewarn serve --data` has", retryable=False)
