@@ -254,7 +254,7 @@ def _of_label_replace(arguments: tuple[Expr, ...]) -> LabelSet:
     found = label_set(arguments[0])
     target, replacement, source, pattern = map(_text, arguments[1:])
     constant = bool(replacement) and "$" not in replacement
-    nothing = source not in found.possible and re2.fullmatch(f"(?s:{pattern})", "") is not None
+    nothing = not _readable(source, found) and re2.fullmatch(f"(?s:{pattern})", "") is not None
     if constant and (nothing or pattern in {".*", "(.*)"}):
         return found.with_label(target, replacement, certain=True)
     return found.with_label(target, certain=constant and target in found.certain)
@@ -264,11 +264,14 @@ def _of_label_join(arguments: tuple[Expr, ...]) -> LabelSet:
     found = label_set(arguments[0])
     target, separator, *sources = map(_text, arguments[1:])
     filled = bool(separator) and len(sources) > 1
-    if not filled and not any(source in found.possible for source in sources):
-        # A name that is dropped at last may still be there to be read.
-        if METRIC_NAME not in sources:
-            return found.only(~names(target))
+    if not filled and not any(_readable(source, found) for source in sources):
+        return found.only(~names(target))
     return found.with_label(target, certain=filled or not found.certain.isdisjoint(sources))
+
+
+def _readable(name: str, found: LabelSet) -> bool:
+    """Whether a function may find that label; a name that is dropped at last may still be there."""
+    return name in found.possible or name == METRIC_NAME
 
 
 def _of_info(arguments: tuple[Expr, ...]) -> LabelSet:
