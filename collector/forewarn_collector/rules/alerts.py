@@ -24,7 +24,7 @@ OUTAGE_TOLERANCE = 3_600_000
 """How long (ms) a pending alert is kept while its input is missing: Prometheus' default of
 `--rules.alert.for-outage-tolerance`. After that its `for` starts anew."""
 
-_NEVER = int(np.iinfo(np.int64).max)
+NEVER_DUE = int(np.iinfo(np.int64).max)
 
 SAME_LABELS = "vector contains metrics with the same labelset after applying alert labels"
 
@@ -162,10 +162,24 @@ def step(
 def next_change(rule: AlertingRule, alert: Alert) -> int:
     """When (ms) the next step changes an alert whose condition goes on to hold."""
     if alert.state is AlertState.FIRING and alert.keep_firing_since is None:
-        return _NEVER
+        return NEVER_DUE
     if alert.state is AlertState.PENDING:
         return alert.active_at + rule.for_
     return alert.evaluated_at
+
+
+def next_change_unmet(rule: AlertingRule, alert: Alert) -> int:
+    """When (ms) the next step changes an alert whose condition goes on not to be met, by time alone.
+
+    What is known of its input must stay as it is.
+    """
+    if alert.keep_firing_since is not None:
+        return alert.keep_firing_since + rule.keep_firing_for
+    if alert.state is not AlertState.PENDING:
+        return NEVER_DUE
+    if rule.task.on_missing is OnMissing.FIRE:
+        return alert.active_at + rule.for_
+    return alert.evaluated_at + OUTAGE_TOLERANCE + 1
 
 
 def check_limit(limit: int, alerts: int) -> None:

@@ -113,6 +113,25 @@ class RuleInputs:
         self._past = {}
         return InputsAt(self, [self._window(place, time) for place in range(len(self._inputs))])
 
+    def next_samples(self, alerts: Sequence[Alert], after: int, until: int) -> int | None:
+        """The first evaluation time after `after` at which one has a new sample; None up to `until`.
+
+        Until then nothing changes in whether an input of these alerts stopped that has.
+        """
+        found: list[int] = []
+        for chosen, index in zip(self._inputs, self._indices, strict=True):
+            if chosen.at is not None:
+                continue
+            columns = self._source.select(
+                chosen.matchers, after + 1 - chosen.offset, until - chosen.offset
+            )
+            index.take(columns.labels)
+            filled = np.diff(columns.offsets) > 0
+            for row in {row for each in alerts for row in index.rows(each.series, chosen.renamed)}:
+                if filled[row]:
+                    found.append(int(columns.times[columns.offsets[row]]) + chosen.offset)
+        return min(found, default=None)
+
     def facts_then(self, position: int, alert: Alert) -> _Facts:
         """The facts of an input when the alert's condition was last seen to hold."""
         key = alert.labels, alert.evaluated_at, position

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from forewarn_collector.promql import Result, continues
 from forewarn_collector.rules.alerts import (
+    NEVER_DUE,
     SAME_LABELS,
     Alert,
     AlertChange,
@@ -25,6 +26,7 @@ from forewarn_collector.rules.alerts import (
     check_limit,
     expand_annotations,
     next_change,
+    next_change_unmet,
     step,
 )
 from forewarn_collector.rules.model import AlertingRule
@@ -124,6 +126,21 @@ class Standing:
         after._labels, after._rows, after._values = result.labels, rows, values
         after._alerts, after._due = alerts, due
         return after, changes
+
+    def next_change(self) -> int:
+        """When (ms) an evaluation with the same result changes an alert, by time alone.
+
+        What is known of inputs that stopped must stay as it is, see `waiting_for_input`.
+        """
+        due = int(self._due.min(initial=NEVER_DUE))
+        if self._rule is None:
+            return due
+        rule = self._rule
+        return min([due, *(next_change_unmet(rule, each) for each in self._waiting.values())])
+
+    def waiting_for_input(self) -> list[Alert]:
+        """The alerts that are as they are only because an input stopped."""
+        return [alert for alert in self._waiting.values() if alert.keep_firing_since is None]
 
     def _current(self, place: int) -> Alert:
         """An alert as it is now."""
