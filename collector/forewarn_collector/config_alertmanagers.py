@@ -120,6 +120,13 @@ def _url(value: Any) -> str:
     return url.removesuffix("/api/v2/alerts")
 
 
+def _username(value: Any) -> str:
+    name = text(value)
+    if not name.isprintable() or not name or ":" in name:
+        raise ValueError(f"expected a name without a colon, found {value!r}")
+    return name
+
+
 def _timeout(value: Any) -> int:
     milliseconds = duration(value)
     if not 100 <= milliseconds <= 300_000:
@@ -135,7 +142,7 @@ def _authorization(section: Section) -> Authorization | None:
         found = Authorization(_secret_file(bearer, "credentials_file"), scheme)
         bearer.refuse_unknown()
     if basic is not None:
-        username = basic.require("username", text, "")
+        username = basic.require("username", _username, "")
         found = Authorization(_secret_file(basic, "password_file"), username=username)
         basic.refuse_unknown()
     if bearer is not None and basic is not None:

@@ -7,6 +7,7 @@ anew after the resend delay, with what is true by then. Source: prometheus/prome
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import time
 from collections import deque
@@ -153,7 +154,8 @@ def _authorization(wanted: Authorization) -> str:
     """Read at every request, so that a file may change."""
     secret = secret_in(wanted.file)
     if wanted.username:
-        return aiohttp.BasicAuth(wanted.username, secret, encoding="utf-8").encode()
+        pair = f"{wanted.username}:{secret}"
+        return f"Basic {base64.b64encode(pair.encode()).decode()}"
     return f"{wanted.scheme} {secret}"
 
 
