@@ -162,12 +162,17 @@ class RunningCollector:
 
 
 @contextmanager
-def running_collector(folder: Path, *arguments: str) -> Iterator[RunningCollector]:
-    """A collector with its data in `folder/data` on a free port; extra command line `arguments`."""
+def running_collector(
+    folder: Path, *arguments: str, program: Sequence[str] = ("-m", "forewarn_collector")
+) -> Iterator[RunningCollector]:
+    """A collector with its data in `folder/data` on a free port; extra command line `arguments`.
+
+    `program` is what Python runs: the product, or what a benchmark has around it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "collector.log"
     before = log.stat().st_size if log.exists() else 0
-    command = [sys.executable, "-m", "forewarn_collector", "serve"]
+    command = [sys.executable, *program, "serve"]
     if "--listen" not in arguments:
         command += ["--listen", "127.0.0.1:0"]
     command += ["--data", str(folder / "data"), *arguments]
