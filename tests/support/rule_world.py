@@ -80,6 +80,10 @@ class World:
         self.scheduler.evaluate_groups(keys, at)
         return self.sink.seen[before:]
 
+    def recorded(self) -> list[tuple[str, int, float]]:
+        """What rules stored, but for the series of alerts."""
+        return [one for one in self.source.appended if not one[0].startswith("ALERTS")]
+
     def stored(self) -> list[Stored]:
         """What a ledger would give back after a restart."""
         return [

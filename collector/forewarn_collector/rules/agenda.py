@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forewarn_collector.rules.model import RuleGroup
 from forewarn_collector.rules.order import Order
@@ -27,10 +28,14 @@ _NEVER = np.inf
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Rules to evaluate now: their positions, ascending, and the moment since when each is due."""
+    """Rules to evaluate now: their positions, ascending, and the moment since when each is due.
+
+    `turns` says of each whether the interval of its group is over.
+    """
 
     positions: Ints
     since: Floats
+    turns: NDArray[np.bool_]
 
 
 class Agenda:
@@ -74,12 +79,14 @@ class Agenda:
     def due(self, now: int, moment: float) -> Due:
         """Take the rules that are due off the list, with those that read what they record."""
         since = np.full(len(self._marked), _NEVER)
+        turns = np.zeros(len(self._marked), dtype=np.bool_)
         for place, group in enumerate(self._groups):
             late = now - self._ticks[place]
             # A tick further away than the interval: the clock was set back.
             if late >= 0 or -late > group.interval:
                 self._ticks[place] = next_tick(group, now)
                 since[self._members[place]] = moment - min(max(late, 0), group.interval) / 1000
+                turns[self._members[place]] = True
         rested = self._rested <= moment
         if self._affordable() <= moment:
             ripe = rested & (self._marked <= moment)
@@ -87,7 +94,7 @@ class Agenda:
         self._add_followers(since, rested, moment)
         positions = np.flatnonzero(np.isfinite(since))
         self._marked[positions] = _NEVER
-        return Due(positions, since[positions])
+        return Due(positions, since[positions], turns[positions])
 
     def done(self, positions: Ints, seconds: Floats, busy: float, moment: float) -> None:
         """Note what the evaluation of each rule took, and the CPU time of all of it together."""

@@ -1,4 +1,4 @@
-"""One round: many rules evaluated at one instant, each after those whose records it reads."""
+"""One round: many rules evaluated at one instant, each after those whose series it reads."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, groupby
 from typing import Protocol
 
 import numpy as np
 
 from forewarn_collector.promql import Round, share
 from forewarn_collector.rules.agenda import Due
+from forewarn_collector.rules.alert_series import ALERT_METRICS, AlertSeries
 from forewarn_collector.rules.alerts import AlertChange
 from forewarn_collector.rules.model import AlertingRule, RuleSet
 from forewarn_collector.rules.order import Order, ordered
@@ -44,10 +45,12 @@ class Report:
 
     `refused` are the positions of rules whose changes the sink did not keep, and `reason` is why:
     they count as not evaluated, no alert of them has changed, and they should be tried again.
+    `roused` are those of rules that read alerts which changed, and were not due in this round.
     """
 
     seconds: Floats
     refused: Ints
+    roused: Ints
     reason: str = ""
 
 
@@ -67,6 +70,7 @@ class Evaluator:
         """`alerts` are those known from before, by their rule's key."""
         self.order: Order = ordered(list(rules.rules()))
         self.recorder = Recorder(surroundings.append)
+        self.alert_series = AlertSeries(surroundings.append, alerts)
         self._with = surroundings
         self._sink = sink
         recording = rules.recording()
@@ -104,6 +108,7 @@ class Evaluator:
             if runner.rule.key in known:
                 runner.carry_over(known[runner.rule.key])
         self.recorder = old.recorder
+        self.alert_series = old.alert_series
         for key, members in self._members.items():
             status = old._groups.get(key, self._groups[key])
             rules = tuple(each.status for each in members)
@@ -135,19 +140,28 @@ class Evaluator:
         A rule that fails leaves its alerts as they were, and the other rules alone.
         """
         round_ = Round(self._with.source, at, self._with.lookback, self._with.live)
+        turns = set(due.positions[due.turns].tolist())
         outcomes: dict[int, Outcome] = {}
-        for position in due.positions.tolist():
-            if self.recorder.holds_any(self._feeders[position]):
-                self._flush(round_, outcomes)
-            outcomes[position] = self.runners[position].evaluate(round_, self.recorder)
-        self._flush(round_, outcomes)
+        refused: set[int] = set()
+        reason = ""
+        for _, stage in groupby(due.positions.tolist(), key=self.order.stages.__getitem__):
+            found: dict[int, Outcome] = {}
+            for position in stage:
+                if self.recorder.holds_any(self._feeders[position]):
+                    self._flush(round_, found)
+                found[position] = self.runners[position].evaluate(round_, self.recorder)
+            self._flush(round_, found)
+            kept_back, why = self._deliver(found, at)
+            refused, reason = refused | kept_back, why or reason
+            self._show(round_, found, turns, kept_back)
+            for position, outcome in found.items():
+                if position not in kept_back:
+                    self.runners[position].accept(outcome)
+            outcomes |= found
         seconds = np.array([outcome.seconds for outcome in outcomes.values()], dtype=np.float64)
-        refused, reason = self._deliver(outcomes, at)
-        for position, outcome in outcomes.items():
-            if position not in refused:
-                self.runners[position].accept(outcome)
         self._publish(due, outcomes, refused)
-        return Report(seconds, np.array(sorted(refused), dtype=np.int64), reason)
+        roused = self._roused(outcomes, refused)
+        return Report(seconds, _positions(refused), _positions(roused), reason)
 
     def _flush(self, round_: Round, outcomes: Mapping[int, Outcome]) -> None:
         """Store what is held; the time that it takes is its rules', as in Prometheus."""
@@ -164,6 +178,46 @@ class Evaluator:
         round_.forget(frozenset(self.runners[position].rule.name for position in held))
         for position in held:
             outcomes[position].seconds += (time.perf_counter() - began) / len(held)
+
+    def _show(
+        self,
+        round_: Round,
+        outcomes: Mapping[int, Outcome],
+        turns: AbstractSet[int],
+        refused: AbstractSet[int],
+    ) -> None:
+        """Store the series of alerts: of those that changed, and of all whose turn it is.
+
+        As in Prometheus a rule that fails shows nothing, and its series stop after a while.
+        """
+        showing = [
+            position
+            for position, outcome in outcomes.items()
+            if outcome.standing is not None and (outcome.changes or position in turns)
+        ]
+        began = time.perf_counter()
+        for position in showing:
+            runner, outcome = self.runners[position], outcomes[position]
+            self.alert_series.take(
+                runner.rule.key,
+                () if position in refused else outcome.changes,
+                outcome.at - runner.group.query_offset,
+                whole=position in turns,
+            )
+        if self.alert_series.flush():
+            round_.forget(ALERT_METRICS)
+        for position in showing:
+            outcomes[position].seconds += (time.perf_counter() - began) / len(showing)
+
+    def _roused(
+        self, outcomes: Mapping[int, Outcome], refused: AbstractSet[int]
+    ) -> AbstractSet[int]:
+        watchers = [
+            self.order.watchers[position]
+            for position, outcome in outcomes.items()
+            if outcome.changes and position not in refused
+        ]
+        return frozenset[int]().union(*watchers) - outcomes.keys()
 
     def _deliver(self, outcomes: Mapping[int, Outcome], at: int) -> tuple[set[int], str]:
         """Have the sink keep all changes; the positions of those that it refused, and why.
@@ -216,3 +270,7 @@ class Evaluator:
                 failures=status.failures + failures[key],
                 lag_seconds=lag,
             )
+
+
+def _positions(found: AbstractSet[int]) -> Ints:
+    return np.array(sorted(found), dtype=np.int64)

@@ -10,21 +10,25 @@ A series belongs to an alert if they agree on all labels that both have.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forewarn_collector.rules.alerts import Alert
+from forewarn_collector.rules.alert_series import ALERT_METRICS, ALERT_STATE, ALERTS
+from forewarn_collector.rules.alerts import Alert, AlertState
 from forewarn_collector.rules.model import RecordingRule
 from forewarn_collector.store import (
     LatestColumns,
     Matcher,
+    MatchOp,
     SeriesColumns,
     SeriesLabels,
     SeriesSource,
 )
-from forewarn_collector.store.matching import metric_of
+from forewarn_collector.store.matching import metric_of, predicate
 from forewarn_wire import Labels, is_stale
 
 if TYPE_CHECKING:
@@ -38,12 +42,26 @@ _SINGLY = 64
 """How many alerts' samples are read one by one before those of the whole input are."""
 
 
+class InputKind(Enum):
+    """What the series of an input tell.
+
+    Series of `ALERTS` that end say that alerts did: only if they stop without an end is nothing
+    known. Those of `DOUBTS` show alerts that are unknown: if one has become so since, it is the
+    reason why it no longer fires.
+    """
+
+    SAMPLES = auto()
+    ALERTS = auto()
+    DOUBTS = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """A selector that a rule depends on. Times in ms; `range` 0 means an instant selector.
 
     `at` is a fixed time of evaluation, if the selector has one. `renamed` are labels that a
-    recording rule in between sets, by which nothing can be compared.
+    recording rule in between sets, by which nothing can be compared. `kind` says what its series
+    tell by being there or not.
     """
 
     matchers: tuple[Matcher, ...]
@@ -51,6 +69,7 @@ class Input:
     offset: int
     at: int | None
     renamed: frozenset[str]
+    kind: InputKind = InputKind.SAMPLES
 
 
 def inputs_of(query: Query, recording: Mapping[str, Sequence[RecordingRule]]) -> list[Input]:
@@ -78,7 +97,22 @@ def _inputs(
             continue
         at = selector.at if isinstance(selector.at, int) else None
         matchers = tuple(selector.matchers)
-        yield Input(matchers, selector.range or 0, selector.offset, at, renamed)
+        kind = InputKind.ALERTS if name in ALERT_METRICS else InputKind.SAMPLES
+        yield Input(matchers, selector.range or 0, selector.offset, at, renamed, kind)
+        if name == ALERTS and _only_firing(matchers):
+            unknown = Matcher(ALERT_STATE, MatchOp.EQUAL, AlertState.UNKNOWN)
+            others = (matcher for matcher in matchers if matcher.name != ALERT_STATE)
+            renamed_too = renamed | {ALERT_STATE}
+            yield Input((*others, unknown), 0, selector.offset, at, renamed_too, InputKind.DOUBTS)
+
+
+def _only_firing(matchers: Sequence[Matcher]) -> bool:
+    """Whether a selector of `ALERTS` loses an alert that was firing and is unknown."""
+    tests = [predicate(matcher) for matcher in matchers if matcher.name == ALERT_STATE]
+    firing, unknown = (
+        all(test(state) for test in tests) for state in (AlertState.FIRING, AlertState.UNKNOWN)
+    )
+    return firing and not unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +171,16 @@ class RuleInputs:
         key = alert.labels, alert.evaluated_at, position
         found = self._then.get(key)
         if found is None:
-            place = position, alert.evaluated_at
-            if place not in self._past:
-                self._past[place] = self._window(*place)
-            found = self._past[place].facts(alert.series)
+            found = self.window_then(position, alert).facts(alert.series)
         self._asked[key] = found
         return found
+
+    def window_then(self, position: int, alert: Alert) -> _Window:
+        """The samples of an input when the alert's condition was last seen to hold."""
+        place = position, alert.evaluated_at
+        if place not in self._past:
+            self._past[place] = self._window(*place)
+        return self._past[place]
 
     def _window(self, position: int, time: int) -> _Window:
         chosen, index = self._inputs[position], self._indices[position]
@@ -162,7 +200,9 @@ class InputsAt:
 
     def onset(self, series: Labels, at: int) -> int:
         """The own time of the newest sample behind an element; `at` where there is none."""
-        found = [window.newest(series) for window in self._windows]
+        found = [
+            window.newest(series) for window in self._windows if window.kind is not InputKind.DOUBTS
+        ]
         return min(at, max((time for time in found if time is not None), default=at))
 
     def _stopped(self, position: int, alert: Alert) -> bool:
@@ -170,7 +210,12 @@ class InputsAt:
         window = self._windows[position]
         if not window.rows(alert.series):
             return False
+        if window.kind is InputKind.DOUBTS:
+            past = self._inputs.window_then(position, alert)
+            return not window.live(alert.series) <= past.live(alert.series)
         newest = window.newest(alert.series)
+        if newest is None and window.kind is InputKind.ALERTS and window.ended(alert.series):
+            return False
         if newest is None:
             # If it had no part in the alert while that held, that it is absent explains nothing.
             return self._inputs.facts_then(position, alert).samples > 0
@@ -194,6 +239,7 @@ class _Window:
     def __init__(
         self, chosen: Input, index: SeriesIndex, source: SeriesSource, lookback: int, time: int
     ) -> None:
+        self.kind = chosen.kind
         self.range = chosen.range
         self.end = (time if chosen.at is None else chosen.at) - chosen.offset
         self._start = self.end - (chosen.range or lookback) + 1
@@ -211,13 +257,29 @@ class _Window:
 
     def newest(self, series: Labels) -> int | None:
         """The time of the newest sample, of series that have not ended; None if there is none."""
+        times = self._newest_samples().times
+        return max((int(times[row]) for row in self._live_rows(series)), default=None)
+
+    def live(self, series: Labels) -> AbstractSet[Labels]:
+        """The series that belong to an element and have a sample, but no end after it."""
+        labels = self._newest_samples().labels
+        return {labels[row] for row in self._live_rows(series)}
+
+    def ended(self, series: Labels) -> bool:
+        """Whether a series that belongs to an element has ended."""
         latest = self._newest_samples()
-        newest = None
-        for row in self.rows(series):
-            time = int(latest.times[row])
-            if time >= self._start and not is_stale(float(latest.values[row])):
-                newest = max(newest or time, time)
-        return newest
+        return any(
+            latest.times[row] >= self._start and is_stale(float(latest.values[row]))
+            for row in self.rows(series)
+        )
+
+    def _live_rows(self, series: Labels) -> list[int]:
+        latest = self._newest_samples()
+        return [
+            row
+            for row in self.rows(series)
+            if latest.times[row] >= self._start and not is_stale(float(latest.values[row]))
+        ]
 
     def facts(self, series: Labels) -> _Facts:
         """The facts of the series that belong to an element, of those that `rows` would find."""

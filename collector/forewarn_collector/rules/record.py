@@ -128,9 +128,9 @@ class Recorder:
         # The store keeps the first of two samples: what one rule ends, another may still give.
         parts = [
             *((each.result.labels(), each.values, each.at) for each in held.values()),
-            *((each.ended, _ends(each.ended), each.at) for each in held.values()),
+            *((each.ended, ends(each.ended), each.at) for each in held.values()),
         ]
-        self._store(parts)
+        store_series(self._append, parts)
         self._stored |= {key: each.result for key, each in held.items()}
 
     def end_all_but(self, keys: AbstractSet[str], at: int) -> None:
@@ -138,19 +138,31 @@ class Recorder:
         gone = self._stored.keys() - keys
         ended = [label for key in gone for label in self._stored.pop(key).labels()]
         self._shapes = {key: shape for key, shape in self._shapes.items() if key in keys}
-        self._store([(ended, _ends(ended), at)])
+        store_series(self._append, [(ended, ends(ended), at)])
 
-    def _store(self, parts: Sequence[tuple[Sequence[Labels], Floats, int]]) -> None:
-        labels = [label for part in parts for label in part[0]]
-        if not labels:
-            return
-        batch = Batch(
-            labels=labels,
-            rows=np.arange(len(labels), dtype=np.int64),
-            times=np.repeat([at for _, _, at in parts], [len(part[0]) for part in parts]),
-            values=np.concatenate([values for _, values, _ in parts]),
-        )
-        self._append(batch).result(timeout=_PATIENCE_SECONDS)
+
+def store_series(
+    append: Callable[[Batch], Future[Any]], parts: Sequence[tuple[Sequence[Labels], Floats, int]]
+) -> None:
+    """Store a sample of each series, and wait until that is durable.
+
+    Each part has series, their values, and the time (ms). Raises what the store raises.
+    """
+    labels = [label for part in parts for label in part[0]]
+    if not labels:
+        return
+    batch = Batch(
+        labels=labels,
+        rows=np.arange(len(labels), dtype=np.int64),
+        times=np.repeat([at for _, _, at in parts], [len(part[0]) for part in parts]),
+        values=np.concatenate([values for _, values, _ in parts]),
+    )
+    append(batch).result(timeout=_PATIENCE_SECONDS)
+
+
+def ends(series: Sequence[Labels]) -> Floats:
+    """The values that end these series."""
+    return np.full(len(series), STALE_NAN)
 
 
 def _ended(before: _Stored | None, now: _Stored) -> Sequence[Labels]:
@@ -162,7 +174,3 @@ def _ended(before: _Stored | None, now: _Stored) -> Sequence[Labels]:
         return [now.shape.labels[row] for row in np.flatnonzero(gone).tolist()]
     still = set(now.labels())
     return [labels for labels in before.labels() if labels not in still]
-
-
-def _ends(series: Sequence[Labels]) -> Floats:
-    return np.full(len(series), STALE_NAN)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -119,6 +120,11 @@ class Scheduler:
         """Every alert that is not inactive. From any thread."""
         return [alert for group in self.groups() for rule in group.rules for alert in rule.alerts]
 
+    @property
+    def alert_series_failures(self) -> int:
+        """How often the series of alerts could not be stored. From any thread."""
+        return self._evaluator.alert_series.failures
+
     def reload(self, rules: RuleSet) -> None:
         """Put other rules in force, and evaluate them soon.
 
@@ -147,7 +153,8 @@ class Scheduler:
         """
         with self._evaluating:
             positions = self._evaluator.positions(keys)
-            report = self._evaluate(Due(positions, np.full(len(positions), time.monotonic())), at)
+            since = np.full(len(positions), time.monotonic())
+            report = self._evaluate(Due(positions, since, np.ones(len(positions), np.bool_)), at)
         if report.reason:
             raise SinkError(report.reason)
 
@@ -168,18 +175,21 @@ class Scheduler:
         """Bring alerts to an end whose rule is gone; what fails is tried at the next evaluation."""
         if not self._orphans:
             return
-        at = self._clock()
-        changes = [
-            remove(rule, alert, at)
-            for rule, alerts in self._orphans.values()
-            for alert in alerts.values()
-        ]
+        at = instant(self._clock(), 0, self._last_at)
+        ended = {
+            key: [remove(rule, alert, at) for alert in alerts.values()]
+            for key, (rule, alerts) in self._orphans.items()
+        }
+        changes = list(chain.from_iterable(ended.values()))
         try:
             self._sink.apply(changes, at)
         except Exception:
             log.exception("the end of %d alerts without a rule could not be kept", len(changes))
             return
         self._orphans = {}
+        for key, each in ended.items():
+            self._evaluator.alert_series.take(key, each, at, whole=False)
+        self._evaluator.alert_series.flush()
 
     def _evaluate(self, due: Due, at: int) -> Report:
         self._end_orphans()
@@ -191,6 +201,7 @@ class Scheduler:
         # A rest goes by what was work: beside dear queries a rule mostly waits for its turn.
         work = busy / max(float(report.seconds.sum()), busy, 1e-9)
         self._agenda.done(due.positions, report.seconds * work, busy, moment)
+        self._agenda.mark(report.roused, moment)
         if report.reason:
             log.error("alerts stay as they were, to be tried again: %s", report.reason)
             self._agenda.mark(report.refused, moment + RETRY)

@@ -8,6 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
+from forewarn_collector.rules.alert_series import ALERT_METRICS
+from forewarn_collector.rules.alerts import ALERT_NAME
+from forewarn_collector.rules.model import AlertingRule
 from forewarn_collector.rules.order import Order, accepts_name
 from forewarn_collector.store import Ints, Matcher
 from forewarn_collector.store.matching import metric_of, predicate
@@ -55,7 +58,8 @@ class Readers:
 
     These are the rules that read the series, and those that read what they record. Series of
     metrics that our rules record concern nobody: their readers are evaluated in the same round as
-    the rules which record them, and would otherwise wake themselves for ever.
+    the rules which record them, and would otherwise wake themselves for ever. The same holds of the
+    series of our rules' alerts.
 
     Which rules read a series is found out when it arrives for the first time, and kept as the
     number of a set of rules, since there are few such sets and many series.
@@ -65,6 +69,7 @@ class Readers:
         self._names = names
         self._followers = order.followers
         self._recorded = {order.rules[each].name for fed in order.feeders for each in fed}
+        self._alerts = {rule.name for rule in order.rules if isinstance(rule, AlertingRule)}
         self._by_name, self._others = _selectors(order)
         self._metrics: dict[str, _Metric] = {}
         self._numbers: dict[frozenset[int], int] = {frozenset(): _NOBODY}
@@ -96,6 +101,8 @@ class Readers:
     def _set_of(self, series: Labels) -> int:
         """The number of the set of rules that a new series concerns."""
         name = metric_name(series)
+        if name in ALERT_METRICS and dict(series).get(ALERT_NAME) in self._alerts:
+            return _NOBODY
         known = self._metrics.get(name)
         if known is None:
             known = self._metrics[name] = self._metric(name)

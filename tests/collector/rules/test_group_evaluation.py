@@ -87,7 +87,7 @@ def test_a_rule_reads_what_a_rule_before_it_recorded_in_the_same_evaluation(
     world.source.add('load{instance="a",cpu="0"}', (1_000, 4))
     world.source.add('load{instance="a",cpu="1"}', (1_000, 3))
     assert world.evaluate(2_000) == ["Busy firing: CONDITION_MET"]
-    assert world.source.appended == [('inst:load{by="us",instance="a"}', 2_000, 7.0)]
+    assert world.recorded() == [('inst:load{by="us",instance="a"}', 2_000, 7.0)]
     (alert,) = world.scheduler.alerts()
     assert alert.labels == (("alertname", "Busy"), ("by", "us"), ("instance", "a"))
     # The sample behind it is the one that arrived, not the one that we made of it.
@@ -100,11 +100,11 @@ def test_what_a_recording_rule_no_longer_gives_ends_with_a_stale_marker(tmp_path
     world.evaluate(1_500)
     world.source.add('load{instance="a"}', (2_000, 1))
     world.evaluate(2_500)
-    (_, (series, time, value)) = world.source.appended
+    (_, (series, time, value)) = world.recorded()
     assert (series, time) == ('high{instance="a"}', 2_500)
     assert is_stale(value)
     world.evaluate(3_000)
-    assert len(world.source.appended) == 2
+    assert len(world.recorded()) == 2
 
 
 def test_an_alert_on_a_recorded_condition_ends_with_it(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_recorded_series_that_would_become_one_are_an_error(tmp_path: Path) -> N
     world.source.add('load{instance="b"}', (1_000, 7))
     world.evaluate(1_500)
     assert "same labelset" in world.error("r")
-    assert world.source.appended == []
+    assert world.recorded() == []
 
 
 def test_a_store_that_refuses_what_is_recorded_is_the_recording_rules_error(
@@ -300,10 +300,10 @@ def test_a_reload_ends_the_series_of_recording_rules_that_left(tmp_path: Path) -
     world.evaluate(0)
     world.now = 1_000
     world.scheduler.reload(world.rules(group("{record: two, expr: load}")))
-    (series, time, value) = world.source.appended[-1]
+    (series, time, value) = world.recorded()[-1]
     assert (series, time) == ('one{instance="a"}', 1_000)
     assert is_stale(value)
-    assert len(world.source.appended) == 3
+    assert len(world.recorded()) == 3
 
 
 def test_ticks_are_spread_but_regular(tmp_path: Path) -> None:
@@ -328,7 +328,7 @@ def test_a_rule_is_evaluated_from_the_moment_on_that_its_series_are_there(tmp_pa
     assert world.evaluate(MINUTE) == []
     alert, record = next(iter(world.scheduler.groups())).rules
     assert (alert.health, alert.last_evaluation, alert.elements) == ("ok", MINUTE, 0)
-    assert (record.health, world.source.appended) == ("ok", [])
+    assert (record.health, world.recorded()) == ("ok", [])
     world.source.add('up{instance="a"}', (2 * MINUTE, 0.0))
     assert world.evaluate(2 * MINUTE) == ["A firing: CONDITION_MET"]
-    assert [value for _, _, value in world.source.appended] == [1.0]
+    assert [value for _, _, value in world.recorded()] == [1.0]

@@ -36,7 +36,7 @@ def test_what_a_group_records_is_read_by_another_in_the_same_round(tmp_path: Pat
     world.source.add('load{i="1"}', (1_000, 4))
     world.source.add('load{i="2"}', (1_000, 3))
     assert world.evaluate(2_000) == ["Busy firing: CONDITION_MET"]
-    assert world.source.appended == [("load:sum{}", 2_000, 7.0), ("twice{}", 2_000, 14.0)]
+    assert world.recorded() == [("load:sum{}", 2_000, 7.0), ("twice{}", 2_000, 14.0)]
 
 
 def test_what_nothing_in_between_reads_is_one_write(tmp_path: Path) -> None:
@@ -49,9 +49,10 @@ def test_what_nothing_in_between_reads_is_one_write(tmp_path: Path) -> None:
     )
     world.source.add("load{}", (1_000, 1))
     world.evaluate(2_000)
-    batches = [world.source.arrivals.get_nowait() for _ in range(3)]
-    assert [len(arrival.refs) for arrival in batches] == [1, 3, 1]
-    assert world.source.appended[-1] == ("d{}", 2_000, 6.0)
+    batches = [world.source.arrivals.get_nowait() for _ in range(4)]
+    # What arrived, a to c, d, and the two series of the alert.
+    assert [len(arrival.refs) for arrival in batches] == [1, 3, 1, 2]
+    assert world.recorded()[-1] == ("d{}", 2_000, 6.0)
     assert world.source.arrivals.empty()
 
 
@@ -66,7 +67,7 @@ def test_rules_that_read_each_other_read_the_round_before(tmp_path: Path) -> Non
     world.source.add("load{}", (1_000, 1))
     world.evaluate(2_000)
     world.evaluate(3_000)
-    assert sorted(world.source.appended) == [
+    assert sorted(world.recorded()) == [
         ("a{}", 2_000, 1.0),
         ("a{}", 3_000, 11.0),
         ("b{}", 2_000, 10.0),
@@ -81,7 +82,7 @@ def test_groups_look_at_their_own_times_in_one_round(tmp_path: Path) -> None:
     world = World(tmp_path, text.replace("- name: h", "- name: h\n    query_offset: 10s"))
     world.source.add("load{}", (1_000, 1), (20_000, 2))
     world.evaluate(25_000)
-    assert sorted(world.source.appended) == [("a{}", 25_000, 2.0), ("b{}", 15_000, 1.0)]
+    assert sorted(world.recorded()) == [("a{}", 25_000, 2.0), ("b{}", 15_000, 1.0)]
 
 
 def test_all_changes_of_a_round_go_to_the_sink_at_once(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 
 from forewarn_collector.store import (
     Batch,
-    Floats,
     Ints,
     LatestColumns,
     Matcher,
@@ -36,11 +35,6 @@ class MemoryStore:
         done: Future[None] = Future()
         done.set_result(None)
         return done
-
-    def write(self, series: Sequence[Labels], time: int, values: Floats) -> None:
-        """One sample for each of these series at a time (ms)."""
-        rows = np.arange(len(series), dtype=np.int64)
-        self.append(Batch(series, rows, np.full(len(series), time, dtype=np.int64), values))
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
         """See `SeriesSource`."""

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from forewarn_collector.promql import LOOKBACK, Query, Result, Round, compile_query
+from forewarn_collector.rules.alert_series import ALERT_METRICS, AlertSeries
 from forewarn_collector.rules.alerts import Alert, AlertChange, AlertState
 from forewarn_collector.rules.model import AlertingRule, RecordingRule, Rule, RuleGroup
 from forewarn_collector.rules.record import Recorder
 from forewarn_collector.rules.runner import RuleRunner, Surroundings
 from forewarn_collector.rules.standing import Standing
 from forewarn_collector.rules.templates import TemplateContext
-from forewarn_collector.rules.testing.alert_series import ALERT_METRICS, AlertSeries
 from forewarn_collector.rules.testing.memory import MemoryStore
 from forewarn_collector.rules.testing.model import Case
 from forewarn_collector.rules.testing.program import Program
@@ -86,7 +86,7 @@ class Playback:
         self._shows_alerts = shows_alerts
         self._recorder = Recorder(store.append)
         self._standing: dict[str, Standing] = defaultdict(Standing)
-        self._series: dict[str, AlertSeries] = defaultdict(lambda: AlertSeries(store))
+        self._series = AlertSeries(store.append)
 
     def evaluate(self, at: int, tasks: TaskRunners | None) -> Iterator[tuple[Rule, str]]:
         """Evaluate all rules at `at` (ms); those that failed, with the error."""
@@ -121,14 +121,15 @@ class Playback:
         standing = self._standing[rule.key]
         if not len(standing) and not result.present.any():
             return
-        standing, _ = standing.advance(
+        standing, changes = standing.advance(
             rule, result, AllInputs(), round_.at, self._context(at), group.limit
         )
         self._standing[rule.key] = standing
         if standing.states()[AlertState.FIRING]:
             self.active.add(rule.key)
         if self._shows_alerts:
-            self._series[rule.key].write(standing.alerts().values(), at)
+            self._series.take(rule.key, changes, at, whole=True)
+            self._series.flush()
             round_.forget(ALERT_METRICS)
 
     def _context(self, at: int) -> TemplateContext:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from forewarn_collector.promql import EvalError
-from forewarn_collector.rules.testing.alert_series import reads_alerts
+from forewarn_collector.rules.alert_series import reads_alerts
 from forewarn_collector.rules.testing.compare import (
     Alerts,
     compare_alerts,
