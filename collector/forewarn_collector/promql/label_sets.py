@@ -28,6 +28,7 @@ from forewarn_collector.promql.nodes import (
     String,
     Subquery,
     ValueType,
+    unwrapped,
 )
 from forewarn_collector.promql.operators import ARITHMETIC
 from forewarn_collector.promql.parse import SET_OPERATORS
@@ -143,6 +144,39 @@ def compared(matching: Matching) -> Names:
     return listed if matching.on else ~(listed | _THE_NAME)
 
 
+def unique_on(node: Expr, alike: Names) -> bool:
+    """Whether no two series of a vector can be alike in these labels, as far as it is known."""
+    if label_set(node).varying - alike == NO_NAMES:
+        return True
+    match unwrapped(node):
+        case Aggregation(operator, expr, parameter) as aggregation:
+            kept = _grouped_by(aggregation)
+            if operator in RANKINGS or operator == "limit_ratio":
+                one_each = operator != "limit_ratio" and parameter == Number(1.0)
+                return (one_each and kept - alike == NO_NAMES) or unique_on(expr, alike)
+            return operator != "count_values" and unique_on(expr, alike & kept)
+        case Negation(expr) | Subquery(expr):
+            return unique_on(expr, alike)
+        case Binary("or"):
+            return False
+        case Binary(_, left, right, _, matching):
+            if value_type(left) is ValueType.SCALAR:
+                return unique_on(right, alike)
+            # Each element comes of one of the side that may repeat.
+            one_to_many = matching.cardinality is Cardinality.ONE_TO_MANY
+            if matching.cardinality is Cardinality.ONE_TO_ONE and value_type(right) is not (
+                ValueType.SCALAR
+            ):
+                alike &= compared(matching)
+            return matching.fills == (None, None) and unique_on(
+                right if one_to_many else left, alike - names(*matching.include)
+            )
+        case Call(function, arguments) if function not in _CHANGES_LABELS:
+            vector = _vector_argument(arguments)
+            return vector is not None and unique_on(vector, alike)
+    return False
+
+
 def _of_matchers(matchers: Iterable[Matcher]) -> LabelSet:
     certain: set[str] = set()
     fixed: dict[str, str] = {}
@@ -159,13 +193,17 @@ def _of_aggregation(node: Aggregation) -> LabelSet:
     argument = label_set(node.expr)
     if node.operator in RANKINGS or node.operator == "limit_ratio":
         return argument
-    listed = Names(frozenset(node.labels))
-    grouped = argument.only(~(listed | _THE_NAME) if node.without else listed)
+    grouped = argument.only(_grouped_by(node))
     if node.operator == "count_values" and isinstance(node.parameter, String | Paren):
         name = _text(node.parameter)
-        if not (node.without and (name in listed or name == METRIC_NAME)):
+        if not (node.without and name in {*node.labels, METRIC_NAME}):
             return grouped.with_label(name, certain=True)
     return grouped
+
+
+def _grouped_by(node: Aggregation) -> Names:
+    listed = Names(frozenset(node.labels))
+    return ~(listed | _THE_NAME) if node.without else listed
 
 
 def _of_binary(node: Binary) -> LabelSet:
@@ -223,6 +261,7 @@ def _matched(many: LabelSet, one: LabelSet, alike: Names) -> LabelSet:
 
 _OF_BUCKETS = {"histogram_quantile": 1, "histogram_fraction": 2, "histogram_quantiles": 0}
 _KEEPS_LABELS = frozenset({"sort", "sort_desc", "sort_by_label", "sort_by_label_desc"})
+_CHANGES_LABELS = frozenset({"label_replace", "label_join", "info", *_OF_BUCKETS})
 _KEEPS_NAME = frozenset({"last_over_time", "first_over_time"})
 
 
@@ -242,12 +281,16 @@ def _of_call(node: Call) -> LabelSet:
         return _of_label_join(arguments)
     if function == "info":
         return _of_info(arguments)
-    kinds = {ValueType.VECTOR, ValueType.MATRIX}
-    vector = next((argument for argument in arguments if value_type(argument) in kinds), None)
+    vector = _vector_argument(arguments)
     if vector is None:
         return LabelSet()
     found = label_set(vector)
     return found if function in _KEEPS_LABELS | _KEEPS_NAME else found.only(~_THE_NAME)
+
+
+def _vector_argument(arguments: tuple[Expr, ...]) -> Expr | None:
+    kinds = {ValueType.VECTOR, ValueType.MATRIX}
+    return next((argument for argument in arguments if value_type(argument) in kinds), None)
 
 
 def _of_label_replace(arguments: tuple[Expr, ...]) -> LabelSet:

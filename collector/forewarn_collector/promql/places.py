@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from forewarn_collector.promql.lexer import Kind, Token
+from forewarn_collector.promql.errors import Position
+from forewarn_collector.promql.lexer import Kind, Token, position, tokenize
 
 _OPERATORS = frozenset({"and", "or", "unless", "atan2"})
 _MATCHING = frozenset({"bool", "on", "ignoring", "group_left", "group_right"})
@@ -15,6 +16,7 @@ _NO_CALLS = _OPERATORS | _MATCHING | _FILLS | _GROUPING | {"offset"}
 _NO_SELECTORS = _NO_CALLS | {"inf", "nan"}
 _SIGNS = frozenset({"+", "-"})
 _SYMBOLS = _SIGNS | {"*", "/", "%", "^", "==", "!=", "<=", ">=", "<", ">"}
+_COMPARED = frozenset({"=", "!=", "=~", "!~"})
 _BEFORE_SIGN = _OPERATORS | _SYMBOLS | _MATCHING | {"(", ",", "@", "offset"}
 
 
@@ -85,6 +87,37 @@ def operator_starts(tokens: Sequence[Token]) -> Iterator[int]:
         if text in _OPERATORS | _SYMBOLS and not is_sign:
             yield words[index].start
         previous = text
+
+
+def matcher_place(text: str, selector: Position | None, label: str) -> Position | None:
+    """Where the first matcher of a label begins in the selector that begins at a place."""
+    words = [token for token in tokenize(text) if token.kind is not Kind.SPACE]
+    inside = False
+    for index, word in enumerate(words):
+        inside = inside or position(text, word.start) == selector
+        if not inside or index + 1 == len(words):
+            continue
+        named = word.text == label or word.text[1:-1] == label
+        if named and words[index + 1].text in _COMPARED:
+            return position(text, word.start)
+        if word.text == "}":
+            break
+    return selector
+
+
+def word_end(text: str, start: int) -> int:
+    """The index behind the word that begins at an index; braces after a name belong to it."""
+    words = [token for token in tokenize(text) if token.kind is not Kind.SPACE]
+    for index, word in enumerate(words):
+        if word.start != start:
+            continue
+        if word.kind is Kind.NAME and index + 1 < len(words) and words[index + 1].text == "{":
+            index += 1
+        if words[index].text == "{":
+            while index + 1 < len(words) and words[index].text != "}":
+                index += 1
+        return words[index].start + len(words[index].text)
+    return start + 1
 
 
 def _outside_lists(words: Sequence[Token]) -> Iterator[int]:

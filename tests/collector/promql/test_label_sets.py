@@ -11,7 +11,14 @@ from differential.question import Question
 from differential.series import Dataset, datasets
 from forewarn_collector.promql import EvalError, PromQLError, compile_query
 from forewarn_collector.promql.errors import Position
-from forewarn_collector.promql.label_sets import ALL_NAMES, NO_NAMES, Names, label_set, names
+from forewarn_collector.promql.label_sets import (
+    ALL_NAMES,
+    NO_NAMES,
+    Names,
+    label_set,
+    names,
+    unique_on,
+)
 from forewarn_collector.promql.nodes import Binary, Expr, Selector, nodes_of
 from forewarn_collector.store.matching import metric_of
 from support.memory_series import MemorySeries
@@ -156,3 +163,47 @@ def _at(text: str, place: Position | None) -> str:
     assert place is not None
     line, column = place
     return text.split("\n")[line - 1][column - 1 :]
+
+
+# By the meaning of each operator: which results have one series at most for each value of `on`.
+@pytest.mark.parametrize(
+    ("text", "on", "unique"),
+    [
+        ("sum by (a, b) (x)", "a b", True),
+        ("sum by (a, b) (x)", "a", False),
+        ('sum by (a, b) (x{b="1"})', "a", True),
+        ("sum(x)", "", True),
+        ("x", "a b", False),
+        ("topk by (a) (1, x)", "a", True),
+        ("topk by (a) (2, x)", "a", False),
+        ("topk by (a, b) (1, x)", "a", False),
+        ("sum without (b) (topk by (a) (1, x))", "a", True),
+        ("rate(x[5m]) > 0", "a", False),
+        ("abs(sum by (a) (x)) > 0", "a", True),
+        ("sum by (a) (x) * on (a) group_left (c) max by (a, c) (y)", "a", True),
+        ("topk by (a) (1, x) * on (b) group_left (a) max by (a, b) (y)", "a", False),
+        ("sum by (a) (x) or sum by (a) (y)", "a", True),
+        ("topk by (a) (1, x) or topk by (a) (1, y)", "a", False),
+        ("topk by (c) (1, x) / on (a, b) sum by (a, b) (y)", "a c", False),
+    ],
+)
+def test_which_series_are_unique_on_some_labels(text: str, on: str, unique: bool) -> None:
+    assert unique_on(parsed(text), names(*on.split())) is unique
+
+
+@settings(max_examples=400, deadline=None)
+@given(questions(), datasets(), st.sets(st.sampled_from(["instance", "job", "mode", "le"])))
+def test_series_that_are_unique_on_labels_never_repeat(
+    question: Question, dataset: Dataset, on: set[str]
+) -> None:
+    try:
+        query = compile_query(question.expression(EPOCH))
+        result = query.instant(_source(dataset), (EPOCH + question.start) * 1000)
+    except (PromQLError, EvalError):
+        return
+    if query.result_type == "vector" and unique_on(query.expr, names(*on)):
+        found = [
+            tuple(pair for pair in result.labels[row] if pair[0] in on)
+            for row in result.rows().tolist()
+        ]
+        assert len(found) == len(set(found))
