@@ -9,7 +9,7 @@ from forewarn_collector.promql.errors import (
 )
 from forewarn_collector.promql.explain import Explained, explain
 from forewarn_collector.promql.growing import Distinct, Growing, continues
-from forewarn_collector.promql.leaves import SelectorInfo, depends_on_steps
+from forewarn_collector.promql.leaves import SelectorInfo, depends_on_steps, reach_of
 from forewarn_collector.promql.live import LiveWindows
 from forewarn_collector.promql.needs import Need, needs_of
 from forewarn_collector.promql.nodes import AtEdge, Expr, Selector, ValueType
@@ -44,6 +44,7 @@ __all__ = [
     "explain",
     "needs_of",
     "plain_float",
+    "reach_of",
     "series_text",
     "share",
 ]

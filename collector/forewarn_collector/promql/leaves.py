@@ -105,6 +105,19 @@ def depends_on_steps(expr: Expr) -> bool:
     return False
 
 
+def reach_of(expr: Expr, lookback: int) -> int:
+    """How far before its time (ms) an expression may read samples, fixed times aside."""
+    match expr:
+        case Selector(_, offset):
+            return lookback + offset
+        case Range(selector, length):
+            return length + selector.offset
+        case Subquery(inner, length, _, offset):
+            return length + offset + reach_of(inner, lookback)
+        case _:
+            return max((reach_of(child, lookback) for child in children(expr)), default=0)
+
+
 _LITERALS = re.compile(r"[A-Za-z0-9_:]+(?:\|[A-Za-z0-9_:]+)*")
 
 

@@ -1,7 +1,7 @@
 """Tasks that nobody works on: what the keeper makes of alerts on simulated time.
 
-For tests of rules. The keeper and the ledger are the collector's own; the ledger lies in a folder
-that is gone afterwards.
+For tests and backtests of rules. The keeper and the ledger are the collector's own; the ledger lies
+in a folder that is gone afterwards.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from forewarn_collector.rules import Alert, AlertChange, AlertingRule, TemplateC
 from forewarn_collector.rules.testing import OpenTask
 from forewarn_collector.tasks.keeper import TaskKeeper
 from forewarn_collector.tasks.ledger import Ledger
-from forewarn_collector.tasks.model import TaskChange, TaskState
+from forewarn_collector.tasks.model import Task, TaskChange, TaskState
 from forewarn_collector.tasks.queries import MOST, TaskFilter, TaskQueries
 
 _NOT_RESOLVED = TaskFilter(states=(TaskState.OPEN, TaskState.ACKNOWLEDGED))
@@ -26,7 +26,7 @@ _NOT_RESOLVED = TaskFilter(states=(TaskState.OPEN, TaskState.ACKNOWLEDGED))
 def rehearsal(external_url: str, external_labels: Mapping[str, str]) -> Iterator[Rehearsal]:
     """A rehearsal without any task yet; what templates know of the outside is given."""
     with TemporaryDirectory(prefix="forewarn-") as folder:
-        ledger = Ledger(Path(folder))
+        ledger = Ledger(Path(folder), durable=False)
         ledger.open()
         try:
             context = TemplateContext(external_url=external_url, external_labels=external_labels)
@@ -56,6 +56,10 @@ class Rehearsal:
         return [
             OpenTask(task.rule_name, task.title, task.severity, task.labels) for task in page.tasks
         ]
+
+    def tasks(self) -> tuple[Task, ...]:
+        """All tasks with their timelines, in the order in which they opened."""
+        return self._queries.everything()
 
 
 class _NoEvidence:
