@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+DEFAULT_SERVER = "http://127.0.0.1:9815"
 _TIMEOUT = 10.0
 
 
@@ -33,7 +34,7 @@ class Client:
         if not server.startswith(("http://", "https://")):
             raise click.BadParameter(f"{server} is no http:// or https:// address")
         self._server = server.rstrip("/")
-        self._token = _find_token(token_file)
+        self._token = find_token(token_file)
         try:
             context = ssl.create_default_context(cafile=ca_file)
         except (OSError, ssl.SSLError) as error:
@@ -98,7 +99,7 @@ def connection(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--server",
             envvar="FOREWARN_SERVER",
-            default="http://127.0.0.1:9815",
+            default=DEFAULT_SERVER,
             show_default=True,
             help="The collector's address.",
         ),
@@ -107,7 +108,8 @@ def connection(command: Callable[..., None]) -> Callable[..., None]:
     return connected
 
 
-def _find_token(token_file: Path | None) -> str:
+def find_token(token_file: Path | None) -> str:
+    """The collector's token, or nothing. Ends the command if a file of it can't be read."""
     if token_file is None and "FOREWARN_TOKEN" in os.environ:
         return os.environ["FOREWARN_TOKEN"].strip()
     path = token_file or Path("forewarn-data/token")

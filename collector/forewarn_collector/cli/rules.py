@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from forewarn_collector.cli.client import Client, connection
+from forewarn_collector.cli.rules_backtest import backtest_command
 from forewarn_collector.cli.rules_test import test
 from forewarn_collector.rules import (
     RuleFileError,
@@ -26,9 +27,9 @@ _FILES = click.argument(
 )
 
 
-@click.group(commands=[test])
+@click.group(commands=[backtest_command, test])
 def rules() -> None:
-    """Check and test rule files, and explain how rules are evaluated."""
+    """Check, test and backtest rule files, and explain how rules are evaluated."""
 
 
 @rules.command()

@@ -47,6 +47,7 @@ class PrometheusFeed:
     def __init__(self, server: Server) -> None:
         self.index = LabelIndex()
         self.size = 0
+        self.damaged = 0
         self._server = server
         self._slice = _FIRST
         self._external: Mapping[str, str] = {}

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from forewarn_collector.store import Matcher
-from forewarn_wire import is_label_name
+from forewarn_collector.store import Matcher, MatchOp
+from forewarn_wire import is_label_name, is_metric_name
+from forewarn_wire.labels import METRIC_NAME
 
 
 def selector_text(matchers: Sequence[Matcher]) -> str:
     """A selector in PromQL."""
-    pairs = (
+    name = next((each.value for each in matchers if _is_plain_name(each)), "")
+    pairs = [
         f"{_name(each.name)}{each.op.value}{json.dumps(each.value, ensure_ascii=False)}"
         for each in matchers
-    )
-    return "{" + ",".join(pairs) + "}"
+        if not (name and _is_plain_name(each))
+    ]
+    return name + ("{" + ",".join(pairs) + "}" if pairs or not name else "")
 
 
 def broadest(selectors: Sequence[Sequence[Matcher]]) -> list[Sequence[Matcher]]:
@@ -27,6 +30,11 @@ def broadest(selectors: Sequence[Sequence[Matcher]]) -> list[Sequence[Matcher]]:
         if not any(other <= conditions for other, _ in kept):
             kept.append((conditions, matchers))
     return [matchers for _, matchers in kept]
+
+
+def _is_plain_name(matcher: Matcher) -> bool:
+    is_name = matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL
+    return is_name and is_metric_name(matcher.value)
 
 
 def _name(name: str) -> str:

@@ -39,6 +39,10 @@ class Feed(Protocol):
     def size(self) -> int:
         """One more than the highest number of a series."""
 
+    @property
+    def damaged(self) -> int:
+        """How many records could not be read."""
+
     def samples(
         self, selectors: Sequence[Sequence[Matcher]], start: int, end: int
     ) -> Iterator[tuple[Ints, Ints, Floats]]:
@@ -65,6 +69,11 @@ class Window:
         # The earliest time that was asked for since the window last went forward.
         self._asked: int | None = None
         self._ever = np.zeros(0, dtype=np.bool_)
+
+    @property
+    def damaged(self) -> int:
+        """How many records could not be read until now."""
+        return self._feed.damaged
 
     def close(self) -> None:
         """Let go of files and connections."""
@@ -110,10 +119,12 @@ class Window:
             self._selectors[frozenset(matchers)] = matchers
             if self._high >= self._low:
                 self._begin(min(start, self._low), max(end, self._high))
-        if start < self._low or self._high < self._low:
-            overlaps = end >= self._low
-            self._begin(start, max(end, self._high) if overlaps else end)
-        elif end > self._high:
+        if self._high < self._low or end < self._low - 1:
+            self._begin(start, end)
+        if start < self._low:
+            first, self._low = self._low, start
+            self._load(start, first - 1)
+        if end > self._high:
             self._advance(end)
 
     def _begin(self, start: int, end: int) -> None:
