@@ -32,6 +32,9 @@ def test_the_sample_configuration_names_every_setting() -> None:
         "queues",
         "default_queue",
         "max_body",
+        "external_labels",
+        "alertmanagers",
+        "resend_delay",
     ):
         assert f"{name}:" in text, name
 
