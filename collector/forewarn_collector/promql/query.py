@@ -19,7 +19,7 @@ from forewarn_collector.promql.nodes import (
     ValueType,
 )
 from forewarn_collector.promql.parse import parse
-from forewarn_collector.promql.relabel import name_removal
+from forewarn_collector.promql.relabel import Relabel, name_removal
 from forewarn_collector.promql.selection import check_size
 from forewarn_collector.promql.shared import Round, SharedPlans
 from forewarn_collector.promql.values import (
@@ -79,7 +79,12 @@ class Result:
         return [(self.labels[row], value) for row, value in zip(rows.tolist(), values, strict=True)]
 
 
-_Value = Vector | Scalars | Windows | Text
+@dataclass(frozen=True, slots=True)
+class _QueryPlan:
+    """What a query keeps between evaluations; `finish` takes off names that are lost."""
+
+    value: Plan[Vector | Scalars | Windows | Text]
+    finish: Relabel
 
 
 class Query:
@@ -92,8 +97,7 @@ class Query:
         self.selectors: tuple[SelectorInfo, ...] = tuple(selectors_of(self.expr))
         self.metrics: frozenset[str] | None = metrics_read(self.expr)
         self._compiler = PlanCompiler()
-        self._plan: Plan[_Value] | None = self._compiled()
-        self._finish = name_removal()
+        self._plan: _QueryPlan | None = self._compiled()
 
     def instant(
         self,
@@ -192,24 +196,30 @@ class Query:
         query._compiler, query._plan = compiler, None
         return query
 
-    def _compiled(self) -> Plan[_Value]:
+    def without_plan(self) -> Query:
+        """The same query, whose plan is made when it is evaluated: most of a query's memory."""
+        return self.shared(PlanCompiler())
+
+    def _compiled(self) -> _QueryPlan:
         compiler = self._compiler
+        plan: Plan[Vector | Scalars | Windows | Text]
         match self.result_type:
             case ValueType.SCALAR:
-                return compiler.scalars(self.expr)
+                plan = compiler.scalars(self.expr)
             case ValueType.STRING:
-                return _TextPlan(compiler.text(self.expr))
+                plan = _TextPlan(compiler.text(self.expr))
             case ValueType.MATRIX:
-                return compiler.windows(self.expr)
+                plan = compiler.windows(self.expr)
             case ValueType.VECTOR:
-                return compiler.vector(self.expr)
+                plan = compiler.vector(self.expr)
+        return _QueryPlan(plan, name_removal())
 
     def _evaluate(self, context: Context, kind: ValueType) -> Result:
         if self._plan is None:
             self._plan = self._compiled()
         # Divisions by zero, overflows and NaN are values in PromQL, not mistakes.
         with np.errstate(all="ignore"):
-            value = self._plan.evaluate(context)
+            value = self._plan.value.evaluate(context)
         if isinstance(value, Windows):
             value, times = _samples(value)
         else:
@@ -222,7 +232,7 @@ class Query:
             case Text(text):
                 vector = Vector((), np.zeros((0, 1)), np.zeros((0, 1), dtype=np.bool_))
             case Vector():
-                vector = self._finish(value) if value.nameless is not False else value
+                vector = self._plan.finish(value) if value.nameless is not False else value
                 text = ""
         return Result(
             kind,

@@ -85,7 +85,8 @@ class RuleReader:
         if self.scheme is NameScheme.LEGACY:
             for each in sorted(set(_new_names(query.expr))):
                 self.section.problem(name, f"{name}: {_not_legacy(each)}", _RENAME)
-        return query
+        # Rules are evaluated by the plans that `share` makes of them.
+        return query.without_plan()
 
     def template(self, name: str) -> Template | None:
         """A field's template; None where it is missing or wrong."""
