@@ -15,6 +15,7 @@ from forewarn_collector.rules.runner import Surroundings
 from forewarn_wire import STALE_NAN, is_stale
 from support.rule_world import World, group
 from support.rules import MINUTE, SECOND
+from support.waiting import wait_until
 
 ENDED = "ended"
 DOWN = group("{alert: Down, expr: 'procs == 0', for: 30s, labels: {severity: high}}")
@@ -377,3 +378,31 @@ def test_an_alert_on_an_alert_that_nobody_tells_of_any_more_is_unknown(tmp_path:
     assert world.evaluate(1_000) == ["Far firing: CONDITION_MET"] * 2
     assert world.evaluate(61_000) == ["Far inactive: CONDITION_CLEARED"]
     assert world.evaluate(LOOKBACK) == ["Far unknown: INPUT_MISSING"]
+
+
+def test_what_arrives_has_the_readers_of_the_alerts_evaluated_too_and_then_rests(
+    tmp_path: Path,
+) -> None:
+    rules = HIGH + WATCH + "\n{record: reads, expr: 'count(ALERTS{alertname=~\"High|Far\"})'}"
+    text = group(rules).replace("rules:", "interval: 1h\n    rules:")
+    world = World(tmp_path, text)
+
+    def evaluations() -> int:
+        return world.scheduler.groups()[0].evaluations
+
+    world.scheduler.start()
+    try:
+        world.source.add('load{instance="a"}', (1_000, 9))
+        wait_until("both fire", lambda: world.states() == ["firing", "firing"])
+        wait_until("the alert is counted", world.recorded)
+        # The rule that the sample concerns, and those that its alert concerns: nothing after that,
+        # though what they wrote has arrived as well.
+        wait_until("both rounds are over", lambda: evaluations() == 2)
+        world.source.add("nobody{}", (2_000, 9))
+        wait_until("all is looked at", world.source.arrivals.empty)
+        assert evaluations() == 2
+        # Another one's alerts concern their readers as any series does.
+        world.source.add('ALERTS{alertname="Far",alertstate="firing"}', (3_000, 1))
+        wait_until("it is counted", lambda: world.recorded()[-1][2] == 2.0)
+    finally:
+        world.scheduler.stop()

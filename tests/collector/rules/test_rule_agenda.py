@@ -77,6 +77,16 @@ def test_how_late_a_tick_is_counts_from_when_it_should_have_been() -> None:
     assert days.due(at + 600) == {"a": 60.0}
 
 
+def test_it_tells_a_turn_from_an_arrival() -> None:
+    days = Days(group("g", a="x", b="y"), group("h", c="z"))
+    at = days.tick("g", 0)
+    days.agenda.due(int(at * 1000) - 1, at - 0.001)
+    days.mark("c", at - 0.001)
+    due = days.agenda.due(int(at * 1000), at)
+    turns = {days.order.rules[position].name for position in due.positions[due.turns]}
+    assert (len(due.positions), turns) == (3, {"a", "b"})
+
+
 def test_after_the_clock_was_set_back_a_group_is_due_at_once() -> None:
     days = Days(group("g", a="x"))
     agenda = Agenda(days.order, days.groups, 1_000_000_000)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from forewarn_collector.promql import compile_query
-from forewarn_collector.rules.model import RecordingRule
+from forewarn_collector.rules.model import AlertingRule, RecordingRule
 from forewarn_collector.rules.order import ordered
 from forewarn_collector.rules.triggers import Readers
 from forewarn_collector.store import Ints
@@ -103,3 +103,16 @@ def test_a_series_is_looked_at_once() -> None:
     more = woken.names.refs(*(f'x{{job="a",i="{number}"}}' for number in range(5_000)))
     assert woken.readers.of(more).tolist() == [0]
     assert woken.names.asked == 5_002
+
+
+def test_the_series_of_our_own_alerts_wake_nobody_and_those_of_others_do() -> None:
+    watch, down = rule("watch", "count(ALERTS)"), compile_query("up == 0")
+    alert = AlertingRule("g/Down", "Down", "g", "f", 1, "up == 0", down)
+    order = ordered([watch, alert])
+    names = Names()
+    readers = Readers(order, names)
+    for metric in ("ALERTS", "ALERTS_FOR_STATE"):
+        own = names.refs(f'{metric}{{alertname="Down",alertstate="firing"}}')
+        assert readers.of(own).tolist() == []
+    (woken,) = readers.of(names.refs('ALERTS{alertname="Far",alertstate="firing"}')).tolist()
+    assert order.rules[woken].name == "watch"
