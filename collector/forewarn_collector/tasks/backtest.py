@@ -92,8 +92,7 @@ def backtest(
 ) -> BacktestResult:
     """Replay stored signals through rules and have tasks made of what follows.
 
-    See `rules.backtest.replay`. What `progress` and the source raise ends the backtest; raises
-    LedgerError where there is no room for its temporary ledger.
+    See `rules.backtest.replay`. What `progress` and the source raise ends the backtest.
     """
     silences = _Silences()
     with rehearsal(external_url, external_labels or {}) as book:

@@ -10,11 +10,10 @@ from sqlalchemy import Connection, delete, insert, select
 from forewarn_collector.rules.alerts import Alert, AlertChange, AlertState
 from forewarn_collector.rules.model import AlertingRule
 from forewarn_collector.rules.templates import TemplateContext
-from forewarn_collector.tasks.identity import task_key, title_of
 from forewarn_collector.tasks.ledger import Ledger, chunks
-from forewarn_collector.tasks.lifecycle import Draft, decide_firing, new_task
-from forewarn_collector.tasks.model import Notify, OpenReason
-from forewarn_collector.tasks.rows import alert_id, alert_to_row
+from forewarn_collector.tasks.model import Notify
+from forewarn_collector.tasks.rounds import fires, id_of_alert, key_of, take_round
+from forewarn_collector.tasks.rows import alert_to_row
 from forewarn_collector.tasks.schema import alerts, task_alerts
 from forewarn_collector.tasks.work import Work
 from forewarn_wire.clock import Clock
@@ -67,71 +66,21 @@ class TaskKeeper:
         with self._ledger.write() as connection:
             work = Work(self._ledger, connection, now)
             work.load_round(
-                [_id(change) for change in changes],
-                sorted({_key(change) for change in changes if _fires(change)}),
+                [id_of_alert(change) for change in changes],
+                sorted({key_of(change) for change in changes if fires(change)}),
             )
-            for change in changes:
-                self._take(work, change, documents)
-            for draft in work.drafts.values():
-                draft.settle()
+            joined = take_round(work, changes, self._templates, self._default_queue)
+            for name, draft in joined.items():
+                if name in documents:
+                    work.attach(draft, documents[name])
             _save_alerts(connection, changes)
             told = work.save()
         if told:
             self._notify(told)
 
-    def _take(
-        self,
-        work: Work,
-        change: AlertChange,
-        documents: Mapping[str, Mapping[str, Any]],
-    ) -> None:
-        if _fires(change):
-            self._fire(work, change, documents)
-            return
-        name = _id(change)
-        draft = work.owner(name)
-        if draft is None:
-            return
-        if change.after is AlertState.INACTIVE:
-            draft.leave(name, change.reason, change.at)
-        elif change.after is AlertState.UNKNOWN:
-            draft.lose_input(name, change.alert.unknown_since or change.at)
-
-    def _fire(
-        self,
-        work: Work,
-        change: AlertChange,
-        documents: Mapping[str, Mapping[str, Any]],
-    ) -> None:
-        name, rule, alert = _id(change), change.rule, change.alert
-        own, last = work.owner(name), work.latest(_key(change))
-        reason = decide_firing(
-            own.task if own else None,
-            last.task if last else None,
-            rule.task.reopen_within,
-            work.now,
-        )
-        if own is not None:
-            own.regain_input(name)
-            return
-        title = title_of(rule, alert, self._templates)
-        if reason is OpenReason.NEW or last is None:
-            task = new_task(work.new_id(), rule, alert, title, self._default_queue, work.now)
-            draft = Draft(task, {}, work.now)
-            draft.open(name, alert, change.at)
-        else:
-            draft = last
-            if reason is OpenReason.REOPENED:
-                draft.reopen(name, rule, alert, title, change.at)
-            else:
-                draft.join(name, rule, alert, change.at)
-        work.own(name, draft)
-        if name in documents:
-            work.attach(draft, documents[name])
-
     def _gather(self, changes: Sequence[AlertChange], at: int) -> dict[str, Mapping[str, Any]]:
         """Evidence of one alert per task key, of those that are in no task yet."""
-        fired = {_id(change): change for change in changes if _fires(change)}
+        fired = {id_of_alert(change): change for change in changes if fires(change)}
         with self._ledger.read() as connection:
             for chunk in chunks(list(fired)):
                 current = task_alerts.c.alert_id.in_(chunk) & task_alerts.c.left_at.is_(None)
@@ -141,26 +90,14 @@ class TaskKeeper:
                     del fired[name]
         firsts: dict[str, tuple[str, AlertChange]] = {}
         for name, change in fired.items():
-            firsts.setdefault(_key(change), (name, change))
+            firsts.setdefault(key_of(change), (name, change))
         gathered = self._evidence.gather([(c.rule, c.alert) for _, c in firsts.values()], at)
         return {name: doc for (name, _), doc in zip(firsts.values(), gathered, strict=True)}
 
 
-def _fires(change: AlertChange) -> bool:
-    return change.after is AlertState.FIRING
-
-
-def _id(change: AlertChange) -> str:
-    return alert_id(change.rule.key, change.alert.labels)
-
-
-def _key(change: AlertChange) -> str:
-    return task_key(change.rule, change.alert.labels)
-
-
 def _save_alerts(connection: Connection, changes: Iterable[AlertChange]) -> None:
     # The last change of an alert counts.
-    last = {_id(change): change for change in changes}
+    last = {id_of_alert(change): change for change in changes}
     for chunk in chunks(list(last)):
         connection.execute(delete(alerts).where(alerts.c.id.in_(chunk)))
     rows = [

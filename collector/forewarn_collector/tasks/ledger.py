@@ -45,11 +45,9 @@ class Ledger:
     `directory` is the data directory; the file is made there, readable by its owner only.
     """
 
-    def __init__(self, directory: Path, *, durable: bool = True) -> None:
-        """One that is not `durable` is quick, and for nobody to rely on."""
+    def __init__(self, directory: Path) -> None:
         self.path = directory / LEDGER_FILE
         self.id = uuid.UUID(int=0)
-        self._durable = durable
         self._engine: Engine | None = None
         # SQLite admits one writer: waiting here is fair and free, waiting there polls.
         self._writing = threading.Lock()
@@ -64,7 +62,7 @@ class Ledger:
                 f"{self.path} can't be opened: {error.strerror}; check the data directory",
                 retryable=False,
             ) from error
-        self._engine = _sqlite(self.path, self._durable)
+        self._engine = _sqlite(self.path)
         try:
             with self.write() as connection:
                 self._prepare(connection)
@@ -162,7 +160,7 @@ def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
         yield values[start : start + _CHUNK]
 
 
-def _sqlite(path: Path, durable: bool) -> Engine:
+def _sqlite(path: Path) -> Engine:
     engine = create_engine(URL.create("sqlite", database=str(path)))
 
     @event.listens_for(engine, "connect")
@@ -172,7 +170,7 @@ def _sqlite(path: Path, durable: bool) -> Engine:
         cursor = connection.cursor()
         for pragma in (
             "journal_mode=WAL",
-            f"synchronous={'FULL' if durable else 'OFF'}",
+            "synchronous=FULL",
             "foreign_keys=ON",
             f"busy_timeout={_BUSY_TIMEOUT}",
         ):

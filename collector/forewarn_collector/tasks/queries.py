@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 
 from forewarn_collector.tasks.errors import NoSuchTaskError
 from forewarn_collector.tasks.ledger import Ledger
-from forewarn_collector.tasks.model import Task, TaskState, TimelineEntry, id_of
+from forewarn_collector.tasks.model import Task, TaskState, id_of
 from forewarn_collector.tasks.rows import entry_from_row, member_from_row, rows_of, task_from_row
 from forewarn_collector.tasks.schema import evidence, task_alerts, tasks, timeline
 
@@ -99,18 +99,6 @@ class TaskQueries:
                 timeline=tuple(entry_from_row(entry) for entry in rows_of(entries)),
                 members=tuple(member_from_row(member) for member in rows_of(members)),
                 evidence=tuple(documents.scalars()),
-            )
-
-    def everything(self) -> tuple[Task, ...]:
-        """All tasks with their timelines, but without members and evidence, the oldest first."""
-        with self._ledger.read() as connection:
-            entries: dict[int, list[TimelineEntry]] = {}
-            for row in rows_of(connection.execute(select(timeline).order_by(timeline.c.id))):
-                entries.setdefault(row["task_id"], []).append(entry_from_row(row))
-            found = rows_of(connection.execute(select(tasks).order_by(tasks.c.id)))
-            return tuple(
-                replace(task_from_row(row), timeline=tuple(entries.get(row["id"], ())))
-                for row in found
             )
 
     def counts(self) -> tuple[TaskCount, ...]:

@@ -1,75 +1,89 @@
-"""Tasks that nobody works on: what the keeper makes of alerts on simulated time.
+"""Tasks that nobody works on: what would become of alerts on simulated time.
 
-For tests and backtests of rules. The keeper and the ledger are the collector's own; the ledger lies
-in a folder that is gone afterwards.
+For tests and backtests of rules. What changes do to tasks is decided as by the collector's keeper,
+and nothing of it is written down.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from dataclasses import replace
 
-from forewarn_collector.rules import Alert, AlertChange, AlertingRule, TemplateContext
+from forewarn_collector.rules import AlertChange, TemplateContext
 from forewarn_collector.rules.testing import OpenTask
-from forewarn_collector.tasks.keeper import TaskKeeper
-from forewarn_collector.tasks.ledger import Ledger
-from forewarn_collector.tasks.model import Task, TaskChange, TaskState
-from forewarn_collector.tasks.queries import MOST, TaskFilter, TaskQueries
-
-_NOT_RESOLVED = TaskFilter(states=(TaskState.OPEN, TaskState.ACKNOWLEDGED))
+from forewarn_collector.tasks.drafts import Drafts
+from forewarn_collector.tasks.lifecycle import Draft
+from forewarn_collector.tasks.model import Member, Task, TaskState, TimelineEntry
+from forewarn_collector.tasks.rounds import fires, id_of_alert, key_of, take_round
 
 
 @contextmanager
 def rehearsal(external_url: str, external_labels: Mapping[str, str]) -> Iterator[Rehearsal]:
     """A rehearsal without any task yet; what templates know of the outside is given."""
-    with TemporaryDirectory(prefix="forewarn-") as folder:
-        ledger = Ledger(Path(folder), durable=False)
-        ledger.open()
-        try:
-            context = TemplateContext(external_url=external_url, external_labels=external_labels)
-            yield Rehearsal(ledger, context)
-        finally:
-            ledger.close()
+    yield Rehearsal(TemplateContext(external_url=external_url, external_labels=external_labels))
 
 
 class Rehearsal:
-    """Takes changes of alerts in the order of their times. Raises LedgerError."""
+    """Takes changes of alerts in the order of their times."""
 
-    def __init__(self, ledger: Ledger, templates: TemplateContext) -> None:
-        self._now = 0
-        self._queries = TaskQueries(ledger)
-        self._keeper = TaskKeeper(
-            ledger, _NoEvidence(), "", lambda: self._now, _tell_nobody, templates
-        )
+    def __init__(self, templates: TemplateContext) -> None:
+        self._templates = templates
+        self._tasks: dict[int, Task] = {}
+        self._members: dict[int, dict[str, Member]] = {}
+        self._timelines: dict[int, list[TimelineEntry]] = {}
+        self._owners: dict[str, int] = {}
+        self._latest: dict[str, int] = {}
 
     def apply(self, changes: Sequence[AlertChange], at: int) -> None:
         """Make tasks of the changes of one evaluation, as if `at` (ms) were now."""
-        self._now = at
-        self._keeper.apply(changes, at)
+        drafts = _Drafts(at, len(self._tasks) + 1)
+        ids = {self._owners.get(id_of_alert(change), 0) for change in changes}
+        ids |= {self._latest.get(key_of(change), 0) for change in changes if fires(change)}
+        for task_id in sorted(ids - {0}):
+            drafts.load(self._tasks[task_id], self._members[task_id])
+        take_round(drafts, changes, self._templates, "")
+        for task_id, draft in drafts.drafts.items():
+            self._keep(task_id, draft)
 
     def open_tasks(self) -> list[OpenTask]:
         """The tasks that are not resolved, the newest first."""
-        page = self._queries.list(_NOT_RESOLVED, limit=MOST)
         return [
-            OpenTask(task.rule_name, task.title, task.severity, task.labels) for task in page.tasks
+            OpenTask(task.rule_name, task.title, task.severity, task.labels)
+            for task in reversed(self._tasks.values())
+            if task.state is not TaskState.RESOLVED
         ]
 
-    def tasks(self) -> tuple[Task, ...]:
+    def tasks(self) -> list[Task]:
         """All tasks with their timelines, in the order in which they opened."""
-        return self._queries.everything()
+        return [
+            replace(task, timeline=tuple(self._timelines[task_id]))
+            for task_id, task in self._tasks.items()
+        ]
+
+    def _keep(self, task_id: int, draft: Draft) -> None:
+        self._tasks[task_id] = draft.task
+        self._members[task_id] = draft.members
+        self._timelines.setdefault(task_id, []).extend(draft.entries)
+        for name, member in draft.touched.items():
+            if member.left_at is None:
+                self._owners[name] = task_id
+            else:
+                self._owners.pop(name, None)
+        if self._latest.get(draft.task.key, 0) < task_id:
+            self._latest[draft.task.key] = task_id
 
 
-class _NoEvidence:
-    """There are no samples but the test's own."""
+class _Drafts(Drafts):
+    def __init__(self, now: int, next_id: int) -> None:
+        super().__init__(now)
+        self._next_id = next_id
 
-    def gather(
-        self, wanted: Sequence[tuple[AlertingRule, Alert]], at: int
-    ) -> Sequence[Mapping[str, Any]]:
-        return [{} for _ in wanted]
+    def load(self, task: Task, members: Mapping[str, Member]) -> None:
+        """Make a task's draft."""
+        self._put(Draft(task, members, self.now))
+        self._owners |= dict.fromkeys(members, task.id)
 
-
-def _tell_nobody(changes: Sequence[TaskChange]) -> None:
-    """There is no queue."""
+    def new_id(self) -> int:
+        self._next_id += 1
+        return self._next_id - 1

@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
+from forewarn_collector.tasks.drafts import Drafts
 from forewarn_collector.tasks.ledger import Ledger, chunks, next_number, set_next_number
 from forewarn_collector.tasks.lifecycle import Draft, Message
-from forewarn_collector.tasks.model import DeliveryState, Member, Task, TaskChange
+from forewarn_collector.tasks.model import DeliveryState, Member, TaskChange
 from forewarn_collector.tasks.rows import (
     Row,
     entry_to_row,
@@ -24,16 +25,13 @@ from forewarn_collector.tasks.schema import deliveries, evidence, task_alerts, t
 _EVIDENCE_PER_TASK = 10
 
 
-class Work:
+class Work(Drafts):
     """The drafts of one transaction. `load_*` first, then change drafts, then `save` once."""
 
     def __init__(self, ledger: Ledger, connection: Connection, now: int) -> None:
-        self.now = now
-        self.drafts: dict[int, Draft] = {}
+        super().__init__(now)
         self._ledger = ledger
         self._connection = connection
-        self._latest: dict[str, Draft] = {}
-        self._owners: dict[str, int] = {}
         self._evidence: list[tuple[Draft, Mapping[str, Any]]] = []
         self._next_id = 0
 
@@ -65,25 +63,11 @@ class Work:
                 task = task_from_row(row)
                 self._put(Draft(task, members.get(task.id, {}), self.now))
 
-    def owner(self, alert_id: str) -> Draft | None:
-        """The task that an alert is a member of now."""
-        draft = self.drafts.get(self._owners.get(alert_id, 0))
-        return draft if draft is not None and alert_id in draft.members else None
-
-    def latest(self, key: str) -> Draft | None:
-        """The newest task of a key, as far as loaded."""
-        return self._latest.get(key)
-
     def new_id(self) -> int:
         """The id for a new task."""
         task_id = self._next_id or next_number(self._connection)
         self._next_id = task_id + 1
         return task_id
-
-    def own(self, alert_id: str, draft: Draft) -> None:
-        """Remember that an alert has become a member of a task."""
-        self._owners[alert_id] = draft.task.id
-        self._put(draft)
 
     def attach(self, draft: Draft, document: Mapping[str, Any]) -> None:
         """Keep evidence with a task."""
@@ -105,13 +89,6 @@ class Work:
             deliveries, [self._delivery(message) for message in messages if message.task.queue]
         )
         return [TaskChange(m.task, m.action, m.reason, m.onset_at) for m in messages]
-
-    def _put(self, draft: Draft) -> None:
-        task: Task = draft.task
-        self.drafts[task.id] = draft
-        known = self._latest.get(task.key)
-        if known is None or known.task.id < task.id:
-            self._latest[task.key] = draft
 
     def _save_tasks(self, drafts: Sequence[Draft]) -> None:
         self._insert(tasks, [task_to_row(draft.task) for draft in drafts if draft.is_new])
