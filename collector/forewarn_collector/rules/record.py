@@ -18,6 +18,8 @@ from forewarn_collector.store import Batch, Floats, Ints
 from forewarn_wire import STALE_NAN, Labels, labels_from
 from forewarn_wire.labels import METRIC_NAME
 
+SAME_SERIES = "vector contains metrics with the same labelset after applying rule labels"
+
 _PATIENCE_SECONDS = 30.0
 """How long to wait until the store has made a batch durable before giving up on it."""
 
@@ -112,9 +114,7 @@ class Recorder:
         if limit and len(rows) > limit:
             raise LimitExceededError(f"exceeded limit of {limit} with {len(rows)} series")
         if shape.numbers is not None and len(np.unique(shape.numbers[rows])) < len(rows):
-            raise DuplicateAlertsError(
-                "vector contains metrics with the same labelset after applying rule labels"
-            )
+            raise DuplicateAlertsError(SAME_SERIES)
         present = np.zeros(len(result.labels), dtype=np.bool_)
         present[rows] = True
         now = _Stored(shape, present)
