@@ -54,7 +54,7 @@ class RestoredAlert(Protocol):
 class Scheduler:
     """Evaluates the rules on a thread of its own, from `start` to `stop`.
 
-    Without `start`, `evaluate_groups` does the same work when it is called.
+    Without `start`, `catch_up` and `evaluate_groups` do the same work when they are called.
     """
 
     def __init__(
@@ -146,6 +146,13 @@ class Scheduler:
             self._end_orphans()
         self._wake()
 
+    def catch_up(self) -> None:
+        """Evaluate all that has arrived and all that is due by now, until nothing is."""
+        with self._evaluating:
+            self._mark(self._arrived())
+            while self._evaluate_due():
+                pass
+
     def evaluate_groups(self, keys: Collection[str], at: int) -> None:
         """Evaluate some groups at `at` (ms), in one round.
 
@@ -234,6 +241,11 @@ class Scheduler:
             return []
         until = min(arrivals[0].moment + self._coalesce, began + patience)
         self._stopped.wait(max(until - time.monotonic(), 0.0))
+        return arrivals + self._arrived()
+
+    def _arrived(self) -> list[Arrival]:
+        """What has arrived and waits to be noticed."""
+        arrivals: list[Arrival] = []
         while True:
             try:
                 arrivals.append(self._arrivals.get_nowait())
@@ -250,9 +262,11 @@ class Scheduler:
             self._newest = max(self._newest, *(arrival.latest for arrival in brought))
             self._agenda.mark(concerned, min(arrival.moment for arrival in brought))
 
-    def _evaluate_due(self) -> None:
+    def _evaluate_due(self) -> bool:
+        """Evaluate the rules that are due; whether there were any."""
         now = self._clock()
         due = self._agenda.due(now, time.monotonic())
         if len(due.positions):
             newest, self._newest = self._newest, 0
             self._evaluate(due, instant(now, newest, self._last_at))
+        return len(due.positions) > 0
