@@ -53,7 +53,9 @@ def open_metrics(past: Past) -> str:
 
 
 @contextmanager
-def prometheus_of(folder: Path, past: Past, config: str = "") -> Iterator[str]:
+def prometheus_of(
+    folder: Path, past: Past, config: str = "", flags: Sequence[str] = ()
+) -> Iterator[str]:
     """Debian's Prometheus with these samples as blocks; yields its address."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "past.om").write_text(open_metrics(past))
@@ -73,6 +75,7 @@ def prometheus_of(folder: Path, past: Past, config: str = "") -> Iterator[str]:
             "--storage.tsdb.retention.time=100y",
             "--web.enable-remote-write-receiver",
             f"--web.listen-address=127.0.0.1:{port}",
+            *flags,
         ],
         folder / "prometheus.log",
     ):

@@ -1,4 +1,4 @@
-"""Prometheus' remote write 1.0 messages for Google's own protobuf library, as an oracle.
+"""Prometheus' remote write 1.0 and remote read for Google's own protobuf library, as an oracle.
 
 Source: prometheus/prometheus `prompb/remote.proto` and `prompb/types.proto`.
 """
@@ -45,10 +45,23 @@ _MESSAGES: dict[str, list[tuple[str, int, int, str, bool]]] = {
         ("timeseries", 1, _FIELD.TYPE_MESSAGE, "TimeSeries", True),
         ("metadata", 3, _FIELD.TYPE_MESSAGE, "MetricMetadata", True),
     ],
+    "LabelMatcher": [
+        ("type", 1, _FIELD.TYPE_INT32, "", False),
+        ("name", 2, _FIELD.TYPE_STRING, "", False),
+        ("value", 3, _FIELD.TYPE_STRING, "", False),
+    ],
+    "Query": [
+        ("start_timestamp_ms", 1, _FIELD.TYPE_INT64, "", False),
+        ("end_timestamp_ms", 2, _FIELD.TYPE_INT64, "", False),
+        ("matchers", 3, _FIELD.TYPE_MESSAGE, "LabelMatcher", True),
+    ],
+    "ReadRequest": [("queries", 1, _FIELD.TYPE_MESSAGE, "Query", True)],
+    "QueryResult": [("timeseries", 1, _FIELD.TYPE_MESSAGE, "TimeSeries", True)],
+    "ReadResponse": [("results", 1, _FIELD.TYPE_MESSAGE, "QueryResult", True)],
 }
 
 
-def _write_request() -> Any:
+def _pool() -> descriptor_pool.DescriptorPool:
     file = descriptor_pb2.FileDescriptorProto(
         name="prompb.proto", package="prometheus", syntax="proto3"
     )
@@ -64,8 +77,20 @@ def _write_request() -> Any:
             )
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("prometheus.WriteRequest"))
+    return pool
 
 
-WriteRequest = _write_request()
+_POOL = _pool()
+
+
+def _class(name: str) -> Any:
+    return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(f"prometheus.{name}"))
+
+
+def message(name: str) -> Any:
+    """A new message `prometheus.NAME`."""
+    return _class(name)()
+
+
+WriteRequest = _class("WriteRequest")
 """The message class `prometheus.WriteRequest`."""

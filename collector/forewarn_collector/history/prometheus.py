@@ -17,6 +17,7 @@ from forewarn_collector.history.errors import HistoryError
 from forewarn_collector.history.remote_read import HEADERS, read_request, read_response
 from forewarn_collector.history.selecting import broadest, selector_text
 from forewarn_collector.history.server import Answer, Server
+from forewarn_collector.ingest.limits import TooLargeError
 from forewarn_collector.store import Floats, Ints, Matcher, MatchOp
 from forewarn_collector.store.index import LabelIndex
 from forewarn_wire import Labels, WireError, labels_from
@@ -65,17 +66,17 @@ class PrometheusFeed:
     def extent(self, selectors: Selectors, start: int, end: int) -> tuple[int, int] | None:
         """See `Feed`; `up` counts, too."""
         wanted = broadest([*selectors, _UP])
-        first = next((_times(found).min() for found in self._filled(wanted, start, end)), None)
+        firsts = (int(_times(found).min()) for found in self._filled(wanted, start, end))
+        first = next(firsts, None)
         if first is None:
             return None
         last, high, length = first, end, _SHORTEST
         while last == first and high > first:
             low = max(high - length, first)
-            last = max(
-                (_times(found).max() for found in self._filled(wanted, low, high)), default=first
-            )
+            lasts = (int(_times(found).max()) for found in self._filled(wanted, low, high))
+            last = max(lasts, default=first)
             high, length = low - 1, min(2 * length, _LONGEST)
-        return int(first), int(last)
+        return first, last
 
     def close(self) -> None:
         """See `Feed`."""
@@ -125,6 +126,8 @@ class PrometheusFeed:
         self._accept(answer)
         try:
             parts = list(read_response(answer.body))
+        except TooLargeError as error:
+            raise _TooMuchError(str(error)) from error
         except WireError as error:
             raise self._unreadable(str(error)) from error
         if not self._external:

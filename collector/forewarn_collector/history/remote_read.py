@@ -54,7 +54,7 @@ def read_request(selectors: Sequence[Sequence[Matcher]], start: int, end: int) -
 def read_response(body: bytes) -> Iterator[tuple[list[Labels], Ints, Floats, Ints]]:
     """What answers each selector: labels, times, values and counts of its series.
 
-    Native histograms are left out. Raises WireError.
+    Native histograms are left out. Raises WireError, or TooLargeError before it is unpacked.
     """
     data = unsnappy(body, MOST_BYTES)
     for number, kind, _, start, end in fields(data, 0, len(data)):

@@ -99,9 +99,8 @@ def task_line(task: TaskRecord, span: Span) -> str:
     """When a task opened and resolved, how long it was open, how often it flapped, its title."""
     end = "still open".ljust(19) if task.resolved_at is None else moment(task.resolved_at)
     flaps = f", {counted(task.flaps, 'flap')}" if task.flaps else ""
-    return (
-        f"{moment(task.opened_at)} - {end}  {lasting(open_time(task, span))}{flaps}  {task.title}"
-    )
+    length = f"{lasting(open_time(task, span))}{flaps}"
+    return f"{moment(task.opened_at)} - {end}  {length:18}  {task.title}{_silence(task, span)}"
 
 
 def moment(time: int | None) -> str:
