@@ -18,7 +18,7 @@ from forewarn_collector.promql import Query
 from forewarn_collector.rules.alerts import Alert, AlertChange, AlertState
 from forewarn_collector.rules.record import ends, store_series
 from forewarn_collector.store import Batch, Floats
-from forewarn_wire import Labels, labels_from
+from forewarn_wire import Labels
 from forewarn_wire.labels import METRIC_NAME
 
 log = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ class AlertSeries:
         known = alerts.pop(change.alert.labels, None)
         begun = None
         if change.after is not AlertState.INACTIVE:
-            begun = self._begin(key, change.alert)
+            begun = self._begin(key, change.alert, known)
         elif not alerts:
             self._shown.pop(key, None)
         for series in known.series if known else ():
@@ -134,13 +134,16 @@ class AlertSeries:
                 self._ended.setdefault(key, set()).add(series)
         return [begun] if begun else []
 
-    def _begin(self, key: str, alert: Alert) -> _Shown:
-        labels = dict(alert.labels)
-        shown = _Shown(
-            labels_from({**labels, METRIC_NAME: ALERTS, ALERT_STATE: alert.state.value}),
-            labels_from({**labels, METRIC_NAME: ALERTS_FOR_STATE}),
-            float(alert.active_at // 1000),
+    def _begin(self, key: str, alert: Alert, known: _Shown | None = None) -> _Shown:
+        # Made of the alert's own pairs, since there may be many.
+        others = [pair for pair in alert.labels if pair[0] != ALERT_STATE]
+        state = sorted([*others, (METRIC_NAME, ALERTS), (ALERT_STATE, alert.state.value)])
+        since = (
+            known.since
+            if known
+            else tuple(sorted([*alert.labels, (METRIC_NAME, ALERTS_FOR_STATE)]))
         )
+        shown = _Shown(tuple(state), since, float(alert.active_at // 1000))
         self._shown.setdefault(key, {})[alert.labels] = shown
         self._showing.update(shown.series)
         return shown
