@@ -102,7 +102,12 @@ class Collector:
         external_url = config.external_url or self.url(config.listen.port)
         self._alertmanagers = Alertmanagers(
             config.alertmanagers,
-            Notices(config.resend_delay, external_url, config.external_labels),
+            Notices(
+                config.resend_delay,
+                external_url,
+                config.external_labels,
+                config.alert_relabel_configs,
+            ),
             self._metrics,
             clock,
         )

@@ -16,6 +16,7 @@ from forewarn_collector.config_alertmanagers import (
     read_external_labels,
 )
 from forewarn_collector.config_files import required_file
+from forewarn_collector.config_relabel import RelabelConfig, read_relabel_configs
 from forewarn_wire import Labels, Problem
 from forewarn_wire.document import Section, read_document
 from forewarn_wire.durations import parse_duration
@@ -87,6 +88,7 @@ class CollectorConfig:
     queues: Section | None = None
     external_labels: Labels = ()
     alertmanagers: tuple[AlertmanagerConfig, ...] = ()
+    alert_relabel_configs: tuple[RelabelConfig, ...] = ()
     resend_delay: int = RESEND_DELAY
     problems: list[Problem] = field(default_factory=list)
 
@@ -142,6 +144,7 @@ def read_config(content: str, file: str) -> CollectorConfig:
         queues=document.section("queues"),
         external_labels=document.take("external_labels", read_external_labels, ()),
         alertmanagers=read_alertmanagers(document),
+        alert_relabel_configs=read_relabel_configs(document, "alert_relabel_configs"),
         resend_delay=document.take("resend_delay", _interval, defaults.resend_delay),
         problems=problems,
     )

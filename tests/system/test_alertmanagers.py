@@ -49,10 +49,33 @@ groups:
         for: 1h
 """
 
+DROPPED = """
+      - alert: Dropped
+        expr: load > 6
+"""
+
+RELABEL = """
+  - {action: drop, source_labels: [alertname], regex: Drop.*}
+  - source_labels: [instance, zone]
+    regex: "(.);(?P<z>.*)"
+    target_label: joined_$1
+    replacement: ${z}-$1x
+  - {action: hashmod, source_labels: [instance], modulus: 97, target_label: shard}
+  - {action: labelmap, regex: (re)(gion), replacement: "${2}_$1"}
+  - {action: labeldrop, regex: region}
+  - {action: uppercase, source_labels: [severity, job], target_label: severity}
+  - {action: keepequal, source_labels: [zone], target_label: gion_re}
+  - {action: labelkeep, regex: alertname|instance|job|joined_a|shard|gion_re|severity|site}
+  - {source_labels: [nothing], target_label: constant, replacement: added}
+  - {target_label: job, replacement: ""}
+"""
+
 PROMETHEUS = """
 global: {{external_labels: {{site: one, job: other}}}}
 rule_files: [{rules}]
-alerting: {{alertmanagers: [{{path_prefix: /am, static_configs: [{{targets: ['{target}']}}]}}]}}
+alerting:
+  alertmanagers: [{{path_prefix: /am, static_configs: [{{targets: ['{target}']}}]}}]
+  alert_relabel_configs:
 """
 
 COLLECTOR = """
@@ -109,9 +132,9 @@ def active(url: str) -> list[dict[str, str]]:
 @contextmanager
 def prometheus_told(folder: Path, url: str) -> Iterator[str]:
     folder.mkdir(parents=True)
-    (folder / "rules.yml").write_text(RULES)
+    (folder / "rules.yml").write_text(RULES + DROPPED)
     target = url.removeprefix("http://")
-    text = PROMETHEUS.format(rules=folder / "rules.yml", target=target)
+    text = PROMETHEUS.format(rules=folder / "rules.yml", target=target) + RELABEL
     (folder / "prometheus.yml").write_text(text)
     port = free_port()
     command = [
@@ -135,9 +158,11 @@ def prometheus_told(folder: Path, url: str) -> Iterator[str]:
 def test_what_is_sent_is_what_prometheus_sends(tmp_path: Path) -> None:
     with recording() as ours, recording() as theirs, ExitStack() as stack:
         config = COLLECTOR.format(url=ours.url + "/am")
-        config += "external_url: http://here.example.org/p\n"
+        config += f"external_url: http://here.example.org/p\nalert_relabel_configs:{RELABEL}"
         peer = stack.enter_context(prometheus_told(tmp_path / "prometheus", theirs.url))
-        collector = stack.enter_context(collector_told(tmp_path / "collector", config))
+        collector = stack.enter_context(
+            collector_told(tmp_path / "collector", config, RULES + DROPPED)
+        )
         both = (collector.url, peer)
         for url in both:
             write(url, 9, zone="z")
@@ -174,12 +199,14 @@ def test_what_is_sent_is_what_prometheus_sends(tmp_path: Path) -> None:
         # Seen once, so that both being empty can't pass.
         assert firing[0][0].alert["labels"] == {
             "alertname": "Loaded",
+            "constant": "added",
+            "gion_re": "z",
             "instance": "a",
-            "job": "x",
-            "region": "z",
-            "severity": "high",
+            "joined_a": "z-",
+            "severity": "HIGH;X",
+            # The last 8 bytes of md5("a"), 0x31c399e269772661, modulo 97.
+            "shard": str(0x31C399E269772661 % 97),
             "site": "one",
-            "zone": "z",
         }
         assert firing[0][0].alert["annotations"] == {"summary": "a has 9 at one"}
         assert {request.path for request in ours.requests} == {"/am/api/v2/alerts"}

@@ -16,6 +16,8 @@ from urllib.parse import quote_plus
 
 import orjson
 
+from forewarn_collector.alertmanagers.relabel import relabelled
+from forewarn_collector.config_relabel import RelabelConfig
 from forewarn_collector.promql.pretty import one_line
 from forewarn_collector.rules import Alert, AlertChange, AlertingRule, AlertState, GroupStatus
 from forewarn_collector.rules.status import RuleStatus
@@ -75,11 +77,21 @@ class _Ended:
 class Notices:
     """Knows what was sent when. Not for two threads at once."""
 
-    def __init__(self, resend_delay: int, external_url: str, external_labels: Labels) -> None:
-        """`resend_delay` in ms; the labels are added to alerts that lack them."""
+    def __init__(
+        self,
+        resend_delay: int,
+        external_url: str,
+        external_labels: Labels,
+        relabel: Sequence[RelabelConfig] = (),
+    ) -> None:
+        """`resend_delay` in ms; the labels are added to alerts that lack them.
+
+        Then the steps of `relabel` change them, or keep the alert back.
+        """
         self._delay = resend_delay
         self._external_url = external_url
         self._external_labels = dict(external_labels)
+        self._relabel = relabel
         self._firing: dict[str, _Firing] = {}
         self._ended: dict[tuple[str, Labels], _Ended] = {}
         self._ended_quiet_until = _NEVER
@@ -105,9 +117,10 @@ class Notices:
                 firing.sent.pop(alert.labels, None)
                 if change.before in _TOLD:
                     notice = self._notice(rule, alert, change.at)
-                    self._ended[rule.key, alert.labels] = _Ended(notice, change.at)
+                    if notice is not None:
+                        self._ended[rule.key, alert.labels] = _Ended(notice, change.at)
                     notices.append(notice)
-        return notices
+        return [notice for notice in notices if notice is not None]
 
     def due(self, groups: Iterable[GroupStatus], now: int) -> list[Notice]:
         """What is to be sent again at `now`.
@@ -145,7 +158,7 @@ class Notices:
             else:
                 oldest = min(oldest, sent)
         known.quiet_until = oldest + self._delay
-        return notices
+        return [notice for notice in notices if notice is not None]
 
     def _ends_due(self, now: int) -> list[Notice]:
         if now <= self._ended_quiet_until:
@@ -164,16 +177,20 @@ class Notices:
         self._ended_quiet_until = oldest + self._delay
         return [each.notice for each in due]
 
-    def _fires(self, rule: AlertingRule, alert: Alert, at: int, interval: int) -> Notice:
+    def _fires(self, rule: AlertingRule, alert: Alert, at: int, interval: int) -> Notice | None:
         return self._notice(rule, alert, at + _RESENDS * max(interval, self._delay))
 
-    def _notice(self, rule: AlertingRule, alert: Alert, ends_at: int) -> Notice:
+    def _notice(self, rule: AlertingRule, alert: Alert, ends_at: int) -> Notice | None:
+        """None where relabelling keeps the alert back."""
+        labels = relabelled(self._external_labels | dict(alert.labels), self._relabel)
+        if labels is None:
+            return None
         annotations = dict(alert.annotations)
         if alert.state is AlertState.UNKNOWN and alert.unknown_since is not None:
             annotations[UNKNOWN_SINCE] = _stamp(alert.unknown_since)
         starts_at = alert.active_at if alert.fired_at is None else alert.fired_at
-        labels = self._external_labels | dict(alert.labels)
-        return Notice(labels, annotations, starts_at, ends_at, self._link(rule))
+        # An Alertmanager refuses what ends before it starts, as after a clock was set back.
+        return Notice(labels, annotations, starts_at, max(starts_at, ends_at), self._link(rule))
 
     def _link(self, rule: AlertingRule) -> str:
         """The address of a graph of the rule's expression, as Prometheus makes it."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from forewarn_collector.alertmanagers.notices import UNKNOWN_SINCE, Notice, Notices, batch_of
 from forewarn_collector.rules import AlertChange, RuleStatus
+from forewarn_collector.rules.alerts import remove
 from forewarn_wire import Labels, labels_from
 from support.rule_world import Sink, Stored, World, group
 
@@ -221,6 +222,16 @@ def test_external_labels_are_added_to_alerts_that_lack_them(tmp_path: Path) -> N
     told.load(9, START)
     [notice] = told.told(START)
     assert (notice.labels["site"], notice.labels["instance"]) == ("one", "a")
+
+
+def test_an_end_is_never_before_its_start(tmp_path: Path) -> None:
+    told = world(tmp_path)
+    told.every(60, 60, 9)
+    # The clock was set back between two runs.
+    [alert] = told.scheduler.alerts()
+    [rule] = told.rules(group(LOADED)).alerting().values()
+    [notice] = told.notices.changed([remove(rule, alert, START)], told.scheduler.groups())
+    assert (notice.starts_at, notice.ends_at) == (START + MINUTE, START + MINUTE)
 
 
 def test_an_end_that_is_told_before_the_groups_show_it_stays_an_end(tmp_path: Path) -> None:

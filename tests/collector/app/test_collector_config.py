@@ -34,6 +34,7 @@ def test_the_sample_configuration_names_every_setting() -> None:
         "max_body",
         "external_labels",
         "alertmanagers",
+        "alert_relabel_configs",
         "resend_delay",
     ):
         assert f"{name}:" in text, name

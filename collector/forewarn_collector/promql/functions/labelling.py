@@ -50,7 +50,7 @@ def _label_replace(compiler: Compiler, call: Call) -> Plan[Vector]:
         found = expression.match(dict(labels).get(source, ""))
         if found is None:
             return labels, nameless
-        changed = with_label(labels, target, _expanded(replacement, found))
+        changed = with_label(labels, target, expanded(replacement, found))
         return changed, nameless and target != METRIC_NAME
 
     return _RelabelPlan(compiler.vector(vector), Relabel(change))
@@ -59,7 +59,7 @@ def _label_replace(compiler: Compiler, call: Call) -> Plan[Vector]:
 _REFERENCE = re.compile(r"\$(?:(\$)|([A-Za-z0-9_]+)|\{([A-Za-z0-9_]+)\})")
 
 
-def _expanded(template: str, found: Any) -> str:
+def expanded(template: str, found: Any) -> str:
     """Go's `Regexp.Expand`: `$1`, `$name`, `${name}`, `$$`; an unknown group is empty."""
 
     def text_of(reference: re.Match[str]) -> str:
