@@ -58,6 +58,11 @@ def rule_families(scheduler: Scheduler) -> Iterable[Family]:
     failures = Table(
         "forewarn_rule_group_failures_total", "Rules whose evaluation failed.", group, counter=True
     )
+    unstored = Table(
+        "forewarn_alert_series_failures_total",
+        "Times that ALERTS and ALERTS_FOR_STATE could not be stored.",
+        counter=True,
+    ).row(scheduler.alert_series_failures)
     alerts = Table("forewarn_alerts", "Alerts that are not inactive.", ("state",))
     states: Counter[AlertState] = Counter()
     for status in scheduler.groups():
@@ -70,7 +75,7 @@ def rule_families(scheduler: Scheduler) -> Iterable[Family]:
             states.update(rule.standing.states())
     for state in (AlertState.PENDING, AlertState.FIRING, AlertState.UNKNOWN):
         alerts.row(states[state], state.value)
-    for table in (seconds, lag, evaluations, failures, alerts):
+    for table in (seconds, lag, evaluations, failures, alerts, unstored):
         yield table.family()
 
 

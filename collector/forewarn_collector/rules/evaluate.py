@@ -188,12 +188,14 @@ class Evaluator:
     ) -> None:
         """Store the series of alerts: of those that changed, and of all whose turn it is.
 
-        As in Prometheus a rule that fails shows nothing, and its series stop after a while.
+        Those of a rule that fails, or whose changes are refused, stand as they were. In Prometheus
+        the series of a rule that fails stop, but then its alerts end everywhere else, too.
         """
         showing = [
             position
             for position, outcome in outcomes.items()
-            if outcome.standing is not None and (outcome.changes or position in turns)
+            if (outcome.changes or position in turns)
+            and isinstance(self.runners[position].rule, AlertingRule)
         ]
         began = time.perf_counter()
         for position in showing:
