@@ -11,8 +11,10 @@ import numpy as np
 
 from forewarn_collector.store import Batch, Store
 from forewarn_wire import Labels, metric_name
+from support.prompb import message
 from support.servers import answers, call, free_port, program, running
 from support.waiting import wait_until
+from support.writing import snappy
 
 Past = Mapping[Labels, Sequence[tuple[int, float]]]
 """Samples (ms, value) by series."""
@@ -50,6 +52,18 @@ def open_metrics(past: Past) -> str:
         if value == value
     ]
     return "\n".join((*lines, "# EOF\n"))
+
+
+def write_request(past: Past) -> bytes:
+    """All samples as one remote write."""
+    found = message("WriteRequest")
+    for labels, pairs in past.items():
+        series = found.timeseries.add()
+        for name, value in labels:
+            series.labels.add(name=name, value=value)
+        for time, value in pairs:
+            series.samples.add(timestamp=time, value=value)
+    return snappy(found.SerializeToString())
 
 
 @contextmanager

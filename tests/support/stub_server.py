@@ -11,8 +11,13 @@ Fixed = Mapping[str, tuple[int, bytes]]
 
 
 @contextmanager
-def stub_server(answers: Fixed, first: Fixed | None = None) -> Iterator[str]:
-    """Answers by path, 404 elsewhere; `first` are those to the first call of a path."""
+def stub_server(
+    answers: Fixed, first: Fixed | None = None, authorizations: list[str | None] | None = None
+) -> Iterator[str]:
+    """Answers by path, 404 elsewhere; `first` are those to the first call of a path.
+
+    `authorizations` is filled with that header of every call.
+    """
     waiting = dict(first or {})
 
     class Handler(BaseHTTPRequestHandler):
@@ -21,6 +26,8 @@ def stub_server(answers: Fixed, first: Fixed | None = None) -> Iterator[str]:
             self.do_GET()
 
         def do_GET(self) -> None:
+            if authorizations is not None:
+                authorizations.append(self.headers.get("Authorization"))
             status, body = waiting.pop(self.path, None) or answers.get(self.path, (404, b"no"))
             self.send_response(status)
             if status == 302:
