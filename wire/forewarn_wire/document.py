@@ -51,6 +51,11 @@ class Section:
         node = self._fields[name][1] if name in self._fields else self._node
         return node.start_mark.line + 1, node.start_mark.column + 1
 
+    def end(self) -> tuple[int, int]:
+        """Line and column, from 1, where what follows the section begins, or the document ends."""
+        mark = self._node.end_mark
+        return mark.line + 1, mark.column + 1
+
     def text_place(self, name: str) -> tuple[int, int]:
         """Line and column of the first character of a string's text, within quotes or a block."""
         node = self._fields[name][1]

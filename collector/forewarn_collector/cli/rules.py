@@ -12,11 +12,12 @@ import click
 
 from forewarn_collector.cli.client import Client, connection
 from forewarn_collector.cli.rules_backtest import backtest_command
+from forewarn_collector.cli.rules_check import check
+from forewarn_collector.cli.rules_status import status
 from forewarn_collector.cli.rules_test import test
 from forewarn_collector.rules import (
     RuleFileError,
     RuleStatus,
-    check_files,
     load_rules,
     plan_lines,
     rule_plans,
@@ -27,24 +28,9 @@ _FILES = click.argument(
 )
 
 
-@click.group(commands=[backtest_command, test])
+@click.group(commands=[backtest_command, check, status, test])
 def rules() -> None:
-    """Check, test and backtest rule files, and explain how rules are evaluated."""
-
-
-@rules.command()
-@_FILES
-def check(files: tuple[Path, ...]) -> None:
-    """Say every problem of rule FILES with its place; exit with 1 if there is one."""
-    report = check_files(files)
-    for problem in report.problems:
-        click.echo(str(problem), err=True)
-    if report.problems:
-        count = len(report.problems)
-        click.echo(f"{count} problem{'s' if count > 1 else ''}", err=True)
-        raise SystemExit(1)
-    for file, count in report.rules.items():
-        click.echo(f"{file}: {count} rule{'s' if count != 1 else ''}, fine")
+    """Check, test and backtest rule files; see how rules fare and how they are evaluated."""
 
 
 @rules.command()

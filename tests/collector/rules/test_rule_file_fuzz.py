@@ -37,4 +37,4 @@ def test_any_file_gives_rules_or_problems(
         changed = SHIPPED[:start] + text + SHIPPED[start + length :]
         file.write_bytes(changed.encode("utf-8", "surrogatepass"))
     report = check_files([file])
-    assert all(problem.file == str(file) and problem.message for problem in report.problems)
+    assert all(found.file == str(file) and found.message for found in report.findings)

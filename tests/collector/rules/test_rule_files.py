@@ -278,6 +278,6 @@ def test_a_report_counts_rules_and_keeps_the_problems(tmp_path: Path) -> None:
     bad.write_text(rule("alert: A\nexpr: up\nfro: 5m"))
     report = check_files([good, bad])
     assert report.rules == {str(good): 2, str(bad): 0}
-    assert [str(problem) for problem in report.problems] == [
+    assert [str(problem) for problem in report.errors] == [
         f"{bad}:6:7: unknown field fro (did you mean for?)"
     ]
