@@ -96,7 +96,7 @@ class RuleReader:
         try:
             return Template.parse(text)
         except TemplateError as error:
-            hint = "templates are Go's, with the functions and variables that Prometheus has"
+            hint = error.hint or "templates are Go's, with Prometheus' functions and variables"
             self._problem(name, text, error.offset, f"{name}: {error}", hint)
             return None
 

@@ -1,212 +1,452 @@
-"""Values as Go's `fmt` prints them: what `{{ $value }}` and `printf` give.
+"""Values as Go's `fmt` prints them: what `{{ $value }}`, `print` and `printf` give.
 
-Source: https://pkg.go.dev/fmt and Go's `strconv.FormatFloat`.
+Source: https://pkg.go.dev/fmt. A pointer within a list prints as what it points to, where Go
+prints an address.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from typing import Any
 
-_VERB = re.compile(
-    r"%(?P<flags>[-+# 0]*)(?P<width>\*|[0-9]+)?(?:\.(?P<precision>\*|[0-9]*))?(?P<verb>.)?", re.S
+from forewarn_collector.rules.go_numbers import (
+    binary_float,
+    format_float,
+    hex_float,
+    not_finite,
 )
-_WIDEST = 10_000
-"""Wider fields are refused (Go allows a million): no label or text needs them."""
-_EXPONENT_FROM = 6
-"""Go writes 1e+06 but 999999."""
+from forewarn_collector.rules.go_text import escaped, quote
+from forewarn_collector.rules.go_time import Duration, Month, Time, Weekday, methods
+from forewarn_collector.rules.go_values import Pointer, Struct, type_name
+from forewarn_collector.rules.template_nodes import TemplateError
+
+LONGEST = 1_000_000
+"""Characters that a text may have, also one that is thrown away."""
+_WIDEST = 1_000_000
+_STRINGERS = (Time, Duration, Month, Weekday)
+_ADDRESS = "0xc000000000"
+_PLAIN: frozenset[type] = frozenset({str, float, int})
 
 
 @dataclass(frozen=True, slots=True)
-class Struct:
-    """A Go struct: a fixed set of named fields."""
+class _Flags:
+    minus: bool = False
+    plus: bool = False
+    sharp: bool = False
+    space: bool = False
+    zero: bool = False
+    width: int = 0
+    places: int | None = None
+    plus_v: bool = False
+    sharp_v: bool = False
 
-    fields: dict[str, Any]
+
+_DEFAULT = _Flags()
 
 
 def format_value(value: Any) -> str:
-    """A value as `%v` prints it."""
-    if value is None:
-        return "<nil>"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
+    """A value as `%v` prints it. Raises TemplateError if that is too long."""
+    if type(value) is str:
+        return value
+    if type(value) is float:
         return format_float(value)
-    if isinstance(value, dict):
-        pairs = (f"{name}:{format_value(item)}" for name, item in sorted(value.items()))
-        return f"map[{' '.join(pairs)}]"
-    if isinstance(value, list):
-        return f"[{' '.join(map(format_value, value))}]"
-    if isinstance(value, Struct):
-        return "{" + " ".join(map(format_value, value.fields.values())) + "}"
-    return str(value)
+    return _printed(value)
 
 
-def format_float(value: float) -> str:
-    """The shortest text that reads back to the same value, in Go's `%g` notation."""
-    if not math.isfinite(value):
-        return _not_finite(value)
-    if value == 0:
-        return "-0" if math.copysign(1.0, value) < 0 else "0"
-    # repr() finds the shortest digits; only where an exponent begins differs between the two.
-    parts = Decimal(repr(value)).normalize().as_tuple()
-    digits = "".join(map(str, parts.digits))
-    power = len(digits) - 1 + int(parts.exponent)
-    sign = "-" if parts.sign else ""
-    if power < -4 or power >= _EXPONENT_FROM:
-        fraction = "." + digits[1:] if len(digits) > 1 else ""
-        return f"{sign}{digits[0]}{fraction}e{power:+03d}"
-    return f"{sign}{Decimal((0, parts.digits, int(parts.exponent))):f}"
-
-
-def _not_finite(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    return "+Inf" if value > 0 else "-Inf"
+def _printed(value: Any) -> str:
+    printer = _Printer()
+    printer.show(value, "v", _DEFAULT, top=True)
+    return printer.text()
 
 
 def sprint(values: Sequence[Any]) -> str:
     """Go's `Sprint`: a space between two operands where neither is a string."""
-    parts: list[str] = []
+    if len(values) == 1:
+        return format_value(values[0])
+    printer = _Printer()
     for position, value in enumerate(values):
-        before = values[position - 1] if position else ""
-        if position and not isinstance(value, str) and not isinstance(before, str):
-            parts.append(" ")
-        parts.append(format_value(value))
-    return "".join(parts)
+        if position and not isinstance(value, str) and not isinstance(values[position - 1], str):
+            printer.write(" ")
+        printer.show(value, "v", _DEFAULT, top=True)
+    return printer.text()
+
+
+def sprintln(values: Sequence[Any]) -> str:
+    """Go's `Sprintln`: a space between all operands, and a new line after them."""
+    printer = _Printer()
+    for position, value in enumerate(values):
+        if position:
+            printer.write(" ")
+        printer.show(value, "v", _DEFAULT, top=True)
+    printer.write("\n")
+    return printer.text()
 
 
 def sprintf(layout: str, values: Sequence[Any]) -> str:
     """Go's `Sprintf`, with its notes such as `%!d(string=x)` for what does not fit."""
-    out: list[str] = []
-    used = 0
-    end = 0
+    return _Layout(layout, values).text()
 
-    def take() -> Any:
-        nonlocal used
-        used += 1
-        return values[used - 1]
 
-    for match in _VERB.finditer(layout):
-        out.append(layout[end : match.start()])
-        end = match.end()
-        width, precision = match["width"], match["precision"]
-        if width == "*":
-            width = str(take()) if used < len(values) else "0"
-        if precision == "*":
-            precision = str(take()) if used < len(values) else "0"
-        verb = match["verb"]
-        if verb is None:
-            out.append("%!(NOVERB)")
-        elif verb == "%":
-            out.append("%")
-        elif used >= len(values):
-            out.append(f"%!{verb}(MISSING)")
+class _Printer:
+    """Gathers text, and ends with an error before it gets too long."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._length = 0
+
+    def text(self) -> str:
+        return "".join(self._parts)
+
+    def write(self, text: str) -> None:
+        self._length += len(text)
+        if self._length > LONGEST:
+            raise TemplateError(f"a text of more than {LONGEST} characters")
+        self._parts.append(text)
+
+    def pad(self, text: str, flags: _Flags) -> None:
+        """Write a text in its column. Zeros fill before a text, too, but never after it."""
+        missing = flags.width - len(text)
+        if missing > 0 and self._length + missing > LONGEST:
+            raise TemplateError(f"a text of more than {LONGEST} characters")
+        if flags.minus:
+            self.write(text.ljust(flags.width))
         else:
-            out.append(_format_verb(verb, match["flags"], width, precision, take()))
-    out.append(layout[end:])
-    if used < len(values):
-        extra = ", ".join(f"{_type(value)}={format_value(value)}" for value in values[used:])
-        out.append(f"%!(EXTRA {extra})")
-    return "".join(out)
+            self.write(text.rjust(flags.width, "0" if flags.zero else " "))
+
+    def show(self, value: Any, verb: str, flags: _Flags, top: bool = False) -> None:
+        """Write a value; `top` says that it is not within another."""
+        if value is None:
+            if verb in "Tv":
+                self.pad("<nil>", flags)
+            else:
+                self.write(f"%!{verb}(<nil>)")
+            return
+        if verb == "T" and top:
+            self.pad(type_name(value)[: flags.places], flags)
+            return
+        if verb == "p" and top:
+            if isinstance(value, (Pointer, dict, list)):
+                self.write(_ADDRESS)
+            else:
+                self._wrong(value, verb, flags)
+            return
+        inner = value.of if isinstance(value, Pointer) else value
+        if isinstance(inner, _STRINGERS) and verb in "vsxXq":
+            if not flags.sharp_v:
+                self._string(inner.text(), verb, value, flags)
+                return
+            if isinstance(inner, Time):
+                self.write(methods(inner)["GoString"].call(inner))
+                return
+        if isinstance(inner, (dict, list, Struct)):
+            if isinstance(value, Pointer):
+                self.write("&")
+            self._compound(inner, verb, flags)
+        elif isinstance(value, (Pointer, Time)):
+            self.write(_ADDRESS if isinstance(value, Pointer) else "{}")
+        else:
+            self._simple(value, verb, flags)
+
+    def _compound(self, value: Any, verb: str, flags: _Flags) -> None:
+        go_syntax = flags.sharp_v
+        between = ", " if go_syntax else " "
+        opening, closing = ("{", "}") if go_syntax or isinstance(value, Struct) else ("[", "]")
+        if go_syntax:
+            self.write(type_name(value))
+        elif isinstance(value, dict):
+            self.write("map")
+        self.write(opening)
+        named = isinstance(value, dict) or flags.plus_v or go_syntax
+        items: Sequence[tuple[str, Any]]
+        if isinstance(value, list):
+            items = [("", item) for item in value]
+        else:
+            items = sorted(value.items()) if isinstance(value, dict) else [*value.fields.items()]
+        for position, (name, item) in enumerate(items):
+            if position:
+                self.write(between)
+            if isinstance(value, dict):
+                self.show(name, verb, flags)
+                self.write(":")
+            elif named and name:
+                self.write(f"{name}:")
+            self.show(item, verb, flags)
+        self.write(closing)
+
+    def _simple(self, value: Any, verb: str, flags: _Flags) -> None:
+        if isinstance(value, bool):
+            if verb in "tv":
+                self.pad("true" if value else "false", flags)
+            else:
+                self._wrong(value, verb, flags)
+        elif isinstance(value, str):
+            self._string(value, verb, value, flags)
+        elif isinstance(value, float):
+            self._float(value, verb, flags)
+        else:
+            self._integer(value, verb, flags)
+
+    def _wrong(self, value: Any, verb: str, flags: _Flags) -> None:
+        self.write(f"%!{verb}({type_name(value)}=")
+        if isinstance(value, _STRINGERS) and not isinstance(value, Time):
+            self.show(int(value), "v", flags)
+        else:
+            self.show(value, "v", flags)
+        self.write(")")
+
+    def _string(self, text: str, verb: str, value: Any, flags: _Flags) -> None:
+        cut = text if flags.places is None or verb in "xX" else text[: flags.places]
+        if verb == "v" and flags.sharp_v:
+            self.pad(quote(cut), flags)
+        elif verb in "vs":
+            self.pad(cut, flags)
+        elif verb == "q":
+            raw = flags.sharp and not any(
+                c in "`\x7f\ufeff" or (c < " " and c != "\t") for c in cut
+            )
+            self.pad(f"`{cut}`" if raw else quote(cut, ascii_only=flags.plus), flags)
+        elif verb in "xX":
+            self._hex_string(text, verb, flags)
+        else:
+            self._wrong(value, verb, flags)
+
+    def _hex_string(self, text: str, verb: str, flags: _Flags) -> None:
+        octets = text.encode()[: flags.places]
+        digits = octets.hex(" ") if flags.space else octets.hex()
+        if octets and flags.sharp:
+            digits = "0x" + digits.replace(" ", " 0x")
+        self.pad(digits.upper() if verb == "X" else digits, flags)
+
+    def _integer(self, value: int, verb: str, flags: _Flags) -> None:
+        if verb in _BASES:
+            self._digits(value, verb, flags)
+        elif verb == "v":
+            unsigned = flags.sharp_v and type_name(value) == "uint8"
+            used = replace(flags, sharp=True) if unsigned else flags
+            self._digits(value, "x" if unsigned else "d", used)
+        elif verb in "cq":
+            code = value if 0 <= value <= 0x10FFFF and not 0xD800 <= value < 0xE000 else 0xFFFD
+            text = chr(code)
+            if verb == "q":
+                text = "'" + escaped(text, "'", flags.plus) + "'"
+            self.pad(text, flags)
+        elif verb == "U":
+            text = f"U+{value & 0xFFFFFFFFFFFFFFFF:0{max(4, flags.places or 0)}X}"
+            if flags.sharp and 0 <= value <= 0x10FFFF and chr(value).isprintable():
+                text += f" '{chr(value)}'"
+            self.pad(text, replace(flags, zero=False))
+        else:
+            self._wrong(value, verb, flags)
+
+    def _digits(self, value: int, verb: str, flags: _Flags) -> None:
+        base, prefix = _BASES[verb]
+        sign = "-" if value < 0 else "+" if flags.plus else " " if flags.space else ""
+        digits = f"{abs(value):{base}}"
+        least = 0
+        if flags.places is not None:
+            if flags.places == 0 and value == 0:
+                self.pad("", replace(flags, zero=False))
+                return
+            least = flags.places
+        elif flags.zero and not flags.minus:
+            least = flags.width - len(sign)
+        if least > LONGEST:
+            raise TemplateError(f"a text of more than {LONGEST} characters")
+        digits = digits.rjust(least, "0")
+        if flags.sharp and verb in "oO" and digits[0] != "0":
+            digits = "0" + digits
+        if verb == "O" or (flags.sharp and verb in "bxX"):
+            digits = prefix + digits
+        self.pad(sign + digits, replace(flags, zero=False))
+
+    def _float(self, value: float, verb: str, flags: _Flags) -> None:
+        if verb not in "vbgGxXfFeE":
+            self._wrong(value, verb, flags)
+            return
+        if not math.isfinite(value):
+            text = not_finite(value)
+            if text == "NaN":
+                text = ("+" if flags.plus else " " if flags.space else "") + text
+            elif value > 0:
+                text = text if flags.plus else (" Inf" if flags.space else text)
+            self.pad(text, replace(flags, zero=False))
+            return
+        text = _float_text(value, verb, flags.places)
+        if flags.sharp and verb != "b":
+            text = _with_point(text, verb, flags.places)
+        if text[0] != "-":
+            text = ("+" if flags.plus else " " if flags.space else "") + text
+        if text[0] in "+-" and flags.zero and not flags.minus and flags.width > len(text):
+            self.write(text[0])
+            self.pad(text[1:], replace(flags, width=flags.width - 1))
+        else:
+            self.pad(text, flags)
 
 
-def _format_verb(
-    verb: str, flags: str, width: str | None, precision: str | None, value: Any
-) -> str:
-    if not _fits(width):
-        return "%!(BADWIDTH)"
-    if not _fits(precision):
-        return "%!(BADPREC)"
-    places = int(precision or 0) if precision is not None else None
-    text = _convert(verb, flags, places, value)
-    if text is None:
-        return f"%!{verb}({_type(value)}={format_value(value)})"
-    columns = int(width or 0)
-    if columns < 0 or "-" in flags:
-        return text.ljust(abs(columns))
-    if "0" in flags and isinstance(value, (int, float)) and "n" not in text.lower():
-        sign = text[0] if text[:1] in {"+", "-", " "} else ""
-        return sign + text[len(sign) :].rjust(columns - len(sign), "0")
-    return text.rjust(columns)
+_BASES = {
+    "d": ("d", ""),
+    "b": ("b", "0b"),
+    "o": ("o", ""),
+    "O": ("o", "0o"),
+    "x": ("x", "0x"),
+    "X": ("X", "0X"),
+}
 
 
-def _fits(number: str | None) -> bool:
-    try:
-        return abs(int(number or 0)) <= _WIDEST
-    except ValueError:
-        return False
+def _float_text(value: float, verb: str, places: int | None) -> str:
+    verb = {"v": "g", "F": "f"}.get(verb, verb)
+    if verb in "gG":
+        if places is None:
+            text = format_float(value)
+        elif places == 0:
+            text = f"{value:.1g}"
+        else:
+            text = f"{value:.{places}g}"
+        return text.upper() if verb == "G" else text
+    if verb in "xX":
+        text = hex_float(value, places)
+        return text.upper() if verb == "X" else text
+    if verb == "b":
+        return binary_float(value)
+    return f"{value:.{6 if places is None else places}{verb}}"
 
 
-def _convert(verb: str, flags: str, places: int | None, value: Any) -> str | None:
-    if verb == "T":
-        return _type(value)
-    if verb == "v":
-        # A precision works on a float within %v as it does within %g.
-        return _convert("g", flags, places, value) if _is_float(value) else format_value(value)
-    if isinstance(value, bool):
-        return format_value(value) if verb == "t" else None
-    if isinstance(value, str):
-        return _convert_text(verb, flags, places, value)
-    if isinstance(value, int):
-        return _convert_int(verb, flags, value)
-    if _is_float(value):
-        return _convert_float(verb, flags, places, value)
-    if verb == "s" and isinstance(value, (dict, list, Struct)):
-        return format_value(value)
-    return None
+def _with_point(text: str, verb: str, places: int | None) -> str:
+    """What the flag `#` makes of a float: always a point, and for %g all of its digits."""
+    start = 1 if text[0] == "-" else 0
+    cut = min((at for at in map(text.find, "pP" if verb in "xX" else "eE") if at >= 0), default=-1)
+    number, tail = (text, "") if cut < 0 else (text[:cut], text[cut:])
+    digits = (6 if places is None else places) if verb in "vgGx" else 0
+    seen = number[start:].replace(".", "").lstrip("0")
+    digits -= len(seen)
+    if "." not in number:
+        digits -= number[start:] == "0"
+        number += "."
+    return number + "0" * max(0, digits) + tail
 
 
-def _convert_text(verb: str, flags: str, places: int | None, value: str) -> str | None:
-    cut = value if places is None else value[:places]
-    if verb == "s":
-        return cut
-    if verb == "q":
-        if "#" in flags and "`" not in cut and "\n" not in cut:
-            return f"`{cut}`"
-        return json.dumps(cut, ensure_ascii=False)
-    if verb in {"x", "X"}:
-        digits = cut.encode().hex()
-        return digits if verb == "x" else digits.upper()
-    return None
+class _Layout:
+    """One `printf`: the layout from left to right, as Go's own does it."""
 
+    def __init__(self, layout: str, values: Sequence[Any]) -> None:
+        self._layout = layout
+        self._values = values
+        self._at = 0
+        self._next = 0
+        self._reordered = False
+        self._good = True
+        self._printer = _Printer()
 
-def _convert_int(verb: str, flags: str, value: int) -> str | None:
-    sign = "-" if value < 0 else "+" if "+" in flags else " " if " " in flags else ""
-    if verb == "d":
-        return f"{sign}{abs(value)}"
-    if verb in {"x", "X", "o", "b"}:
-        prefix = {"x": "0x", "X": "0X", "o": "0", "b": "0b"}[verb] if "#" in flags else ""
-        return f"{sign}{prefix}{abs(value):{verb}}"
-    if verb in {"c", "q", "U"} and 0 <= value <= 0x10FFFF:
-        return {"c": chr(value), "q": f"'{chr(value)}'", "U": f"U+{value:04X}"}[verb]
-    return None
+    def text(self) -> str:
+        layout, printer = self._layout, self._printer
+        while (percent := layout.find("%", self._at)) >= 0:
+            printer.write(layout[self._at : percent])
+            self._at = percent + 1
+            self._verb()
+        printer.write(layout[self._at :])
+        if not self._reordered and self._next < len(self._values):
+            printer.write("%!(EXTRA ")
+            for position, value in enumerate(self._values[self._next :]):
+                printer.write(", " if position else "")
+                printer.write("" if value is None else f"{type_name(value)}=")
+                printer.show(value, "v", _DEFAULT, top=True)
+            printer.write(")")
+        return printer.text()
 
+    def _verb(self) -> None:
+        layout, printer = self._layout, self._printer
+        start = self._at
+        while self._at < len(layout) and layout[self._at] in "-+# 0":
+            self._at += 1
+        written = layout[start : self._at]
+        minus, zero = "-" in written, "0" in written
+        self._good = True
+        indexed = self._index()
+        width, wide, indexed = self._number(indexed, "%!(BADWIDTH)")
+        if wide and width < 0:
+            width, minus = -width, True
+        places: int | None = None
+        if self._at + 1 < len(layout) and layout[self._at] == ".":
+            self._at += 1
+            self._good = self._good and not indexed
+            indexed = self._index()
+            star = layout[self._at : self._at + 1] == "*"
+            found, known, indexed = self._number(indexed, "%!(BADPREC)", negative=False)
+            places = found if known or not star else None
+        if not indexed:
+            self._index()
+        if self._at >= len(layout):
+            printer.write("%!(NOVERB)")
+            return
+        verb = layout[self._at]
+        self._at += 1
+        if verb == "%":
+            printer.write("%")
+        elif not self._good:
+            printer.write(f"%!{verb}(BADINDEX)")
+        elif self._next >= len(self._values):
+            printer.write(f"%!{verb}(MISSING)")
+        else:
+            sharp, plus = "#" in written, "+" in written
+            flags = _Flags(
+                minus=minus,
+                plus=plus and verb != "v",
+                sharp=sharp and verb != "v",
+                space=" " in written,
+                zero=zero and not minus,
+                width=width if wide else 0,
+                places=places,
+                plus_v=plus and verb == "v",
+                sharp_v=sharp and verb == "v",
+            )
+            value = self._values[self._next]
+            self._next += 1
+            printer.show(value, verb, flags, top=True)
 
-def _convert_float(verb: str, flags: str, places: int | None, value: float) -> str | None:
-    if verb not in {"e", "E", "f", "F", "g", "G"}:
-        return None
-    if not math.isfinite(value):
-        return _not_finite(value)
-    if places is None and verb in {"g", "G"}:
-        text = format_float(value)
-        text = text.upper() if verb == "G" else text
-    else:
-        text = f"{value:.{6 if places is None else places}{verb}}"
-    if value >= 0 and not text.startswith("-"):
-        text = ("+" if "+" in flags else " " if " " in flags else "") + text
-    return text
+    def _number(
+        self, indexed: bool, wrong: str, *, negative: bool = True
+    ) -> tuple[int, bool, bool]:
+        """A width or a precision: its value, whether there is one, and whether an index is open."""
+        layout = self._layout
+        if layout[self._at : self._at + 1] == "*":
+            self._at += 1
+            value: Any = self._values[self._next] if self._next < len(self._values) else None
+            self._next += self._next < len(self._values)
+            number = isinstance(value, int) and not isinstance(value, bool)
+            if not number or not (-_WIDEST if negative else 0) <= value <= _WIDEST:
+                self._printer.write(wrong)
+                return 0, False, False
+            return int(value), True, False
+        start = self._at
+        while self._at < len(layout) and layout[self._at] in "0123456789":
+            self._at += 1
+        digits = layout[start : self._at]
+        if int(digits[:-1][:8] or 0) > _WIDEST:
+            # Go gives up on the whole layout here.
+            self._at = len(layout)
+            return 0, False, indexed
+        if digits and indexed:
+            self._good = False
+        return int(digits or 0), bool(digits), indexed
 
-
-def _is_float(value: Any) -> bool:
-    return isinstance(value, float)
-
-
-def _type(value: Any) -> str:
-    names = {bool: "bool", str: "string", int: "int", float: "float64", dict: "map[string]string"}
-    return names.get(type(value), "<nil>" if value is None else "[]interface {}")
+    def _index(self) -> bool:
+        """Read `[n]`, the number of the operand to take next; say whether there was one."""
+        layout = self._layout
+        if layout[self._at : self._at + 1] != "[":
+            return False
+        self._reordered = True
+        end = layout.find("]", self._at)
+        if end < 0:
+            self._at += 1
+            self._good = False
+            return False
+        digits = layout[self._at + 1 : end]
+        self._at = end + 1
+        known = digits.isascii() and digits.isdigit() and len(digits) <= 7
+        if known and 1 <= int(digits) <= len(self._values):
+            self._next = int(digits) - 1
+            return True
+        self._good = False
+        return known

@@ -6,14 +6,13 @@ Source: the `humanize*` functions of prometheus/prometheus `template/template.go
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
 
-from forewarn_collector.rules.go_format import sprintf
+from forewarn_collector.rules.go_numbers import not_finite
+from forewarn_collector.rules.go_time import time_of
 
 _LARGE = ("k", "M", "G", "T", "P", "E", "Z", "Y")
 _BINARY = ("ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi")
 _SMALL = ("m", "u", "n", "p", "f", "a", "z", "y")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def humanize(number: float) -> str:
@@ -59,19 +58,12 @@ def humanize_percentage(ratio: float) -> str:
 
 
 def humanize_timestamp(seconds: float) -> str:
-    """A Unix time as date and time of day in UTC, in Go's notation."""
-    if not math.isfinite(seconds):
-        return _short(seconds)
-    try:
-        moment = _EPOCH + timedelta(milliseconds=int(seconds * 1000))
-    except OverflowError:
-        return _short(seconds)
-    fraction = f".{moment.microsecond // 1000:03d}".rstrip("0").rstrip(".")
-    return f"{moment:%Y-%m-%d %H:%M:%S}{fraction} +0000 UTC"
+    """A Unix time as date and time of day in UTC, in Go's notation. Raises ValueError."""
+    return time_of(seconds).of.text() if math.isfinite(seconds) else _short(seconds)
 
 
 def _short(number: float) -> str:
-    return sprintf("%.4g", [number])
+    return f"{number:.4g}" if math.isfinite(number) else not_finite(number)
 
 
 def _large(number: float, step: int, prefixes: tuple[str, ...]) -> str:

@@ -1,4 +1,7 @@
-"""What a Go template consists of once it is read: a tree of frozen nodes."""
+"""What a Go template consists of once it is read: a tree of frozen nodes.
+
+`at` is where in the text a node begins; str() writes a node as Go does in its errors.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +10,37 @@ from typing import Any
 
 
 class TemplateError(ValueError):
-    """A template that cannot be read or carried out; `offset` is where in its text, or None."""
+    """A template that cannot be read or carried out.
 
-    def __init__(self, message: str, offset: int | None = None) -> None:
+    `offset` is where in its text, or None; `hint` says what to do about it, if there is anything.
+    """
+
+    def __init__(self, message: str, offset: int | None = None, hint: str = "") -> None:
         super().__init__(message)
         self.offset = offset
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A constant: text, number, true, false, or nil."""
+    """A constant: text, number, true, false, or nil; `source` is how it was written."""
 
     value: Any
+    source: str
+    at: int
+
+    def __str__(self) -> str:
+        return self.source
 
 
 @dataclass(frozen=True, slots=True)
 class Dot:
     """The value that `.` stands for."""
+
+    at: int
+
+    def __str__(self) -> str:
+        return "."
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +48,10 @@ class Variable:
     """`$name`."""
 
     name: str
+    at: int
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +59,10 @@ class Function:
     """A function by its name."""
 
     name: str
+    at: int
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +71,22 @@ class Field:
 
     of: Operand
     names: tuple[str, ...]
+    at: int
+
+    def __str__(self) -> str:
+        of = "" if isinstance(self.of, Dot) else _argument(self.of)
+        return "".join((of, *(f".{name}" for name in self.names)))
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A function with its arguments, or one operand; `source` is its text, for errors."""
+    """A function or method with its arguments, or one operand."""
 
     operands: tuple[Operand, ...]
-    source: str
+    at: int
+
+    def __str__(self) -> str:
+        return " ".join(map(_argument, self.operands))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +94,21 @@ class Pipe:
     """`a | b | c`, with the variables that it declares (or, if `assigns`, sets)."""
 
     commands: tuple[Command, ...]
-    variables: tuple[str, ...] = ()
-    assigns: bool = False
+    variables: tuple[str, ...]
+    assigns: bool
+    at: int
+
+    def __str__(self) -> str:
+        sign = "=" if self.assigns else ":="
+        names = f"{', '.join(self.variables)} {sign} " if self.variables else ""
+        return names + " | ".join(map(str, self.commands))
 
 
 Operand = Literal | Dot | Variable | Function | Field | Pipe
+
+
+def _argument(operand: Operand) -> str:
+    return f"({operand})" if isinstance(operand, Pipe) else str(operand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +148,11 @@ class Include:
 
     name: str
     pipe: Pipe | None
+    at: int
+
+    def __str__(self) -> str:
+        pipe = "" if self.pipe is None else f" {self.pipe}"
+        return f'{{{{template "{self.name}"{pipe}}}}}'
 
 
 Node = Text | Action | Branch | Jump | Include
@@ -112,7 +160,8 @@ Node = Text | Action | Branch | Jump | Include
 
 @dataclass(slots=True)
 class Tree:
-    """A template: its nodes and the templates that it defines."""
+    """A template: its nodes, the templates that it defines, and the functions that it names."""
 
     nodes: tuple[Node, ...] = ()
     defined: dict[str, tuple[Node, ...]] = field(default_factory=dict)
+    functions: set[str] = field(default_factory=set)

@@ -1,7 +1,7 @@
 """The syntax of Go templates: text to a tree, or an error with its place.
 
-Source: https://pkg.go.dev/text/template. Unknown functions and variables are errors here, not
-at run time, as in Go.
+Source: https://pkg.go.dev/text/template and Go's text/template/parse. Unknown functions and
+variables are errors here, as they are there.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from forewarn_collector.rules.go_numbers import parse_float, parse_integer
+from forewarn_collector.rules.template_hints import of_function, of_variable
 from forewarn_collector.rules.template_nodes import (
     Action,
     Branch,
@@ -30,22 +32,22 @@ from forewarn_collector.rules.template_nodes import (
     Variable,
 )
 
-_COMMENT = re.compile(r"\s*/\*.*?\*/\s*", re.S)
+_SPACE = " \t\r\n"
 # Possessive and atomic: a quote that is never closed must not be tried in every other way.
 _PIECE = re.compile(
-    r"""\{\{(?:-(?=\s))?
-    (?P<inside>\s*/\*.*?\*/\s*-?
-    | (?>"(?:\\.|[^"\\\n])*+"|`[^`]*+`|'(?:\\.|[^'\\\n])++'|(?!\}\})[^"`'])*+)
+    r"""\{\{(?P<trim>-[ \t\r\n]+)?
+    (?:(?P<comment>/\*.*?\*/)(?P<after>[ \t\r\n]+-)?
+    | (?P<inside>(?!/\*)
+        (?>"(?:\\.|[^"\\\n])*+"|`[^`]*+`|'(?:\\.|[^'\\\n])++'|(?!\}\})[^"`'])*+))
     \}\}""",
     re.S | re.X,
 )
 _TOKEN = re.compile(
-    r"""(?P<space>\s+)
+    r"""(?P<space>[ \t\r\n]+)
     | (?P<text>"(?:\\.|[^"\\\n])*")
     | (?P<raw>`[^`]*`)
     | (?P<char>'(?:\\.|[^'\\\n])+')
-    | (?P<number>[+-]?(?:0[xX][0-9a-fA-F_]+
-        | (?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?))
+    | (?P<number>[+-]?(?:[0-9]|\.[0-9])(?:[eE][+-](?=[0-9])|(?<=[pP])[+-]|[\w.])*)
     | (?P<variable>\$\w*)
     | (?P<field>\.[^\W\d]\w*)
     | (?P<word>[^\W\d]\w*)
@@ -89,6 +91,7 @@ class _Parser:
         self._depth = 0
         self._loops = 0
         self._closed = 0
+        self._within_definition = False
 
     def tree(self) -> Tree:
         nodes, word = self._nodes()
@@ -106,19 +109,20 @@ class _Parser:
         while (start := self._text.find("{{", end)) >= 0:
             match = _PIECE.match(self._text, start)
             if match is None:
-                raise TemplateError("unclosed action: '{{' without '}}'", start)
+                comment = self._text.startswith(("{{/*", "{{- /*"), start)
+                wrong = "unclosed comment" if comment else "unclosed action: '{{' without '}}'"
+                raise TemplateError(wrong, start)
             before = self._text[end:start]
-            before = before.lstrip() if trims else before
+            before = before.lstrip(_SPACE) if trims else before
+            pieces.append(before.rstrip(_SPACE) if match["trim"] else before)
             inside = match["inside"]
-            pieces.append(
-                before.rstrip() if match[0].startswith("{{-") and inside[:1].isspace() else before
-            )
-            trims = inside.endswith("-") and inside[-2:-1].isspace()
-            inside = inside[:-1] if trims else inside
-            if not _COMMENT.fullmatch(inside):
+            trims = match["after"] is not None
+            if inside is not None:
+                trims = inside[-1:] == "-" and inside[-2:-1] in _SPACE and len(inside) > 1
+                inside = inside[:-1] if trims else inside
                 pieces.append(self._lex(inside, match.start("inside")))
             end = match.end()
-        pieces.append(self._text[end:].lstrip() if trims else self._text[end:])
+        pieces.append(self._text[end:].lstrip(_SPACE) if trims else self._text[end:])
         return pieces
 
     def _lex(self, inside: str, start: int) -> list[_Token]:
@@ -128,7 +132,8 @@ class _Parser:
             match = _TOKEN.match(inside, position)
             if match is None:
                 wrong = f"unexpected {inside[position]!r} in an action"
-                raise TemplateError(wrong, start + position)
+                hint = "a comment is {{/* so */}}" if inside[position] == "/" else ""
+                raise TemplateError(wrong, start + position, hint)
             if match.lastgroup != "space":
                 tokens.append(_Token(str(match.lastgroup), match[0], start + position))
             position = match.end()
@@ -201,23 +206,34 @@ class _Parser:
         return Branch(word.text, pipe, body, otherwise)
 
     def _named(self, word: _Token) -> Include | None:
+        if word.text == "define" and (self._depth > 1 or self._within_definition):
+            raise TemplateError("{{define}} within another block", word.start)
         token = self._take()
         if token.kind not in {"text", "raw"}:
             raise TemplateError(f"{word.text} needs a name in quotes", token.start)
         name = str(_constant(token))
-        pipe = None if self._tokens[0].kind == "end" else self._pipe(word)
+        pipe = None
+        if word.text == "block" or (word.text == "template" and self._tokens[0].kind != "end"):
+            pipe = self._pipe(word)
         self._end_of_action()
-        if word.text == "template":
-            return Include(name, pipe)
-        # A template of its own sees none of the variables around it, only `$`.
-        scope, self._scope = self._scope, ["$"]
+        if word.text != "template":
+            self._define(word, name)
+        return None if word.text == "define" else Include(name, pipe, word.start)
+
+    def _define(self, word: _Token, name: str) -> None:
+        # A template of its own sees none of the variables around it, only `$`, and no loop.
+        outside = self._scope, self._loops, self._within_definition
+        self._scope, self._loops, self._within_definition = ["$"], 0, True
         nodes, closing = self._nodes()
-        self._scope = scope
+        self._scope, self._loops, self._within_definition = outside
         if closing is None or closing.text != "end":
             raise TemplateError(f"{{{{{word.text}}}}} without {{{{end}}}}", word.start)
         self._end_of_action()
+        if not _is_empty(self._tree.defined.get(name, ())):
+            if not _is_empty(nodes):
+                raise TemplateError(f"multiple definition of template {name!r}", word.start)
+            return
         self._tree.defined[name] = nodes
-        return Include(name, pipe) if word.text == "block" else None
 
     # Within an action.
 
@@ -236,36 +252,29 @@ class _Parser:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise TemplateError("the template is nested too deeply", where.start)
+        start = self._tokens[0].start
         names, assigns = self._declaration(two)
         commands = [self._command(where)]
         while self._tokens[0].text == "|" and self._tokens[0].kind == "sign":
             bar = self._take()
+            if self._tokens[0].kind == "end" or self._tokens[0].text == ")":
+                break  # Go allows a last `|` with nothing after it.
             commands.append(self._command(bar))
-            if not isinstance(commands[-1].operands[0], (Function, Field)):
+            if isinstance(commands[-1].operands[0], (Literal, Dot)):
                 raise TemplateError("only a function can follow '|'", bar.start)
-        if not assigns:
-            self._scope += names
+        self._scope += names
         self._depth -= 1
-        return Pipe(tuple(commands), names, assigns)
+        return Pipe(tuple(commands), names, assigns, start)
 
     def _declaration(self, two: bool) -> tuple[tuple[str, ...], bool]:
-        kinds = [(token.kind, token.text) for token in self._tokens[:4]]
-        count = 1
-        if two and kinds[0][0] == "variable" and kinds[1:2] == [("sign", ",")]:
-            count = 3
-        if kinds[0][0] != "variable" or kinds[count : count + 1] not in (
-            [("sign", ":=")],
-            [("sign", "=")],
-        ):
+        kinds = [token.text if token.kind == "sign" else token.kind for token in self._tokens[:4]]
+        count = 3 if two and kinds[:3] == ["variable", ",", "variable"] else 1
+        if kinds[0] != "variable" or kinds[count : count + 1] not in ([":="], ["="]):
             return (), False
         tokens = self._tokens[: count + 1]
         del self._tokens[: count + 1]
-        names = tuple(token.text for token in tokens[:-1:2])
-        assigns = tokens[-1].text == "="
-        if assigns:
-            for token in tokens[:-1:2]:
-                self._known(token)
-        return names, assigns
+        # Go, too, finds out only when it carries it out whether what `=` sets was declared.
+        return tuple(token.text for token in tokens[:-1:2]), tokens[-1].text == "="
 
     def _command(self, where: _Token) -> Command:
         operands: list[Operand] = []
@@ -277,11 +286,7 @@ class _Parser:
             operands.append(operand)
         if not operands:
             raise TemplateError("missing value", where.start)
-        if len(operands) > 1 and not isinstance(operands[0], (Function, Field)):
-            raise TemplateError("only a function can be given arguments", start)
-        if operands == [Literal(None)]:
-            raise TemplateError("nil is not a command", start)
-        return Command(tuple(operands), self._text[start:end])
+        return Command(tuple(operands), start)
 
     def _operand(self) -> tuple[Operand, int]:
         token = self._take()
@@ -292,26 +297,22 @@ class _Parser:
             names.append(self._tokens[0].text[1:])
             end = self._take().end
         if isinstance(operand, Field):
-            return Field(operand.of, (*operand.names, *names)), end
-        if names and isinstance(operand, (Literal, Function)):
+            return Field(operand.of, (*operand.names, *names), operand.at), end
+        if names and isinstance(operand, (Literal, Dot)):
             raise TemplateError(f"{token.text} has no fields", token.start)
-        return (Field(operand, tuple(names)) if names else operand), end
+        return (Field(operand, tuple(names), token.start) if names else operand), end
 
     def _simple(self, token: _Token) -> Operand:
         if token.kind == "variable":
             return self._known(token)
         if token.kind == "field":
-            return Field(Dot(), (token.text[1:],))
+            return Field(Dot(token.start), (token.text[1:],), token.start)
         if token.kind in {"text", "raw", "char", "number"}:
-            return Literal(_constant(token))
+            return Literal(_constant(token), token.text, token.start)
         if token.kind == "word":
-            if token.text in _WORDS:
-                return Literal(_WORDS[token.text])
-            if token.text not in self._functions:
-                raise TemplateError(f"function {token.text!r} not defined", token.start)
-            return Function(token.text)
+            return self._word(token)
         if token.text == ".":
-            return Dot()
+            return Dot(token.start)
         if token.text == "(":
             pipe = self._pipe(token)
             closing = self._take()
@@ -321,15 +322,34 @@ class _Parser:
             return pipe
         raise TemplateError(f"unexpected {token.text or 'end'!r} in an action", token.start)
 
+    def _word(self, token: _Token) -> Operand:
+        if token.text in _WORDS:
+            return Literal(_WORDS[token.text], token.text, token.start)
+        if token.text in _KEYWORDS:
+            raise TemplateError(f"unexpected {{{{{token.text}}}}} in an action", token.start)
+        if token.text not in self._functions:
+            hint = of_function(token.text, self._functions)
+            raise TemplateError(f"function {token.text!r} not defined", token.start, hint)
+        self._tree.functions.add(token.text)
+        return Function(token.text, token.start)
+
     def _known(self, token: _Token) -> Variable:
         if token.text not in self._scope:
-            raise TemplateError(f"undefined variable {token.text!r}", token.start)
-        return Variable(token.text)
+            hint = of_variable(token.text, self._scope, self._within_definition)
+            raise TemplateError(f"undefined variable {token.text!r}", token.start, hint)
+        return Variable(token.text, token.start)
 
 
+def _is_empty(nodes: tuple[Node, ...]) -> bool:
+    return all(isinstance(node, Text) and not node.text.strip() for node in nodes)
+
+
+_KEYWORDS = frozenset(
+    {"block", "break", "continue", "define", "else", "end", "if", "range", "template", "with"}
+)
 _WORDS = {"true": True, "false": False, "nil": None}
 _ESCAPE = re.compile(
-    r"""\\(?:(?P<letter>[abfnrtv\\'"])
+    r"""\\(?:(?P<letter>[abfnrtv\\"'])
     | (?P<octal>[0-3][0-7]{2})
     | (?:x(?P<byte>[0-9a-fA-F]{2})|u(?P<short>[0-9a-fA-F]{4})|U(?P<long>[0-9a-fA-F]{8}))
     | (?P<unknown>.?))""",
@@ -342,25 +362,65 @@ def _constant(token: _Token) -> Any:
     """The value of a constant. A char is its code point; 1e3 and 1.0 are floats, as in Go."""
     try:
         if token.kind == "raw":
-            return token.text[1:-1]
+            return token.text[1:-1].replace("\r", "")
         if token.kind == "text":
-            return _ESCAPE.sub(_unescape, token.text[1:-1])
+            return _unquoted(token.text[1:-1], "'").decode(errors="replace")
         if token.kind == "char":
-            return ord(_ESCAPE.sub(_unescape, token.text[1:-1]))
-        digits = token.text.replace("_", "").lower()
-        if "x" in digits:
-            return int(digits, 16)
-        return float(digits) if any(sign in digits for sign in ".e") else int(digits)
-    except (ValueError, TypeError):
+            return _char(token.text[1:-1])
+        return _number(token)
+    except TemplateError:
+        raise
+    except ValueError:
         raise TemplateError(f"bad constant {token.text}", token.start) from None
 
 
-def _unescape(match: re.Match[str]) -> str:
-    if match["letter"]:
-        return _LETTERS.get(match["letter"], match["letter"])
-    if match["octal"]:
-        return chr(int(match["octal"], 8))
-    digits = match["byte"] or match["short"] or match["long"]
-    if digits:
-        return chr(int(digits, 16))
-    raise ValueError("unknown escape")
+def _number(token: _Token) -> int | float:
+    text = token.text
+    if text[-1:] == "i" and not text.lower().startswith("0x"):
+        raise TemplateError(f"no imaginary numbers here: {text}", token.start)
+    whole = parse_integer(text)
+    if whole is None:
+        number = parse_float(text)
+        if not any(sign in text for sign in ".eEpP"):
+            raise TemplateError(f"integer overflow: {text}", token.start)
+        return number
+    if not -(2**63) <= whole < 2**63:
+        raise TemplateError(f"{text} overflows int", token.start)
+    return whole
+
+
+def _char(inside: str) -> int:
+    escape = _ESCAPE.fullmatch(inside)
+    if escape is not None and (escape["octal"] or escape["byte"]):
+        return _code(escape)
+    if inside in ("'", '\\"'):
+        raise ValueError("a quote of the wrong kind")
+    letters = _unquoted(inside, '"').decode()
+    if len(letters) != 1:
+        raise ValueError("not one letter")
+    return ord(letters)
+
+
+def _code(escape: re.Match[str]) -> int:
+    if escape["octal"]:
+        return int(escape["octal"], 8)
+    return int(escape["byte"] or escape["short"] or escape["long"], 16)
+
+
+def _unquoted(inside: str, other_quote: str) -> bytes:
+    """The octets of a text in quotes: \\x and octal give one octet, all others a letter."""
+
+    def unescape(match: re.Match[str]) -> bytes:
+        if match["unknown"] is not None or match["letter"] == other_quote:
+            raise ValueError("unknown escape")
+        if match["letter"]:
+            return _LETTERS.get(match["letter"], match["letter"]).encode()
+        code = _code(match)
+        return chr(code).encode() if match["short"] or match["long"] else bytes([code])
+
+    out = []
+    end = 0
+    for match in _ESCAPE.finditer(inside):
+        out += [inside[end : match.start()].encode(), unescape(match)]
+        end = match.end()
+    return b"".join((*out, inside[end:].encode()))

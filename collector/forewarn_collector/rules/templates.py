@@ -1,18 +1,22 @@
 """Templates in annotations and labels: Go's template language, carried out on an alert's data.
 
-Source: https://pkg.go.dev/text/template and prometheus/prometheus `template/template.go`. It
-differs in one point: an integer and a float are compared by value, where Go gives an error.
+Source: https://pkg.go.dev/text/template, Go's text/template/exec.go, and prometheus/prometheus
+`template/template.go`. A template ends with an error where Go's would run on without bounds.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from forewarn_collector.rules.go_format import Struct, format_value
-from forewarn_collector.rules.template_functions import FUNCTIONS, TemplateContext, truth
+from forewarn_collector.rules.go_format import LONGEST, format_value
+from forewarn_collector.rules.go_time import methods
+from forewarn_collector.rules.go_values import Struct, indirect, truth, type_name
+from forewarn_collector.rules.template_arguments import ANY, assign, literal
+from forewarn_collector.rules.template_builtins import printable
+from forewarn_collector.rules.template_functions import FUNCTIONS, TemplateContext
 from forewarn_collector.rules.template_nodes import (
     Action,
     Branch,
@@ -41,9 +45,17 @@ _VARIABLES = {
     "$externalURL": "ExternalURL",
     "$value": "Value",
 }
+_ROOT = (
+    "struct { Labels map[string]string; ExternalLabels map[string]string; "
+    "ExternalURL string; Value float64 }"
+)
 _NAMES = frozenset({*FUNCTIONS, "and", "or"})
 _DEEPEST = 50
-_LONGEST = 1_000_000
+_MOST_STEPS = 100_000
+_MOST_QUERIES = 100
+_LETTERS_PER_STEP = 64
+_NOTHING: Any = object()
+"""No value from a command before, which is not the same as nil."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +81,7 @@ class Template:
     @property
     def asks_queries(self) -> bool:
         """Whether its text may change though the alert does not."""
-        return "query" in self.source
+        return not self.tree.functions.isdisjoint(("query", "now"))
 
     @property
     def reads_value(self) -> bool:
@@ -77,14 +89,19 @@ class Template:
         return "alue" in self.source or _WHOLE_DATA.search(self.source) is not None
 
     def expand(self, data: TemplateData, context: TemplateContext) -> str:
-        """The text for one element. A failure becomes a part of the text, as in Prometheus."""
+        """The text for one element. A failure becomes the text, as in Prometheus."""
         nodes = self.tree.nodes
         if all(isinstance(node, Text) for node in nodes):
             return "".join(node.text for node in nodes if isinstance(node, Text))
+        expansion = _Expansion(self.tree, context)
         try:
-            return _Expansion(self.tree, context).run(data)
-        except (TemplateError, RecursionError) as error:
-            return f"<error expanding template: {error}>"
+            return expansion.run(data)
+        except TemplateError as error:
+            cause = str(error)
+        except RecursionError:
+            cause = "nested too deeply"
+        place = expansion.place(self.source)
+        return f"<error expanding template: error executing template: {place}: {cause}>"
 
 
 # A dot or dollar by itself: all there is of an element, its value among it.
@@ -100,7 +117,7 @@ class _ContinueLoop(Exception):  # noqa: N818 -- a jump, not an error
 
 
 class _Expansion:
-    """One carrying out of a template."""
+    """One carrying out of a template. `self._at` is the node that an error is about, as in Go."""
 
     def __init__(self, tree: Tree, context: TemplateContext) -> None:
         self._tree = tree
@@ -108,7 +125,10 @@ class _Expansion:
         self._out: list[str] = []
         self._length = 0
         self._depth = 0
+        self._steps = 0
+        self._queries = 0
         self._variables: list[tuple[str, Any]] = []
+        self._at: Operand | Command | Include | None = None
 
     def run(self, data: TemplateData) -> str:
         fields = {
@@ -117,75 +137,87 @@ class _Expansion:
             "ExternalURL": self._context.external_url,
             "Value": data.value,
         }
-        root = Struct(fields)
+        root = Struct(_ROOT, fields)
         self._variables = [("$", root)]
         self._variables += [(name, fields[source]) for name, source in _VARIABLES.items()]
         self._nodes(self._tree.nodes, root)
         return "".join(self._out)
 
+    def place(self, source: str) -> str:
+        """Where in the text it stopped: line, column and the node there."""
+        if self._at is None:
+            return "1:1"
+        before = source[: self._at.at]
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        return f"{line}:{column}: at <{self._at}>"
+
     def _nodes(self, nodes: Sequence[Node], dot: Any) -> None:
         for node in nodes:
-            match node:
-                case Text(text):
-                    self._write(text)
-                case Action(pipe):
-                    value = self._pipe(pipe, dot)
-                    if not pipe.variables:
-                        self._write("<no value>" if value is None else format_value(value))
-                case Branch():
-                    mark = len(self._variables)
+            if isinstance(node, Text):
+                self._write(node.text)
+            elif isinstance(node, Action):
+                value = self._pipe(node.pipe, dot)
+                if not node.pipe.variables:
+                    self._write(format_value(printable(value)))
+            elif isinstance(node, Branch):
+                mark = len(self._variables)
+                if node.word == "range":
+                    self._range(node, dot)
+                else:
                     self._branch(node, dot)
-                    del self._variables[mark:]
-                case Jump(word):
-                    raise _BreakLoop if word == "break" else _ContinueLoop
-                case Include(name, pipe):
-                    self._include(name, None if pipe is None else self._pipe(pipe, dot))
+                del self._variables[mark:]
+            elif isinstance(node, Jump):
+                raise _BreakLoop if node.word == "break" else _ContinueLoop
+            else:
+                self._include(node, dot)
 
     def _write(self, text: str) -> None:
+        self._step()
         self._length += len(text)
-        if self._length > _LONGEST:
-            raise TemplateError(f"more than {_LONGEST} characters")
+        if self._length > LONGEST:
+            raise TemplateError(f"a text of more than {LONGEST} characters")
         self._out.append(text)
 
-    def _include(self, name: str, dot: Any) -> None:
-        if name not in self._tree.defined:
-            raise TemplateError(f"template {name!r} not defined")
+    def _step(self, steps: int = 1) -> None:
+        self._steps += steps
+        if self._steps > _MOST_STEPS:
+            raise TemplateError(f"more than {_MOST_STEPS} steps")
+
+    def _include(self, node: Include, dot: Any) -> None:
+        self._at = node
+        if node.name not in self._tree.defined:
+            raise TemplateError(f'template "{node.name}" not defined')
+        if self._depth == _DEEPEST:
+            raise TemplateError(f"exceeded maximum template depth ({_DEEPEST})")
+        self._step()
+        value = None if node.pipe is None else self._pipe(node.pipe, dot)
         self._depth += 1
-        if self._depth > _DEEPEST:
-            raise TemplateError("templates include each other too deeply")
-        outside, self._variables = self._variables, [("$", dot)]
-        self._nodes(self._tree.defined[name], dot)
+        outside, self._variables = self._variables, [("$", value)]
+        self._nodes(self._tree.defined[node.name], value)
         self._variables = outside
         self._depth -= 1
 
     def _branch(self, node: Branch, dot: Any) -> None:
-        if node.word == "range":
-            self._range(node, dot)
-            return
         value = self._pipe(node.pipe, dot)
-        inner = value if node.word == "with" else dot
         if truth(value):
-            self._nodes(node.body, inner)
+            self._nodes(node.body, value if node.word == "with" else dot)
         else:
             self._nodes(node.otherwise, dot)
 
     def _range(self, node: Branch, dot: Any) -> None:
         names = node.pipe.variables
-        bare = Pipe(node.pipe.commands)
-        value = self._pipe(bare, dot)
-        if isinstance(value, dict):
-            items = sorted(value.items())
-        elif isinstance(value, list):
-            items = list(enumerate(value))
-        elif value is None:
-            items = []
-        else:
-            raise TemplateError(f"range can't iterate over {format_value(value)}")
+        value = indirect(self._pipe(node.pipe, dot))
         mark = len(self._variables)
-        for key, item in items:
+        empty = True
+        for key, item in self._items(value, len(names)):
+            empty = False
+            self._step()
             found = (item,) if len(names) == 1 else (key, item)
-            for name, given in zip(names, found, strict=False):
-                self._set(name, given, node.pipe.assigns)
+            for position, (name, given) in enumerate(zip(names, found, strict=False)):
+                if node.pipe.assigns:
+                    self._set(name, given)
+                else:
+                    self._variables[mark - len(names) + position] = (name, given)
             try:
                 self._nodes(node.body, item)
             except _ContinueLoop:
@@ -194,13 +226,23 @@ class _Expansion:
                 break
             finally:
                 del self._variables[mark:]
-        if not items:
+        if empty:
             self._nodes(node.otherwise, dot)
 
-    def _set(self, name: str, value: Any, assigns: bool) -> None:
-        if not assigns:
-            self._variables.append((name, value))
-            return
+    def _items(self, value: Any, names: int) -> Iterable[tuple[Any, Any]]:
+        if isinstance(value, dict):
+            return sorted(value.items())
+        if isinstance(value, list):
+            return enumerate([*value])
+        if value is None:
+            return ()
+        if isinstance(value, int) and not isinstance(value, bool):
+            if names > 1:
+                raise TemplateError(f"can't use {value} to iterate over more than one variable")
+            return ((None, type(value)(number)) for number in range(value))
+        raise TemplateError(f"range can't iterate over {format_value(value)}")
+
+    def _set(self, name: str, value: Any) -> None:
         for position in range(len(self._variables) - 1, -1, -1):
             if self._variables[position][0] == name:
                 self._variables[position] = (name, value)
@@ -208,75 +250,154 @@ class _Expansion:
         raise TemplateError(f"undefined variable: {name}")
 
     def _pipe(self, pipe: Pipe, dot: Any) -> Any:
-        value: Any = None
-        for position, command in enumerate(pipe.commands):
-            value = self._command(command, dot, [value] if position else [])
+        self._at = pipe
+        value: Any = _NOTHING
+        for command in pipe.commands:
+            value = self._command(command, dot, value)
         for name in pipe.variables:
-            self._set(name, value, pipe.assigns)
+            if pipe.assigns:
+                self._set(name, value)
+            else:
+                self._variables.append((name, value))
         return value
 
-    def _command(self, command: Command, dot: Any, last: list[Any]) -> Any:
-        first, *rest = command.operands
+    def _command(self, command: Command, dot: Any, last: Any) -> Any:
+        first = command.operands[0]
         if isinstance(first, Function):
-            try:
-                return self._call(first.name, rest, dot, last)
-            except TemplateError as error:
-                if error.offset is not None or str(error).startswith("executing"):
-                    raise
-                where = f'executing "{command.source}"'
-                raise TemplateError(f"{where}: error calling {first.name}: {error}") from None
-        if rest or last:
-            raise TemplateError(f"can't give argument to non-function {command.source}")
+            self._at = first
+            return self._call(first.name, command, command.operands[1:], dot, last)
+        if isinstance(first, Field):
+            return self._field(first, command.operands[1:], dot, last)
+        if not isinstance(first, Pipe):
+            self._at = first
+        if last is not _NOTHING or len(command.operands) > 1:
+            raise TemplateError(f"can't give argument to non-function {first}")
+        if isinstance(first, Literal) and first.value is None:
+            raise TemplateError("nil is not a command")
         return self._operand(first, dot)
 
-    def _call(self, name: str, rest: Sequence[Operand], dot: Any, last: list[Any]) -> Any:
+    def _call(
+        self, name: str, node: Operand | Command, given: Sequence[Operand], dot: Any, last: Any
+    ) -> Any:
         if name in {"and", "or"}:
-            return self._shortcut(name, rest, dot, last)
-        arguments = [self._operand(operand, dot) for operand in rest] + last
+            return self._shortcut(name, given, dot, last)
         function = FUNCTIONS[name]
-        if not function.least <= len(arguments) <= function.most:
-            raise TemplateError(f"wrong number of args: got {len(arguments)}")
-        return function.call(self._context, *arguments)
+        arguments = self._arguments(name, function.takes, function.many, given, dot, last)
+        if name == "query":
+            self._queries += 1
+            if self._queries > _MOST_QUERIES:
+                raise TemplateError(f"more than {_MOST_QUERIES} queries")
+        self._step(1 + sum(map(_size, arguments)) // _LETTERS_PER_STEP)
+        if function.asks:
+            arguments = [self._context, *arguments]
+        return self._result(name, node, function.call, arguments)
 
-    def _shortcut(self, name: str, rest: Sequence[Operand], dot: Any, last: list[Any]) -> Any:
+    def _result(
+        self, name: str, node: Operand | Command, call: Callable[..., Any], given: Sequence[Any]
+    ) -> Any:
+        """What a function or method gives, which must not be too long."""
+        try:
+            value = call(*given)
+            if isinstance(value, str) and len(value) > LONGEST:
+                raise TemplateError(f"a text of more than {LONGEST} characters")
+        except ValueError as error:
+            self._at = node
+            raise TemplateError(f"error calling {name}: {error}") from None
+        return value
+
+    def _arguments(
+        self,
+        name: str,
+        takes: Sequence[str],
+        many: bool,
+        given: Sequence[Operand],
+        dot: Any,
+        last: Any,
+    ) -> list[Any]:
+        """The values of a call's arguments, each of a type that is taken there."""
+        count = len(given) + (last is not _NOTHING)
+        if many and count < len(takes) - 1:
+            least = f"want at least {len(takes) - 1} got {len(given)}"
+            raise TemplateError(f"wrong number of args for {name}: {least}")
+        if not many and count != len(takes):
+            raise TemplateError(f"wrong number of args for {name}: want {len(takes)} got {count}")
+        values = []
+        for position, operand in enumerate(given):
+            wanted = takes[min(position, len(takes) - 1)]
+            self._at = operand
+            if isinstance(operand, Literal):
+                values.append(literal(operand, wanted))
+            else:
+                value = self._operand(operand, dot)
+                values.append(value if wanted == ANY else assign(value, wanted))
+        if last is not _NOTHING:
+            values.append(assign(last, takes[min(len(given), len(takes) - 1)]))
+        return values
+
+    def _shortcut(self, name: str, given: Sequence[Operand], dot: Any, last: Any) -> Any:
+        if not given and last is _NOTHING:
+            raise TemplateError(f"wrong number of args for {name}: want at least 1 got 0")
         value: Any = None
-        if not rest and not last:
-            raise TemplateError("wrong number of args: got 0")
-        for operand in rest:
+        for operand in given:
+            self._at = operand
             value = self._operand(operand, dot)
             if truth(value) == (name == "or"):
                 return value
-        return last[0] if last else value
+        return value if last is _NOTHING else last
 
     def _operand(self, operand: Operand, dot: Any) -> Any:
-        match operand:
-            case Literal(value):
-                return value
-            case Dot():
-                return dot
-            case Variable(name):
-                for known, value in reversed(self._variables):
-                    if known == name:
-                        return value
-                raise TemplateError(f"undefined variable: {name}")
-            case Field(of, names):
-                value = self._operand(of, dot)
-                for name in names:
-                    value = _field(value, name)
-                return value
-            case Function(name):
-                return self._call(name, (), dot, [])
-            case Pipe():
-                return self._pipe(operand, dot)
+        if isinstance(operand, Field):
+            return self._field(operand, (), dot, _NOTHING)
+        if isinstance(operand, Variable):
+            self._at = operand
+            for known, value in reversed(self._variables):
+                if known == operand.name:
+                    return value
+            raise TemplateError(f"undefined variable: {operand.name}")
+        if isinstance(operand, Literal):
+            return operand.value
+        if isinstance(operand, Dot):
+            return dot
+        if isinstance(operand, Function):
+            self._at = operand
+            return self._call(operand.name, operand, (), dot, _NOTHING)
+        return self._pipe(operand, dot)
+
+    def _field(self, node: Field, given: Sequence[Operand], dot: Any, last: Any) -> Any:
+        """A chain of fields and methods, of which the last may be a method with arguments."""
+        self._at = node
+        value = self._operand(node.of, dot)
+        if isinstance(node.of, (Dot, Variable)):
+            self._at = node
+        if value is None:
+            return None
+        for name in node.names[:-1]:
+            value = self._member(node, name, value, (), dot, _NOTHING)
+        return self._member(node, node.names[-1], value, given, dot, last)
+
+    def _member(
+        self, node: Field, name: str, value: Any, given: Sequence[Operand], dot: Any, last: Any
+    ) -> Any:
+        if value is None:
+            raise TemplateError(f"nil pointer evaluating interface {{}}.{name}")
+        method = methods(value).get(name)
+        if method is not None:
+            arguments = self._arguments(name, method.takes, False, given, dot, last)
+            self._step()
+            return self._result(name, node, method.call, [indirect(value), *arguments])
+        has_arguments = bool(given) or last is not _NOTHING
+        inner = indirect(value)
+        if isinstance(inner, dict):
+            if has_arguments:
+                raise TemplateError(f"{name} is not a method but has arguments")
+            # A label that is not there is the empty string, as everywhere in Prometheus.
+            return inner.get(name, "" if type(inner) is dict else None)
+        if isinstance(inner, Struct) and name in inner.fields:
+            if has_arguments:
+                raise TemplateError(f"{name} has arguments but cannot be invoked as function")
+            return inner.fields[name]
+        raise TemplateError(f"can't evaluate field {name} in type {type_name(value)}")
 
 
-def _field(value: Any, name: str) -> Any:
-    if isinstance(value, dict):
-        # A label that is not there is the empty string, as everywhere in Prometheus.
-        return value.get(name, "")
-    if isinstance(value, Struct):
-        if name in value.fields:
-            return value.fields[name]
-        known = ", ".join(value.fields)
-        raise TemplateError(f"can't evaluate field {name}; there are {known}")
-    raise TemplateError(f"can't evaluate field {name} of {format_value(value)}")
+def _size(value: Any) -> int:
+    return len(value) if isinstance(value, (str, list, dict)) else 0

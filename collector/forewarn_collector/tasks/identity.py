@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from forewarn_collector.rules.alerts import ALERT_NAME, Alert
 from forewarn_collector.rules.model import AlertingRule
@@ -52,7 +53,8 @@ def title_of(rule: AlertingRule, alert: Alert, context: TemplateContext) -> str:
     """The rule's `task.title`, else the annotation `summary`, else name and labels; on one line."""
     title = label(alert.annotations, "summary")
     if rule.task.title is not None:
-        title = rule.task.title.expand(TemplateData(dict(alert.labels), alert.value), context)
+        then = replace(context, at=alert.evaluated_at)
+        title = rule.task.title.expand(TemplateData(dict(alert.labels), alert.value), then)
     title = " ".join(title.split())
     if not title:
         skipped = {ALERT_NAME, SEVERITY}

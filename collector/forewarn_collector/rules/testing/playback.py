@@ -137,6 +137,7 @@ class Playback:
             query=lambda text: self._steps.instant(compile_query(text), self._store, at).vector(),
             external_url=self._case.external_url,
             external_labels=self._case.external_labels,
+            at=at,
         )
 
 
