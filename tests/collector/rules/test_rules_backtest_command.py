@@ -195,7 +195,7 @@ def test_the_report_says_what_opened_when(folder: Path, data: Path) -> None:
     result = run("rules.yml", *SPAN, "--data", data)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert "DiskFull  high          2      1           1     3h44m    1h55m            1.5" in (
+    assert "DiskFull  high          2      1           1     3h44m    1h54m            1.5" in (
         result.stdout
     )
     assert "2 of 3 rules opened no task: HostGone, NoSuchThing" in lines
@@ -252,7 +252,7 @@ def test_a_rule_that_fails_is_named_and_the_others_are_told(folder: Path, data: 
     result = run("rules.yml", *SPAN, "--data", data)
     assert result.exit_code == 1
     assert "DiskFull" in result.stdout
-    assert "rules.yml:18: Twice failed in" in result.stderr
+    assert "rules.yml:16: Twice failed in" in result.stderr
 
 
 def test_where_there_are_no_signals_it_says_where_there_are(folder: Path, data: Path) -> None:
