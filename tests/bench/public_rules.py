@@ -41,7 +41,7 @@ from support.waiting import wait_until
 RULES = Path(__file__).parents[3] / "shared/data/rules/awesome-prometheus-alerts"
 EVERY = 15
 """Seconds between evaluations of a group: our default, given to Prometheus too."""
-WARM = 5
+WARM = 90
 """Seconds before anything is measured: caches fill, and every group was evaluated."""
 MB = 1e6
 

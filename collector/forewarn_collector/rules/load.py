@@ -98,11 +98,13 @@ def files_in(folder: Path) -> list[Path]:
     def fail(error: OSError) -> None:
         raise error
 
-    found: list[Path] = []
+    # Of text until the end: this is done every second, to notice changes.
+    found: list[str] = []
     for inside, folders, names in os.walk(folder, onerror=fail):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(inside, name) for name in names if not name.startswith(".")]
-    return sorted(path for path in found if path.suffix in _SUFFIXES and not is_test(path))
+        chosen = [name for name in names if name.endswith(_SUFFIXES) and name[0] != "."]
+        found += [os.path.join(inside, name) for name in chosen if not name.endswith(_TESTS)]
+    return list(map(Path, sorted(found)))
 
 
 def is_test(path: Path) -> bool:
