@@ -17,6 +17,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/forewarn rules check --strict rules
 
 bench: $(VENV)/.dev
 	$(BIN)/python tests/bench/latency.py $(ARGS)

@@ -32,8 +32,8 @@ __all__ = [
 LINTS: tuple[Lint, ...] = (
     NOISE,
     CONDITIONS,
-    VALUES,
     LABELS,
+    VALUES,
     GROUPING,
     REPEATED,
     UNMATCHED,
