@@ -371,7 +371,8 @@ def _constant(token: _Token) -> Any:
     except TemplateError:
         raise
     except ValueError:
-        raise TemplateError(f"bad constant {token.text}", token.start) from None
+        hint = "write \\\\ for \\, or put it in `backquotes`" if token.kind == "text" else ""
+        raise TemplateError(f"bad constant {token.text}", token.start, hint) from None
 
 
 def _number(token: _Token) -> int | float:

@@ -72,11 +72,15 @@ class Template:
 
     source: str
     tree: Tree = field(repr=False)
+    plain: str | None = None
+    """The text where there is no action in it, so that it is the same for every element."""
 
     @staticmethod
     def parse(text: str) -> Template:
         """Read a template. Raises TemplateError with the offset of what is wrong."""
-        return Template(text, parse(text, _NAMES, _VARIABLES))
+        tree = parse(text, _NAMES, _VARIABLES)
+        texts = [node.text for node in tree.nodes if isinstance(node, Text)]
+        return Template(text, tree, "".join(texts) if len(texts) == len(tree.nodes) else None)
 
     @property
     def asks_queries(self) -> bool:
@@ -90,9 +94,8 @@ class Template:
 
     def expand(self, data: TemplateData, context: TemplateContext) -> str:
         """The text for one element. A failure becomes the text, as in Prometheus."""
-        nodes = self.tree.nodes
-        if all(isinstance(node, Text) for node in nodes):
-            return "".join(node.text for node in nodes if isinstance(node, Text))
+        if self.plain is not None:
+            return self.plain
         expansion = _Expansion(self.tree, context)
         try:
             return expansion.run(data)
@@ -132,8 +135,8 @@ class _Expansion:
 
     def run(self, data: TemplateData) -> str:
         fields = {
-            "Labels": dict(data.labels),
-            "ExternalLabels": dict(self._context.external_labels),
+            "Labels": _labels(data.labels),
+            "ExternalLabels": _labels(self._context.external_labels),
             "ExternalURL": self._context.external_url,
             "Value": data.value,
         }
@@ -158,7 +161,7 @@ class _Expansion:
             elif isinstance(node, Action):
                 value = self._pipe(node.pipe, dot)
                 if not node.pipe.variables:
-                    self._write(format_value(printable(value)))
+                    self._write(value if type(value) is str else format_value(printable(value)))
             elif isinstance(node, Branch):
                 mark = len(self._variables)
                 if node.word == "range":
@@ -287,7 +290,7 @@ class _Expansion:
             self._queries += 1
             if self._queries > _MOST_QUERIES:
                 raise TemplateError(f"more than {_MOST_QUERIES} queries")
-        self._step(1 + sum(map(_size, arguments)) // _LETTERS_PER_STEP)
+        self._step(1 + sum([_size(value) for value in arguments]) // _LETTERS_PER_STEP)
         if function.asks:
             arguments = [self._context, *arguments]
         return self._result(name, node, function.call, arguments)
@@ -397,6 +400,11 @@ class _Expansion:
                 raise TemplateError(f"{name} has arguments but cannot be invoked as function")
             return inner.fields[name]
         raise TemplateError(f"can't evaluate field {name} in type {type_name(value)}")
+
+
+def _labels(labels: Mapping[str, str]) -> dict[str, str]:
+    # Nothing in a template changes a map, so that one is as good as its copy.
+    return labels if type(labels) is dict else dict(labels)
 
 
 def _size(value: Any) -> int:
