@@ -1,4 +1,4 @@
-"""Values as Go's `fmt` prints them: what `{{ $value }}`, `print` and `printf` give.
+"""Values as Go's `fmt` prints them: what `{{ $value }}` and `print` give.
 
 Source: https://pkg.go.dev/fmt. A pointer within a list prints as what it points to, where Go
 prints an address.
@@ -24,14 +24,15 @@ from forewarn_collector.rules.template_nodes import TemplateError
 
 LONGEST = 1_000_000
 """Characters that a text may have, also one that is thrown away."""
-_WIDEST = 1_000_000
 _STRINGERS = (Time, Duration, Month, Weekday)
 _ADDRESS = "0xc000000000"
 _PLAIN: frozenset[type] = frozenset({str, float, int})
 
 
 @dataclass(frozen=True, slots=True)
-class _Flags:
+class Flags:
+    """What stands between `%` and the verb; `plus_v` and `sharp_v` are the flags of `%v`."""
+
     minus: bool = False
     plus: bool = False
     sharp: bool = False
@@ -43,7 +44,7 @@ class _Flags:
     sharp_v: bool = False
 
 
-_DEFAULT = _Flags()
+DEFAULT = Flags()
 
 
 def format_value(value: Any) -> str:
@@ -56,8 +57,8 @@ def format_value(value: Any) -> str:
 
 
 def _printed(value: Any) -> str:
-    printer = _Printer()
-    printer.show(value, "v", _DEFAULT, top=True)
+    printer = Printer()
+    printer.show(value, "v", DEFAULT, top=True)
     return printer.text()
 
 
@@ -65,31 +66,26 @@ def sprint(values: Sequence[Any]) -> str:
     """Go's `Sprint`: a space between two operands where neither is a string."""
     if len(values) == 1:
         return format_value(values[0])
-    printer = _Printer()
+    printer = Printer()
     for position, value in enumerate(values):
         if position and not isinstance(value, str) and not isinstance(values[position - 1], str):
             printer.write(" ")
-        printer.show(value, "v", _DEFAULT, top=True)
+        printer.show(value, "v", DEFAULT, top=True)
     return printer.text()
 
 
 def sprintln(values: Sequence[Any]) -> str:
     """Go's `Sprintln`: a space between all operands, and a new line after them."""
-    printer = _Printer()
+    printer = Printer()
     for position, value in enumerate(values):
         if position:
             printer.write(" ")
-        printer.show(value, "v", _DEFAULT, top=True)
+        printer.show(value, "v", DEFAULT, top=True)
     printer.write("\n")
     return printer.text()
 
 
-def sprintf(layout: str, values: Sequence[Any]) -> str:
-    """Go's `Sprintf`, with its notes such as `%!d(string=x)` for what does not fit."""
-    return _Layout(layout, values).text()
-
-
-class _Printer:
+class Printer:
     """Gathers text, and ends with an error before it gets too long."""
 
     def __init__(self) -> None:
@@ -97,15 +93,17 @@ class _Printer:
         self._length = 0
 
     def text(self) -> str:
+        """All that was written."""
         return "".join(self._parts)
 
     def write(self, text: str) -> None:
+        """Write a text. Raises TemplateError if it is too much."""
         self._length += len(text)
         if self._length > LONGEST:
             raise TemplateError(f"a text of more than {LONGEST} characters")
         self._parts.append(text)
 
-    def pad(self, text: str, flags: _Flags) -> None:
+    def pad(self, text: str, flags: Flags) -> None:
         """Write a text in its column. Zeros fill before a text, too, but never after it."""
         missing = flags.width - len(text)
         if missing > 0 and self._length + missing > LONGEST:
@@ -115,7 +113,7 @@ class _Printer:
         else:
             self.write(text.rjust(flags.width, "0" if flags.zero else " "))
 
-    def show(self, value: Any, verb: str, flags: _Flags, top: bool = False) -> None:
+    def show(self, value: Any, verb: str, flags: Flags, top: bool = False) -> None:
         """Write a value; `top` says that it is not within another."""
         if value is None:
             if verb in "Tv":
@@ -149,7 +147,7 @@ class _Printer:
         else:
             self._simple(value, verb, flags)
 
-    def _compound(self, value: Any, verb: str, flags: _Flags) -> None:
+    def _compound(self, value: Any, verb: str, flags: Flags) -> None:
         go_syntax = flags.sharp_v
         between = ", " if go_syntax else " "
         opening, closing = ("{", "}") if go_syntax or isinstance(value, Struct) else ("[", "]")
@@ -175,7 +173,7 @@ class _Printer:
             self.show(item, verb, flags)
         self.write(closing)
 
-    def _simple(self, value: Any, verb: str, flags: _Flags) -> None:
+    def _simple(self, value: Any, verb: str, flags: Flags) -> None:
         if isinstance(value, bool):
             if verb in "tv":
                 self.pad("true" if value else "false", flags)
@@ -188,7 +186,7 @@ class _Printer:
         else:
             self._integer(value, verb, flags)
 
-    def _wrong(self, value: Any, verb: str, flags: _Flags) -> None:
+    def _wrong(self, value: Any, verb: str, flags: Flags) -> None:
         self.write(f"%!{verb}({type_name(value)}=")
         if isinstance(value, _STRINGERS) and not isinstance(value, Time):
             self.show(int(value), "v", flags)
@@ -196,7 +194,7 @@ class _Printer:
             self.show(value, "v", flags)
         self.write(")")
 
-    def _string(self, text: str, verb: str, value: Any, flags: _Flags) -> None:
+    def _string(self, text: str, verb: str, value: Any, flags: Flags) -> None:
         cut = text if flags.places is None or verb in "xX" else text[: flags.places]
         if verb == "v" and flags.sharp_v:
             self.pad(quote(cut), flags)
@@ -212,14 +210,14 @@ class _Printer:
         else:
             self._wrong(value, verb, flags)
 
-    def _hex_string(self, text: str, verb: str, flags: _Flags) -> None:
+    def _hex_string(self, text: str, verb: str, flags: Flags) -> None:
         octets = text.encode()[: flags.places]
         digits = octets.hex(" ") if flags.space else octets.hex()
         if octets and flags.sharp:
             digits = "0x" + digits.replace(" ", " 0x")
         self.pad(digits.upper() if verb == "X" else digits, flags)
 
-    def _integer(self, value: int, verb: str, flags: _Flags) -> None:
+    def _integer(self, value: int, verb: str, flags: Flags) -> None:
         if verb in _BASES:
             self._digits(value, verb, flags)
         elif verb == "v":
@@ -240,7 +238,7 @@ class _Printer:
         else:
             self._wrong(value, verb, flags)
 
-    def _digits(self, value: int, verb: str, flags: _Flags) -> None:
+    def _digits(self, value: int, verb: str, flags: Flags) -> None:
         base, prefix = _BASES[verb]
         sign = "-" if value < 0 else "+" if flags.plus else " " if flags.space else ""
         digits = f"{abs(value):{base}}"
@@ -261,7 +259,7 @@ class _Printer:
             digits = prefix + digits
         self.pad(sign + digits, replace(flags, zero=False))
 
-    def _float(self, value: float, verb: str, flags: _Flags) -> None:
+    def _float(self, value: float, verb: str, flags: Flags) -> None:
         if verb not in "vbgGxXfFeE":
             self._wrong(value, verb, flags)
             return
@@ -325,128 +323,3 @@ def _with_point(text: str, verb: str, places: int | None) -> str:
         digits -= number[start:] == "0"
         number += "."
     return number + "0" * max(0, digits) + tail
-
-
-class _Layout:
-    """One `printf`: the layout from left to right, as Go's own does it."""
-
-    def __init__(self, layout: str, values: Sequence[Any]) -> None:
-        self._layout = layout
-        self._values = values
-        self._at = 0
-        self._next = 0
-        self._reordered = False
-        self._good = True
-        self._printer = _Printer()
-
-    def text(self) -> str:
-        layout, printer = self._layout, self._printer
-        while (percent := layout.find("%", self._at)) >= 0:
-            printer.write(layout[self._at : percent])
-            self._at = percent + 1
-            self._verb()
-        printer.write(layout[self._at :])
-        if not self._reordered and self._next < len(self._values):
-            printer.write("%!(EXTRA ")
-            for position, value in enumerate(self._values[self._next :]):
-                printer.write(", " if position else "")
-                printer.write("" if value is None else f"{type_name(value)}=")
-                printer.show(value, "v", _DEFAULT, top=True)
-            printer.write(")")
-        return printer.text()
-
-    def _verb(self) -> None:
-        layout, printer = self._layout, self._printer
-        start = self._at
-        while self._at < len(layout) and layout[self._at] in "-+# 0":
-            self._at += 1
-        written = layout[start : self._at]
-        minus, zero = "-" in written, "0" in written
-        self._good = True
-        indexed = self._index()
-        width, wide, indexed = self._number(indexed, "%!(BADWIDTH)")
-        if wide and width < 0:
-            width, minus = -width, True
-        places: int | None = None
-        if self._at + 1 < len(layout) and layout[self._at] == ".":
-            self._at += 1
-            self._good = self._good and not indexed
-            indexed = self._index()
-            star = layout[self._at : self._at + 1] == "*"
-            found, known, indexed = self._number(indexed, "%!(BADPREC)", negative=False)
-            places = found if known or not star else None
-        if not indexed:
-            self._index()
-        if self._at >= len(layout):
-            printer.write("%!(NOVERB)")
-            return
-        verb = layout[self._at]
-        self._at += 1
-        if verb == "%":
-            printer.write("%")
-        elif not self._good:
-            printer.write(f"%!{verb}(BADINDEX)")
-        elif self._next >= len(self._values):
-            printer.write(f"%!{verb}(MISSING)")
-        else:
-            sharp, plus = "#" in written, "+" in written
-            flags = _Flags(
-                minus=minus,
-                plus=plus and verb != "v",
-                sharp=sharp and verb != "v",
-                space=" " in written,
-                zero=zero and not minus,
-                width=width if wide else 0,
-                places=places,
-                plus_v=plus and verb == "v",
-                sharp_v=sharp and verb == "v",
-            )
-            value = self._values[self._next]
-            self._next += 1
-            printer.show(value, verb, flags, top=True)
-
-    def _number(
-        self, indexed: bool, wrong: str, *, negative: bool = True
-    ) -> tuple[int, bool, bool]:
-        """A width or a precision: its value, whether there is one, and whether an index is open."""
-        layout = self._layout
-        if layout[self._at : self._at + 1] == "*":
-            self._at += 1
-            value: Any = self._values[self._next] if self._next < len(self._values) else None
-            self._next += self._next < len(self._values)
-            number = isinstance(value, int) and not isinstance(value, bool)
-            if not number or not (-_WIDEST if negative else 0) <= value <= _WIDEST:
-                self._printer.write(wrong)
-                return 0, False, False
-            return int(value), True, False
-        start = self._at
-        while self._at < len(layout) and layout[self._at] in "0123456789":
-            self._at += 1
-        digits = layout[start : self._at]
-        if int(digits[:-1][:8] or 0) > _WIDEST:
-            # Go gives up on the whole layout here.
-            self._at = len(layout)
-            return 0, False, indexed
-        if digits and indexed:
-            self._good = False
-        return int(digits or 0), bool(digits), indexed
-
-    def _index(self) -> bool:
-        """Read `[n]`, the number of the operand to take next; say whether there was one."""
-        layout = self._layout
-        if layout[self._at : self._at + 1] != "[":
-            return False
-        self._reordered = True
-        end = layout.find("]", self._at)
-        if end < 0:
-            self._at += 1
-            self._good = False
-            return False
-        digits = layout[self._at + 1 : end]
-        self._at = end + 1
-        known = digits.isascii() and digits.isdigit() and len(digits) <= 7
-        if known and 1 <= int(digits) <= len(self._values):
-            self._next = int(digits) - 1
-            return True
-        self._good = False
-        return known

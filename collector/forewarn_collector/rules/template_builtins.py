@@ -7,12 +7,13 @@ they do not always look at all of their arguments.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import ge, gt, le, lt
 from typing import Any
 from urllib.parse import quote_plus
 
-from forewarn_collector.rules.go_format import sprint, sprintf, sprintln
+from forewarn_collector.rules.go_format import format_value, sprint, sprintln
+from forewarn_collector.rules.go_printf import sprintf
 from forewarn_collector.rules.go_time import Duration, Month, Time, Weekday
 from forewarn_collector.rules.go_values import (
     Pointer,
@@ -40,6 +41,21 @@ def printable(value: Any) -> Any:
     if isinstance(value, Pointer) and not isinstance(value.of, _PRINT_THEMSELVES):
         return value.of
     return value
+
+
+def items(value: Any, names: int) -> Iterable[tuple[Any, Any]]:
+    """The keys and items that `range` goes through, with so many variables."""
+    if isinstance(value, dict):
+        return sorted(value.items())
+    if isinstance(value, list):
+        return enumerate([*value])
+    if value is None:
+        return ()
+    if isinstance(value, int) and not isinstance(value, bool):
+        if names > 1:
+            raise TemplateError(f"can't use {value} to iterate over more than one variable")
+        return ((None, type(value)(number)) for number in range(value))
+    raise TemplateError(f"range can't iterate over {format_value(value)}")
 
 
 # Comparison.

@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
-from forewarn_collector.rules.go_numbers import parse_float, parse_integer
+from forewarn_collector.rules.template_constants import constant
 from forewarn_collector.rules.template_hints import of_function, of_variable
 from forewarn_collector.rules.template_nodes import (
     Action,
@@ -211,7 +210,7 @@ class _Parser:
         token = self._take()
         if token.kind not in {"text", "raw"}:
             raise TemplateError(f"{word.text} needs a name in quotes", token.start)
-        name = str(_constant(token))
+        name = str(constant(token.kind, token.text, token.start))
         pipe = None
         if word.text == "block" or (word.text == "template" and self._tokens[0].kind != "end"):
             pipe = self._pipe(word)
@@ -308,7 +307,7 @@ class _Parser:
         if token.kind == "field":
             return Field(Dot(token.start), (token.text[1:],), token.start)
         if token.kind in {"text", "raw", "char", "number"}:
-            return Literal(_constant(token), token.text, token.start)
+            return Literal(constant(token.kind, token.text, token.start), token.text, token.start)
         if token.kind == "word":
             return self._word(token)
         if token.text == ".":
@@ -348,80 +347,3 @@ _KEYWORDS = frozenset(
     {"block", "break", "continue", "define", "else", "end", "if", "range", "template", "with"}
 )
 _WORDS = {"true": True, "false": False, "nil": None}
-_ESCAPE = re.compile(
-    r"""\\(?:(?P<letter>[abfnrtv\\"'])
-    | (?P<octal>[0-3][0-7]{2})
-    | (?:x(?P<byte>[0-9a-fA-F]{2})|u(?P<short>[0-9a-fA-F]{4})|U(?P<long>[0-9a-fA-F]{8}))
-    | (?P<unknown>.?))""",
-    re.S | re.X,
-)
-_LETTERS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-
-
-def _constant(token: _Token) -> Any:
-    """The value of a constant. A char is its code point; 1e3 and 1.0 are floats, as in Go."""
-    try:
-        if token.kind == "raw":
-            return token.text[1:-1].replace("\r", "")
-        if token.kind == "text":
-            return _unquoted(token.text[1:-1], "'").decode(errors="replace")
-        if token.kind == "char":
-            return _char(token.text[1:-1])
-        return _number(token)
-    except TemplateError:
-        raise
-    except ValueError:
-        hint = "write \\\\ for \\, or put it in `backquotes`" if token.kind == "text" else ""
-        raise TemplateError(f"bad constant {token.text}", token.start, hint) from None
-
-
-def _number(token: _Token) -> int | float:
-    text = token.text
-    if text[-1:] == "i" and not text.lower().startswith("0x"):
-        raise TemplateError(f"no imaginary numbers here: {text}", token.start)
-    whole = parse_integer(text)
-    if whole is None:
-        number = parse_float(text)
-        if not any(sign in text for sign in ".eEpP"):
-            raise TemplateError(f"integer overflow: {text}", token.start)
-        return number
-    if not -(2**63) <= whole < 2**63:
-        raise TemplateError(f"{text} overflows int", token.start)
-    return whole
-
-
-def _char(inside: str) -> int:
-    escape = _ESCAPE.fullmatch(inside)
-    if escape is not None and (escape["octal"] or escape["byte"]):
-        return _code(escape)
-    if inside in ("'", '\\"'):
-        raise ValueError("a quote of the wrong kind")
-    letters = _unquoted(inside, '"').decode()
-    if len(letters) != 1:
-        raise ValueError("not one letter")
-    return ord(letters)
-
-
-def _code(escape: re.Match[str]) -> int:
-    if escape["octal"]:
-        return int(escape["octal"], 8)
-    return int(escape["byte"] or escape["short"] or escape["long"], 16)
-
-
-def _unquoted(inside: str, other_quote: str) -> bytes:
-    """The octets of a text in quotes: \\x and octal give one octet, all others a letter."""
-
-    def unescape(match: re.Match[str]) -> bytes:
-        if match["unknown"] is not None or match["letter"] == other_quote:
-            raise ValueError("unknown escape")
-        if match["letter"]:
-            return _LETTERS.get(match["letter"], match["letter"]).encode()
-        code = _code(match)
-        return chr(code).encode() if match["short"] or match["long"] else bytes([code])
-
-    out = []
-    end = 0
-    for match in _ESCAPE.finditer(inside):
-        out += [inside[end : match.start()].encode(), unescape(match)]
-        end = match.end()
-    return b"".join((*out, inside[end:].encode()))

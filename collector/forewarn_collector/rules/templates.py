@@ -7,7 +7,7 @@ Source: https://pkg.go.dev/text/template, Go's text/template/exec.go, and promet
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from forewarn_collector.rules.go_format import LONGEST, format_value
 from forewarn_collector.rules.go_time import methods
 from forewarn_collector.rules.go_values import Struct, indirect, truth, type_name
 from forewarn_collector.rules.template_arguments import ANY, assign, literal
-from forewarn_collector.rules.template_builtins import printable
+from forewarn_collector.rules.template_builtins import items, printable
 from forewarn_collector.rules.template_functions import FUNCTIONS, TemplateContext
 from forewarn_collector.rules.template_nodes import (
     Action,
@@ -212,7 +212,7 @@ class _Expansion:
         value = indirect(self._pipe(node.pipe, dot))
         mark = len(self._variables)
         empty = True
-        for key, item in self._items(value, len(names)):
+        for key, item in items(value, len(names)):
             empty = False
             self._step()
             found = (item,) if len(names) == 1 else (key, item)
@@ -231,19 +231,6 @@ class _Expansion:
                 del self._variables[mark:]
         if empty:
             self._nodes(node.otherwise, dot)
-
-    def _items(self, value: Any, names: int) -> Iterable[tuple[Any, Any]]:
-        if isinstance(value, dict):
-            return sorted(value.items())
-        if isinstance(value, list):
-            return enumerate([*value])
-        if value is None:
-            return ()
-        if isinstance(value, int) and not isinstance(value, bool):
-            if names > 1:
-                raise TemplateError(f"can't use {value} to iterate over more than one variable")
-            return ((None, type(value)(number)) for number in range(value))
-        raise TemplateError(f"range can't iterate over {format_value(value)}")
 
     def _set(self, name: str, value: Any) -> None:
         for position in range(len(self._variables) - 1, -1, -1):
