@@ -144,5 +144,5 @@ class RuleRunner:
             ),
             external_url=with_.external_url,
             external_labels=with_.external_labels,
-            at=at,
+            at=at + self.group.query_offset,
         )

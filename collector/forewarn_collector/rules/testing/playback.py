@@ -122,7 +122,7 @@ class Playback:
         if not len(standing) and not result.present.any():
             return
         standing, changes = standing.advance(
-            rule, result, AllInputs(), round_.at, self._context(at), group.limit
+            rule, result, AllInputs(), round_.at, self._context(at, round_.at), group.limit
         )
         self._standing[rule.key] = standing
         if standing.states()[AlertState.FIRING]:
@@ -132,12 +132,12 @@ class Playback:
             self._series.flush()
             round_.forget(ALERT_METRICS)
 
-    def _context(self, at: int) -> TemplateContext:
+    def _context(self, at: int, now: int) -> TemplateContext:
         return TemplateContext(
             query=lambda text: self._steps.instant(compile_query(text), self._store, at).vector(),
             external_url=self._case.external_url,
             external_labels=self._case.external_labels,
-            at=at,
+            at=now,
         )
 
 
