@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from forewarn_wire import Problem, readers
 from forewarn_wire.document import Section, read_document
+from forewarn_wire.document_errors import not_text
 
 
 def read(text: str) -> tuple[Section | None, list[Problem]]:
@@ -85,7 +86,7 @@ def test_an_empty_document_is_none_without_a_problem(text: str) -> None:
         ("a: [", (2, 1), "not YAML"),
         ("a: b: c", (1, 5), "not YAML: mapping values are not allowed"),
         ("\ta: 1", (1, 1), "not YAML"),
-        ("a: 1\n--- \nb: 2", (2, 1), "not YAML: but found another document"),
+        ("a: 1\n--- \nb: 2", (2, 1), "not YAML: a second document begins here"),
         ("a: *nowhere", (1, 4), "not YAML"),
         ("a: !!python/object:os.system x", (1, 4), "not YAML: could not determine a constructor"),
         ("a: 2026-13-45", (0, 0), "not YAML: month must be in 1..12"),
@@ -93,7 +94,9 @@ def test_an_empty_document_is_none_without_a_problem(text: str) -> None:
         ("a: !!int ''", (0, 0), "not YAML"),
         ("a: !!timestamp x", (0, 0), "not YAML"),
         ("? [1, 2]\n: 3", (1, 3), "not YAML: found unhashable key"),
-        ("\x00", (0, 0), "not YAML"),
+        ("a: 1\nb: \x00", (2, 4), "not YAML: a control character"),
+        ("a: b\nc: 'd\ne", (2, 4), "not YAML: a quote opens here and is never closed"),
+        ("a: b\nc:d\ne: f", (2, 1), "not YAML: could not find expected ':'"),
         ("a: " + "[" * 100_000 + "]" * 100_000, (1, 103), "not YAML: nested more than 100 deep"),
     ],
 )
@@ -227,3 +230,38 @@ def test_merge_keys_that_multiply_one_another_are_a_problem_and_take_no_time() -
     problems: list[Problem] = []
     assert read_document("\n".join(lines), "bomb.yml", problems) is None
     assert "a mapping of more than 10000 fields" in str(problems[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("a:\n\tb: 1", "indent with blanks, not tabs"),
+        ("a: {{ $value }} left", "a value that begins with {{ needs quotes around it"),
+        ("a: {{ $value }}", "a value that begins with {{ needs quotes around it"),
+        ("a: warning: {{ $value }}", "quote a value that holds ': ', or else"),
+        ("a: b\nc:d", "write 'name: value', with a blank behind the colon"),
+        ("a: 'b", "close it"),
+        ("a: *b", "quote a value that begins with *"),
+        ("a: @b", "quote a value that begins with @"),
+        ("a:\n  - b\n  c: d", "what belongs together begins in the same column"),
+        ("a: 1\n---\nb: 2", "keep one a file, without ---"),
+        ("a: [", "check indentation and quotes here"),
+    ],
+)
+def test_what_is_no_yaml_comes_with_a_remedy(text: str, hint: str) -> None:
+    _, (problem,) = read(text)
+    assert problem.hint.startswith(hint), problem
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"a: b\nc: h\xe4t\n", "f.yml:2:5: not UTF-8: invalid continuation byte 0xe4 (save it as"),
+        ("a: b".encode("utf-16"), "f.yml:1:1: not UTF-8 but UTF-16 (save it as UTF-8)"),
+        (b"\x1f\x8b\x08\x00\x00\xff", "f.yml:1:1: not text but a binary file (give a YAML file)"),
+    ],
+)
+def test_what_is_no_text_is_a_problem_with_a_place(data: bytes, expected: str) -> None:
+    with pytest.raises(UnicodeDecodeError) as caught:
+        data.decode("utf-8")
+    assert str(not_text(caught.value, "f.yml")).startswith(expected)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from forewarn_wire.document_errors import yaml_problem
 from forewarn_wire.errors import Problem
 
 T = TypeVar("T")
@@ -159,7 +160,7 @@ def read_document(text: str, file: str, problems: list[Problem]) -> Section | No
             _construct(node)
     except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError) as error:
         # The last three: what PyYAML lets escape for 2026-13-45, !!bool x and !!timestamp x.
-        problems.append(_yaml_problem(error, file))
+        problems.append(yaml_problem(error, file, text))
         return None
     if node is None or (isinstance(node, yaml.ScalarNode) and node.value == ""):
         return None
@@ -193,13 +194,6 @@ def _refuse_depth(text: str) -> None:
 def _stands_in(node: yaml.Node, parent: yaml.Node) -> bool:
     inside: bool = parent.start_mark.index <= node.start_mark.index < parent.end_mark.index
     return inside
-
-
-def _yaml_problem(error: Exception, file: str) -> Problem:
-    mark = getattr(error, "problem_mark", None)
-    what = getattr(error, "problem", None) or str(error) or type(error).__name__
-    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-    return Problem(file, line, column, f"not YAML: {what}", "check indentation and quotes here")
 
 
 class _Constructor(yaml.constructor.SafeConstructor):

@@ -23,7 +23,8 @@ from forewarn_collector.rules.model import (
 )
 from forewarn_collector.rules.templates import Template
 from forewarn_wire import Problem
-from forewarn_wire.document import Section, read_document
+from forewarn_wire.document import read_document
+from forewarn_wire.document_errors import not_text
 from forewarn_wire.labels import is_metric_name
 from forewarn_wire.readers import duration, whole_number
 
@@ -139,7 +140,7 @@ def _read_file(
         problems.append(Problem(str(path), 0, 0, f"can't be read: {error.strerror}"))
         return nothing
     except UnicodeDecodeError as error:
-        problems.append(Problem(str(path), 0, 0, f"not UTF-8: {error.reason}", "save it as UTF-8"))
+        problems.append(not_text(error, str(path)))
         return nothing
     document = read_document(source, str(path), problems)
     if document is None:

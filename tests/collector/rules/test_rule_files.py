@@ -219,7 +219,7 @@ def test_all_problems_of_all_files_come_at_once_in_order(tmp_path: Path) -> None
         ("b.yml", 2),
         ("c.yml", 3),
         ("c.yml", 4),
-        ("d.yml", 0),
+        ("d.yml", 1),
     ]
 
 

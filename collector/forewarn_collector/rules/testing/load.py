@@ -15,6 +15,7 @@ from forewarn_collector.rules.testing.load_case import CaseReader, read_case
 from forewarn_collector.rules.testing.model import Suite
 from forewarn_wire import Problem
 from forewarn_wire.document import Section, read_document
+from forewarn_wire.document_errors import not_text
 from forewarn_wire.readers import boolean, duration, texts
 
 EVALUATION_INTERVAL = 60_000
@@ -40,7 +41,7 @@ def load_suite(path: Path) -> LoadedSuite:
         problems.append(Problem(str(path), 0, 0, f"can't be read: {error.strerror}"))
         return LoadedSuite(Suite(path), problems)
     except UnicodeDecodeError as error:
-        problems.append(Problem(str(path), 0, 0, f"not UTF-8: {error.reason}", "save it as UTF-8"))
+        problems.append(not_text(error, str(path)))
         return LoadedSuite(Suite(path), problems)
     document = read_document(source, str(path), problems)
     if document is None:
