@@ -15,6 +15,7 @@ from rich.table import Table
 
 from forewarn_collector.cli.client import Client, connection
 
+_WHOLE_LINES = 10_000
 _STATES = ("firing", "unknown", "pending", "inactive")
 _COLOURS = {"failed": "red", "firing": "dark_orange", "unknown": "magenta", "pending": "yellow"}
 
@@ -88,7 +89,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
         )
     console = Console()
     # A pipe is no terminal: its reader wants whole lines.
-    console.print(table, width=None if console.is_terminal else 200)
+    console.print(table, width=None if console.is_terminal else _WHOLE_LINES)
 
 
 def _time_of_day(text: str) -> str:

@@ -22,16 +22,20 @@ class CollectorSignals:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._client.get("/api/v1/status/buildinfo")
+        self._metrics = frozenset(self.values(METRIC_NAME, []))
+        self._exist: dict[str, bool] = {}
 
     def metrics(self) -> Collection[str]:
         """See `Signals`."""
-        return self.values(METRIC_NAME, [])
+        return self._metrics
 
     def exist(self, matchers: Sequence[Matcher]) -> bool:
         """See `Signals`."""
-        query = {"match[]": selector_text(matchers), "limit": "1"}
-        return bool(self._client.get("/api/v1/series", query)["data"])
+        text = selector_text(matchers)
+        if text not in self._exist:
+            query = {"match[]": text, "limit": "1"}
+            self._exist[text] = bool(self._client.get("/api/v1/series", query)["data"])
+        return self._exist[text]
 
     def values(self, label: str, matchers: Sequence[Matcher]) -> Collection[str]:
         """See `Signals`."""
@@ -58,10 +62,11 @@ class DirectorySignals:
         self._feed = DirectoryFeed(directory)
         extent = self._feed.extent([], 0, _EVER)
         self._end = extent[1] if extent else 0
+        self._metrics = frozenset(self.values(METRIC_NAME, []))
 
     def metrics(self) -> Collection[str]:
         """See `Signals`."""
-        return self.values(METRIC_NAME, [])
+        return self._metrics
 
     def exist(self, matchers: Sequence[Matcher]) -> bool:
         """See `Signals`."""

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from forewarn_collector.cli import build
 from forewarn_collector.rules.check import Finding, Severity
-from forewarn_collector.rules.check_formats import github_command
+from forewarn_collector.rules.check_formats import findings_json, github_command
 from forewarn_collector.rules.fields import Span
 from forewarn_collector.store import Batch, Store
 from forewarn_wire import labels_from
@@ -87,14 +87,12 @@ def test_json_has_the_place_the_check_and_the_remedy(noisy: Path) -> None:
     ]
 
 
-def test_json_of_what_has_no_line_is_null_there(tmp_path: Path) -> None:
-    file = tmp_path / "latin.yml"
-    file.write_bytes(b"\xff")
-    done = check("--format", "json", file)
-    (found,) = json.loads(done.stdout)
-    assert done.exit_code == 1
-    assert (found["line"], found["end_line"], found["severity"]) == (None, None, "error")
-    assert (found["check"], found["remedy"]) == ("rule-file", "save it as UTF-8")
+def test_json_of_what_has_no_line_is_null_there() -> None:
+    finding = Finding("a.yml", Span(0, 0), Severity.ERROR, "rule-file", "can't be read", "")
+    (found,) = json.loads(findings_json([finding]))
+    assert (found["line"], found["column"], found["end_line"]) == (None, None, None)
+    assert (found["severity"], found["check"], found["remedy"]) == ("error", "rule-file", "")
+    assert github_command(finding) == "::error file=a.yml,title=rule-file::can't be read"
 
 
 # The escapes are those of https://github.com/actions/toolkit `packages/core/src/command.ts`.
@@ -187,11 +185,12 @@ def test_rules_are_compared_with_a_data_directory(tmp_path: Path) -> None:
 
 OWN = """groups:
   - name: own
+    labels: {team: ops, severity: low}
     limit: 1
     interval: 1s
     rules:
       - {record: fine, expr: vector(1)}
-      - {alert: Waits, expr: vector(1), for: 1h}
+      - {alert: Waits, expr: vector(1), for: 1h, labels: {severity: high}}
       - {alert: Fires, expr: vector(1)}
       - {record: fails, expr: disk > 0}
 """
@@ -253,3 +252,19 @@ def test_status_has_the_worst_rule_first_with_its_error(collector: RunningCollec
     assert [(rule["name"], rule["health"], rule["alerts"]) for rule in failed] == [
         ("fails", "err", {})
     ]
+
+
+def test_labels_of_a_group_are_those_of_its_rules_as_in_prometheus_3(
+    collector: RunningCollector,
+) -> None:
+    (group,) = collector.get("/api/v1/rules").json()["data"]["groups"]
+    assert "labels" not in group
+    assert {rule["name"]: rule["labels"] for rule in group["rules"]} == {
+        "fine": {"team": "ops", "severity": "low"},
+        "Waits": {"team": "ops", "severity": "high"},
+        "Fires": {"team": "ops", "severity": "low"},
+        "fails": {"team": "ops", "severity": "low"},
+    }
+    wait_until("the record is there", lambda: bool(collector.query("fine")))
+    (made,) = collector.query("fine")
+    assert made["metric"] == {"__name__": "fine", "team": "ops", "severity": "low"}

@@ -77,7 +77,7 @@ def _values(matcher: Matcher, of_metric: list[Matcher], signals: Signals) -> str
 
 
 def _did_you_mean(metric: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(metric, known, 1, cutoff=0.75)
+    near = difflib.get_close_matches(metric, known, 1, cutoff=0.87)
     return f"did you mean {near[0]}?" if near else "nothing sends that metric, or not yet"
 
 
