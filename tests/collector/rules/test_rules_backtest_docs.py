@@ -22,7 +22,7 @@ SPEED = re.compile(r"in [\d.]+ s, [\d,]+ rule-days per second")
 
 
 def free(host: str, time: int) -> float:
-    """Web1's backups fill its disk from 2:00 to 2:40; web2's is full on Wednesday, 9:00 to 15:00."""
+    """Web1's backups fill its disk from 2:00 to 2:40; web2's is full on Wednesday, 9 to 15."""
     day, minute = divmod((time - MONDAY) // MINUTE, 24 * 60)
     if host == "web1":
         return 5.0 if 120 <= minute < 160 else 50.0
