@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -87,9 +88,8 @@ def _print(rows: list[dict[str, Any]]) -> None:
             f"{row['evaluation_seconds'] * 1000:.1f}",
             escape(row["last_error"]) or "-",
         )
-    console = Console()
     # A pipe is no terminal: its reader wants whole lines.
-    console.print(table, width=None if console.is_terminal else _WHOLE_LINES)
+    Console(width=None if sys.stdout.isatty() else _WHOLE_LINES).print(table)
 
 
 def _time_of_day(text: str) -> str:
