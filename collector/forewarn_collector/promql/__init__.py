@@ -8,6 +8,7 @@ from forewarn_collector.promql.errors import (
     QueryTimeoutError,
 )
 from forewarn_collector.promql.explain import Explained, explain
+from forewarn_collector.promql.functions import FUNCTION_NAMES
 from forewarn_collector.promql.growing import Distinct, Growing, continues
 from forewarn_collector.promql.leaves import SelectorInfo, depends_on_steps, reach_of
 from forewarn_collector.promql.live import LiveWindows
@@ -19,6 +20,7 @@ from forewarn_collector.promql.text import plain_float, series_text
 from forewarn_collector.promql.values import LOOKBACK
 
 __all__ = [
+    "FUNCTION_NAMES",
     "LOOKBACK",
     "AtEdge",
     "Deadline",

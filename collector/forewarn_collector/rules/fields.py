@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from forewarn_collector.promql import PromQLError, Query, compile_query
 from forewarn_collector.promql.nodes import Aggregation, Binary, Expr, Selector, nodes_of
+from forewarn_collector.rules.expression_hints import hint_of
 from forewarn_collector.rules.positions import place_in_file
 from forewarn_collector.rules.templates import Template, TemplateError
 from forewarn_collector.store import MatchOp
@@ -76,7 +77,7 @@ class RuleReader:
             query = compile_query(text)
         except PromQLError as error:
             offset = None if error.position is None else offset_of(text, *error.position)
-            self._problem(name, text, offset, f"{name}: {error.message}", "")
+            self._problem(name, text, offset, f"{name}: {error.message}", hint_of(error.message))
             return None
         if query.result_type not in {"vector", "scalar"}:
             what = f"{name} gives a {query.result_type}; a rule needs an instant vector"
@@ -103,9 +104,9 @@ class RuleReader:
     def labels(self, read: Callable[[RuleReader, str], T | None]) -> dict[str, T]:
         """The field `labels`, each value through `read`; a label's name must be allowed."""
         found = self.named("labels", read)
-        inner = self.section.section("labels")
         for name in ("", METRIC_NAME):
-            if name in found and inner is not None:
+            inner = self.section.section("labels") if name in found else None
+            if inner is not None:
                 inner.problem(name, f"not a label's name: {name!r}", "give it another name")
         return found
 

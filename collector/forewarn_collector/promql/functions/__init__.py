@@ -1,4 +1,4 @@
-"""All functions that give an instant vector, by name; there are no others."""
+"""All functions that give an instant vector or a scalar, by name; there are no others."""
 
 from __future__ import annotations
 
@@ -32,4 +32,14 @@ FUNCTIONS: Mapping[str, Builder] = {
     **PRESENCE,
 }
 
-__all__ = ["FUNCTIONS", "SCALAR_FUNCTIONS", "Builder", "Compiler", "ConstantPlan", "scalar_call"]
+FUNCTION_NAMES = frozenset(FUNCTIONS) | frozenset(SCALAR_FUNCTIONS)
+
+__all__ = [
+    "FUNCTIONS",
+    "FUNCTION_NAMES",
+    "SCALAR_FUNCTIONS",
+    "Builder",
+    "Compiler",
+    "ConstantPlan",
+    "scalar_call",
+]
