@@ -37,7 +37,7 @@ class DirectoryFeed:
         for matchers in selectors:
             wanted[self.index.select(matchers).refs] = True
         try:
-            for refs, times, values in self._history.commits(start, end):
+            for refs, times, values in self._history.samples(start, end):
                 # A commit may be damaged within, or name series that came after the opening.
                 kept = (times >= start) & (times <= end) & (refs >= 0) & (refs < self.size)
                 kept[kept] = wanted[refs[kept]]

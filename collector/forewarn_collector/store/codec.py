@@ -7,6 +7,7 @@ infinities and every NaN survive), bytes of one significance side by side, then 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 
 import cramjam
 import numpy as np
@@ -27,6 +28,11 @@ def encode_columns(refs: Ints, times: Ints, values: Floats) -> tuple[bytes, int]
 
 def decode_columns(blob: bytes, count: int, checksum: int) -> tuple[Ints, Ints, Floats]:
     """The refs, times and values of `count` samples. Raises ValueError where they are damaged."""
+    return columns_of([unpacked(blob, count, checksum)], count)
+
+
+def unpacked(blob: bytes, count: int, checksum: int) -> bytes:
+    """The bytes of the columns of `count` samples. Raises ValueError where they are damaged."""
     if _checksum(blob, count) != checksum:
         raise ValueError("its checksum does not match")
     try:
@@ -35,11 +41,17 @@ def decode_columns(blob: bytes, count: int, checksum: int) -> tuple[Ints, Ints, 
         raise ValueError(f"it cannot be decompressed: {error}") from None
     if len(raw) != count * 8 * _COLUMNS:
         raise ValueError(f"it holds {len(raw)} bytes, expected {count * 8 * _COLUMNS}")
-    planes = np.frombuffer(raw, dtype=np.uint8).reshape(_COLUMNS, 8, count)
-    refs, times, bits = (
-        np.ascontiguousarray(plane.T).view(np.int64).reshape(count) for plane in planes
-    )
-    return np.cumsum(refs), np.cumsum(times), bits.view(np.float64)
+    return raw
+
+
+def columns_of(raws: Sequence[bytes], count: int) -> tuple[Ints, Ints, Floats]:
+    """The refs, times and values of what was unpacked, `count` samples each, one after another."""
+    shape = len(raws), _COLUMNS, 8, count
+    planes = np.frombuffer(b"".join(raws), dtype=np.uint8).reshape(shape)
+    columns = np.ascontiguousarray(planes.transpose(1, 0, 3, 2)).view(np.int64)
+    refs, times, bits = columns.reshape(_COLUMNS, len(raws), count)
+    values: Floats = bits.ravel().view(np.float64)
+    return np.cumsum(refs, axis=1).ravel(), np.cumsum(times, axis=1).ravel(), values
 
 
 def _differences(column: Ints) -> Ints:
