@@ -26,6 +26,8 @@ class Order:
     `watchers[i]` read the alerts of rule `i` by `ALERTS` or `ALERTS_FOR_STATE`, and none of their
     own doing: a rule that reads its own alerts, or those of a rule that reads its, finds them as
     they were before. `stages: int[rules]` rise with the order; alerts are shown after each.
+    `watched[i]` are all whose alerts rule `i` may read, and `circles[i]` the rules which read what
+    comes of rule `i`, and rule `i` what comes of them; itself, where it reads its own.
     """
 
     rules: tuple[Rule, ...]
@@ -33,6 +35,8 @@ class Order:
     followers: tuple[AbstractSet[int], ...]
     watchers: tuple[AbstractSet[int], ...]
     stages: tuple[int, ...]
+    watched: tuple[AbstractSet[int], ...]
+    circles: tuple[AbstractSet[int], ...]
 
 
 def ordered(rules: Sequence[Rule]) -> Order:
@@ -48,9 +52,10 @@ def ordered(rules: Sequence[Rule]) -> Order:
     # What feeds a rule has fewer rules upstream, itself counted in, unless both are in a cycle.
     upstream = Counter(each for rule, found in enumerate(later) for each in {rule, *found})
     levels, stages = [0] * len(rules), [0] * len(rules)
+    circles: list[AbstractSet[int]] = [frozenset()] * len(rules)
     for position in sorted(range(len(rules)), key=upstream.__getitem__):
         cycle = {other for other in later[position] if position in later[other]}
-        together = cycle | {position}
+        circles[position], together = cycle, cycle | {position}
         fed = {source for member in together for source in feeders[member]} - together
         seen = {source for member in together for source in watched[member]} - together
         levels[position] = 1 + max((levels[source] for source in fed | seen), default=-1)
@@ -77,6 +82,8 @@ def ordered(rules: Sequence[Rule]) -> Order:
         tuple(placed(followers[position]) for position in chosen),
         tuple(placed(watchers[position]) for position in chosen),
         tuple(stages[position] for position in chosen),
+        tuple(placed(watched[position]) for position in chosen),
+        tuple(placed(circles[position]) for position in chosen),
     )
 
 

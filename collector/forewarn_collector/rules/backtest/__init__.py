@@ -1,13 +1,14 @@
 """Backtests: stored signals through the rules on simulated time."""
 
+from forewarn_collector.rules.backtest.engine import replay
 from forewarn_collector.rules.backtest.model import (
     EXACT,
     Progress,
     Replayed,
     RuleOutcome,
+    Sizes,
     Span,
     Watch,
 )
-from forewarn_collector.rules.backtest.replay import replay
 
-__all__ = ["EXACT", "Progress", "Replayed", "RuleOutcome", "Span", "Watch", "replay"]
+__all__ = ["EXACT", "Progress", "Replayed", "RuleOutcome", "Sizes", "Span", "Watch", "replay"]

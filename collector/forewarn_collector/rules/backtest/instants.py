@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forewarn_collector.rules.agenda import next_tick
 from forewarn_collector.rules.backtest.model import Span
@@ -12,88 +13,137 @@ from forewarn_collector.rules.model import RuleGroup
 from forewarn_collector.rules.order import Order
 from forewarn_collector.store import Ints, Matcher
 
+_NONE: Ints = np.zeros(0, dtype=np.int64)
+
 
 class Timetable:
-    """Rules are due at the interval of their group and when a sample that they read arrives.
+    """The instants of one slab of time after another.
 
-    And whenever a rule that feeds them is. A sample arrives at its own time. An instant is put off
-    to the next multiple of `resolution` (ms), so that arrivals in between are one.
+    Rules are due at the interval of their group, when a sample that they read arrives, and whenever
+    a rule that feeds them is. A sample arrives at its own time. An instant is put off to the next
+    multiple of `resolution` (ms), so that arrivals in between are one. Rules that read alerts are
+    also due just after these change.
+
+    `units` are the rules in their order, those that depend on each other together.
     """
 
     def __init__(
         self, order: Order, groups: Sequence[RuleGroup], span: Span, resolution: int
     ) -> None:
+        self.units = _units(order)
         self._order = order
-        self._end = span.end
+        self._last = span.end
         self._resolution = resolution
         by_rule = {rule.key: group for group in groups for rule in group.rules}
         self._groups = [by_rule[rule.key] for rule in order.rules]
         self._ticking = {
             group.key: (next_tick(group, span.start), group.interval) for group in groups
         }
-        self.units = units(order)
+        self._start = self._end = span.start
+        self._ticks: dict[str, Ints] = {}
+        self._arrived: dict[frozenset[Matcher], Ints] = {}
+        self._found: list[Ints] = []
+        # When alerts of a rule changed in this slab, and instants that lie behind the last one.
+        self._changes: dict[int, Ints] = {}
+        self._carried: dict[int, Ints] = {}
 
-    def of_slab(
-        self, start: int, end: int, arrivals: Callable[[Sequence[Matcher]], Ints]
-    ) -> list[Ints]:
-        """The instants from `start` to `end` (ms) of each rule, ascending.
+    def begin(self, start: int, end: int) -> None:
+        """Go on to the slab from `start` to `end` (ms).
 
-        `arrivals` gives the times of the stored samples of a selector there. But in the last slab
-        `end` must be a multiple of the resolution.
+        But in the last one `end` must be a multiple of the resolution.
         """
-        ticks = {
-            key: self._put_off(_ticks(first, interval, start, end))
+        self._start, self._end = start, end
+        self._ticks = {
+            key: self._put_off(_every(first, interval, start, end))
             for key, (first, interval) in self._ticking.items()
         }
-        selected: dict[frozenset[Matcher], Ints] = {}
-        found: list[Ints] = [np.zeros(0, dtype=np.int64)] * len(self._order.rules)
-        for unit in self.units:
-            parts: list[Ints] = []
-            for position in unit:
-                parts.append(ticks[self._groups[position].key])
-                for selector in self._order.rules[position].query.selectors:
-                    key = frozenset(selector.matchers)
-                    if key not in selected:
-                        selected[key] = self._put_off(arrivals(selector.matchers))
-                    parts.append(selected[key])
-                parts += [found[feeder] for feeder in self._order.feeders[position]]
-            instants = union(parts)
-            for position in unit:
-                found[position] = instants
-        return found
+        self._arrived = {}
+        self._found = [_NONE] * len(self._order.rules)
+        self._changes = {}
+
+    def of(self, unit: Sequence[int], arrivals: Callable[[Sequence[Matcher]], Ints]) -> list[Ints]:
+        """The instants of the rules of a unit in the slab, after those of the units before.
+
+        `arrivals` gives the times of the stored samples of a selector there.
+        """
+        own = {position: self._own(position, arrivals) for position in unit}
+        for position in unit:
+            followed = (own[other] for other in unit if position in self._order.followers[other])
+            instants = union([own[position], *followed])
+            self._found[position] = union([instants, *self._roused(position, instants)])
+        return [self._found[position] for position in unit]
+
+    def changed(self, position: int, times: Iterable[int]) -> None:
+        """Note when (ms) alerts of a rule changed in this slab."""
+        if self._order.watchers[position]:
+            self._changes[position] = np.fromiter(times, np.int64)
+
+    def turns(self, position: int, instants: Ints) -> NDArray[np.bool_]:
+        """At which of some instants the interval of the rule's group is over."""
+        return np.isin(instants, self._ticks[self._groups[position].key])
+
+    def count(self) -> int:
+        """How many different instants there were in this slab."""
+        return len(union(self._found))
+
+    def _own(self, position: int, arrivals: Callable[[Sequence[Matcher]], Ints]) -> Ints:
+        """The instants of a rule that others of its unit have no part in."""
+        parts = [self._ticks[self._groups[position].key]]
+        for selector in self._order.rules[position].query.selectors:
+            key = frozenset(selector.matchers)
+            if key not in self._arrived:
+                self._arrived[key] = self._put_off(arrivals(selector.matchers))
+            parts.append(self._arrived[key])
+        parts += [self._found[feeder] for feeder in self._order.feeders[position]]
+        return union(parts)
+
+    def _roused(self, position: int, instants: Ints) -> list[Ints]:
+        """When a rule is evaluated since alerts that it reads changed while it was not."""
+        carried = self._carried.pop(position, _NONE)
+        times = union(
+            [
+                changes
+                for watched, changes in self._changes.items()
+                if self._reads(position, watched)
+            ]
+        )
+        roused = union([carried, np.setdiff1d(times, instants, assume_unique=True) + 1])
+        later = roused[roused > self._end]
+        if len(later) and self._end < self._last:
+            self._carried[position] = later
+        return [roused[roused <= self._end]]
+
+    def _reads(self, position: int, watched: int) -> bool:
+        return position in self._order.watchers[watched]
 
     def _put_off(self, times: Ints) -> Ints:
         if self._resolution == 1:
             return times
         later: Ints = -(-times // self._resolution) * self._resolution
-        return np.unique(np.minimum(later, self._end))
+        return np.unique(np.minimum(later, self._last))
 
 
-def _ticks(first: int, interval: int, start: int, end: int) -> Ints:
+def _every(first: int, interval: int, start: int, end: int) -> Ints:
     """Every `interval` from the first time on, those from `start` to `end` (ms)."""
     begin = first + max(0, -((first - start) // interval)) * interval
     return np.arange(begin, end + 1, interval, dtype=np.int64)
 
 
-def units(order: Order) -> list[list[int]]:
-    """The rules in their order, those that feed each other in a circle together."""
+def _units(order: Order) -> list[list[int]]:
     found: list[list[int]] = []
     taken: set[int] = set()
-    for position, followers in enumerate(order.followers):
-        if position in taken:
-            continue
-        circle = [other for other in followers if position in order.followers[other]]
-        unit = sorted({position, *circle})
-        taken.update(unit)
-        found.append(unit)
+    for position, circle in enumerate(order.circles):
+        if position not in taken:
+            found.append(sorted({position, *circle}))
+            taken.update(found[-1])
     return found
 
 
-def union(parts: Sequence[Ints]) -> Ints:
-    """All times of several columns, each once, ascending."""
+def union(parts: Iterable[Ints]) -> Ints:
+    """All times of several columns, each of them ascending, each time once, ascending."""
     filled = [part for part in parts if len(part)]
-    if len(filled) == 1:
-        return filled[0]
     if not filled:
-        return np.zeros(0, dtype=np.int64)
+        return _NONE
+    if all(part is filled[0] for part in filled):
+        return filled[0]
     return np.unique(np.concatenate(filled))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 EXACT = 1
 """The resolution (ms) at which rules are evaluated whenever the collector would."""
@@ -72,9 +72,23 @@ class Replayed:
     outcomes: Mapping[str, RuleOutcome]
     instants: int = 0
     samples: int = 0
-    peak_samples: int = field(default=0)
 
     @property
     def evaluations(self) -> int:
         """Evaluations of all rules together."""
         return sum(each.evaluations for each in self.outcomes.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is worked on at once; results do not depend on it.
+
+    A slab of time is first `first_slab` and at most `longest_slab` (ms) long, and holds about
+    `samples`: 16 bytes each, and as much for what is made of them. `cells` are series x instants
+    that are evaluated at once: 8 bytes each in a column, of which there are several.
+    """
+
+    first_slab: int = 3_600_000
+    longest_slab: int = 86_400_000
+    samples: int = 4_000_000
+    cells: int = 500_000

@@ -7,6 +7,8 @@ from collections.abc import Set as AbstractSet
 
 import numpy as np
 
+from forewarn_collector.rules.alert_series import ALERT_METRICS
+from forewarn_collector.rules.alerts import ALERT_NAME
 from forewarn_collector.rules.backtest.block import Block, joined
 from forewarn_collector.rules.order import accepts_name
 from forewarn_collector.rules.testing.memory import MemoryStore
@@ -32,15 +34,23 @@ Matchers = Sequence[Matcher]
 class Samples:
     """Stored samples of one slab of time after another, and what the rules record meanwhile.
 
-    What a source has of metrics in `recorded` does not count: the rules record these anew.
+    What a source has of metrics in `recorded`, and of the series of `alerts` by their names, does
+    not count: the rules record and show these anew.
     `samples` counts what was read for the slabs themselves; `held` is how many are in memory.
     """
 
-    def __init__(self, source: SeriesSource, recorded: AbstractSet[str], reach: int) -> None:
+    def __init__(
+        self,
+        source: SeriesSource,
+        recorded: AbstractSet[str],
+        alerts: AbstractSet[str],
+        reach: int,
+    ) -> None:
         """`reach` (ms) is how far back any rule reads what rules record."""
         self.samples = 0
         self._source = source
         self._recorded = recorded
+        self._alerts = alerts
         self._reach = reach
         self._start = 0
         self._end = -1
@@ -89,22 +99,22 @@ class Samples:
             stored = self._stored(matchers, start, end)
         else:
             stored = self._block(matchers, start).between(start, end)
-        if not self._may_be_recorded(matchers):
+        if not self._may_be_own(matchers):
             return stored
         return joined(stored, self._memory.select(matchers, start, end))
 
     def latest(self, matchers: Matchers, start: int, end: int) -> LatestColumns:
         """See `SeriesSource`."""
-        if self._may_be_recorded(matchers) or end < self._start or end > self._end:
+        if self._may_be_own(matchers) or end < self._start or end > self._end:
             return self.select(matchers, start, end).latest()
         return self._block(matchers, start).latest(start, end)
 
     def read(self, series: Sequence[Labels], start: int, end: int) -> SeriesColumns:
         """See `SeriesSource`."""
-        if any(metric_name(labels) in self._recorded for labels in series):
-            own = [labels for labels in series if metric_name(labels) in self._recorded]
-            others = [labels for labels in series if metric_name(labels) not in self._recorded]
-            return joined(self._memory.read(own, start, end), self.read(others, start, end))
+        own = [labels for labels in series if self._is_own(labels)]
+        if own:
+            others = [labels for labels in series if not self._is_own(labels)]
+            return joined(self.read(others, start, end), self._memory.read(own, start, end))
         for block in self._blocks.values():
             if block.covers(start, end):
                 found = block.pick(series, start, end)
@@ -112,8 +122,15 @@ class Samples:
                     return found
         return self._source.read(series, start, end)
 
-    def _may_be_recorded(self, matchers: Matchers) -> bool:
-        return any(map(accepts_name(matchers), self._recorded))
+    def _may_be_own(self, matchers: Matchers) -> bool:
+        """Whether a selector may find series that the rules make."""
+        return any(map(accepts_name(matchers), self._recorded | ALERT_METRICS))
+
+    def _is_own(self, labels: Labels) -> bool:
+        name = metric_name(labels)
+        if name in ALERT_METRICS:
+            return dict(labels).get(ALERT_NAME) in self._alerts
+        return name in self._recorded
 
     def _block(self, matchers: Matchers, start: int) -> Block:
         """The stored samples of a selector from `start` (ms) to the end of the slab."""
@@ -138,9 +155,9 @@ class Samples:
 
     def _stored(self, matchers: Matchers, start: int, end: int) -> SeriesColumns:
         found = self._source.select(matchers, start, end)
-        if not self._may_be_recorded(matchers):
+        if not self._may_be_own(matchers):
             return found
-        return _without(found, self._recorded)
+        return _chosen(found, [not self._is_own(labels) for labels in found.labels])
 
 
 class Until:
@@ -163,9 +180,9 @@ class Until:
         return self._source.read(series, start, min(end, self._time))
 
 
-def _without(columns: SeriesColumns, metrics: AbstractSet[str]) -> SeriesColumns:
-    """The series of other metrics."""
-    kept = np.array([metric_name(each) not in metrics for each in columns.labels], dtype=np.bool_)
+def _chosen(columns: SeriesColumns, which: Sequence[bool]) -> SeriesColumns:
+    """Some of the series."""
+    kept = np.array(which, dtype=np.bool_)
     counts = np.diff(columns.offsets)
     samples = np.repeat(kept, counts)
     labels = SeriesLabels(columns.labels[row] for row in np.flatnonzero(kept).tolist())

@@ -1,0 +1,190 @@
+"""A replay finds the very changes of alerts that rules evaluated one instant after another find."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from forewarn_collector.rules.alerts import AlertChange
+from forewarn_collector.rules.backtest import Replayed, Sizes, Span, replay
+from forewarn_collector.rules.load import load_rules
+from forewarn_collector.rules.model import RuleSet
+from forewarn_collector.rules.schedule import Scheduler
+from forewarn_wire import STALE_NAN
+from support.live_run import Changes, live_run, without_rest
+from support.memory_source import MemorySource
+
+START = 1_750_000_000_000
+MINUTE = 60_000
+
+RULES = {
+    "plain": "{alert: A, expr: 'level > 2'}",
+    "pending": "{alert: A, expr: 'level > 2', for: 1m, annotations: {summary: '{{ $value }}'}}",
+    "kept": "{alert: A, expr: 'level > 2', for: 30s, keep_firing_for: 90s}",
+    "rate": "{alert: A, expr: 'rate(count[2m]) > 0.05', for: 20s, keep_firing_for: 1m}",
+    "fire": "{alert: A, expr: 'level > 2', for: 4m, task: {on_missing: fire}}",
+    "resolve": "{alert: A, expr: 'level > 2', task: {on_missing: resolve}}",
+    "absent": "{alert: A, expr: 'absent(level{i=\"1\"})', for: 1m}",
+    "unless": "{alert: A, expr: 'level > 1 unless on (i) count > 5'}",
+    "valued": "{alert: A, expr: level, labels: {of: '{{ if gt $value 2.0 }}high{{ end }}'}}",
+    "asking": """
+      {alert: A, expr: 'level > 2',
+       annotations: {summary: '{{ query "sum(level)" | first | value }}'}}""",
+    "duplicate": "{alert: A, expr: 'level > 2', labels: {i: same}}",
+    "joined": "{alert: A, expr: 'count > on () group_left level'}",
+    "offset": "{alert: A, expr: 'level offset 1m > 2'}",
+    "ahead": "{alert: A, expr: 'level offset -1m > 2'}",
+    "fixed": "{alert: A, expr: 'level > level @ 1750000100'}",
+    "window": "{alert: A, expr: 'max_over_time(level[90s:20s]) > 2'}",
+    "clock": "{alert: A, expr: 'level > 1 and on () vector(time() % 120) > 60'}",
+    "recorded": """
+      {record: 'all:level', expr: 'sum(level)', labels: {of: all}}
+      - {record: 'high', expr: 'level > 2'}
+      - {alert: A, expr: 'high', for: 30s}
+      - {alert: B, expr: 'all:level > 5 or rate(all:level[1m]) > 0'}
+      - {alert: C, expr: 'count_over_time(high[2m]) > 2'}""",
+    "twice": """
+      {record: both, expr: 'level > 2'}
+      - {record: both, expr: 'level <= 1'}
+      - {alert: A, expr: 'both > 0', for: 20s}""",
+    "one": """
+      {record: both, expr: 'level', labels: {i: one}}
+      - {alert: A, expr: both > 1}""",
+    "circle": """
+      {record: up_to, expr: 'down_to + 1 or sum(level)'}
+      - {record: down_to, expr: 'up_to / 2'}
+      - {alert: A, expr: 'up_to > 2'}""",
+    "alerts": """
+      {alert: A, expr: 'level > 2', for: 20s}
+      - {alert: B, expr: 'count(ALERTS{alertname="A",alertstate="firing"}) > 0', for: 30s}
+      - {alert: C, expr: 'time() - ALERTS_FOR_STATE{alertname="A"} > 60'}""",
+    "own": """
+      {alert: A, expr: 'level > 2 or level > 1 and on (i) ALERTS{alertname="A"}'}""",
+}
+GROUPS = """\
+groups:
+  - name: first
+    interval: {interval}s
+    limit: {limit}
+    query_offset: {offset}s
+    rules:
+      - {rules}
+  - name: other
+    interval: 25s
+    rules:
+      - {{alert: Other, expr: 'level == 1', for: 15s}}
+"""
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> list[tuple[int, str, float]]:
+    """Samples of two metrics of three hosts, each with its own times, gaps and stale markers."""
+    found: list[tuple[int, str, float]] = []
+    for host in "123":
+        step = draw(st.sampled_from([7_000, 15_000, 30_000]))
+        time = START + draw(st.integers(-60_000, 20_000))
+        for run in draw(st.lists(st.tuples(st.integers(1, 8), st.integers(0, 4)), max_size=6)):
+            length, value = run
+            for _ in range(length):
+                time += step
+                found.append((time, f'level{{i="{host}"}}', float(value)))
+                found.append((time, f'count{{i="{host}"}}', float(len(found) % 40)))
+            ending = draw(st.sampled_from(["", "", "stale", "gap", "long"]))
+            if ending == "stale":
+                found.append((time + 1_000, f'level{{i="{host}"}}', STALE_NAN))
+            time += {"gap": 70_000, "long": 400_000}.get(ending, 0)
+    return sorted(found)
+
+
+def live(
+    rules: RuleSet, samples: list[tuple[int, str, float]], end: int
+) -> tuple[list[AlertChange], dict[str, int], MemorySource]:
+    source, sink, clock = MemorySource(), Changes(), [START]
+    for time, series, value in samples:
+        if time < START:
+            source.add(series, (time, value))
+    while not source.arrivals.empty():
+        source.arrivals.get()
+    scheduler = Scheduler(
+        rules,
+        source,
+        append=source.append,
+        sink=sink,
+        clock=lambda: clock[0],
+        arrivals=source.arrivals,
+        has_series=source.has_series,
+    )
+
+    def arrive(time: int) -> None:
+        for at, series, value in samples:
+            if at == time:
+                source.add(series, (at, value))
+
+    live_run(
+        rules,
+        scheduler,
+        lambda now: clock.__setitem__(0, now),
+        [
+            (time, lambda time=time: arrive(time))
+            for time in sorted({s[0] for s in samples})
+            if time >= START
+        ],
+        START,
+        end,
+    )
+    failures = {status.group.name: status.failures for status in scheduler.groups()}
+    return sink.heard, failures, source
+
+
+def replayed(
+    rules: RuleSet, source: MemorySource, end: int
+) -> tuple[list[AlertChange], dict[str, int], Replayed]:
+    sink = Changes()
+    # Slabs and stretches so short that there are many of each.
+    sizes = Sizes(first_slab=97_000, longest_slab=97_000, cells=7)
+    found = replay(rules, source, Span(START, end), apply=sink.apply, sizes=sizes)
+    failures = dict.fromkeys((group.name for group in rules.groups), 0)
+    for group in rules.groups:
+        for rule in group.rules:
+            failures[group.name] += found.outcomes[rule.key].failures
+    return sink.heard, failures, found
+
+
+@pytest.mark.parametrize("name", RULES)
+@settings(
+    max_examples=4,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    samples=arrivals(),
+    interval=st.sampled_from([10, 60]),
+    limit=st.sampled_from([0, 0, 1]),
+    offset=st.sampled_from([0, 0, 12]),
+)
+def test_a_replay_finds_what_a_live_run_finds(
+    tmp_path: Path,
+    name: str,
+    samples: list[tuple[int, str, float]],
+    interval: int,
+    limit: int,
+    offset: int,
+) -> None:
+    file = tmp_path / "rules.yml"
+    text = GROUPS.format(interval=interval, limit=limit, offset=offset, rules=RULES[name].strip())
+    file.write_text(text)
+    rules = load_rules([file])
+    end = max([START + 5 * MINUTE, *(time for time, _, _ in samples)]) + MINUTE
+    with pytest.MonkeyPatch.context() as patch:
+        without_rest(patch)
+        expected, failed, source = live(rules, samples, end)
+        found, failing, _ = replayed(rules, source, end)
+    assert list(map(told, found)) == list(map(told, expected))
+    assert failing == failed
+
+
+def told(change: AlertChange) -> tuple[object, ...]:
+    return change.at, change.rule.key, change.reason.name, change.before, change.after, change.alert
