@@ -169,7 +169,7 @@ def next_change(rule: AlertingRule, alert: Alert) -> int:
 
 
 def next_change_unmet(rule: AlertingRule, alert: Alert) -> int:
-    """When (ms) the next step changes an alert whose condition goes on not to be met, by time alone.
+    """When (ms) the next step changes an alert whose condition is still not met, by time alone.
 
     What is known of its input must stay as it is.
     """

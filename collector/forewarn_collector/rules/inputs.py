@@ -148,7 +148,7 @@ class RuleInputs:
         return InputsAt(self, [self._window(place, time) for place in range(len(self._inputs))])
 
     def next_samples(self, alerts: Sequence[Alert], after: int, until: int) -> int | None:
-        """The first evaluation time after `after` at which one has a new sample; None up to `until`.
+        """The first time after `after` at which any has a new sample; None up to `until` (ms).
 
         Until then nothing changes in whether an input of these alerts stopped that has.
         """
