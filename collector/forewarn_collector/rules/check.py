@@ -72,10 +72,9 @@ def check_files(
     `without` are lints that are left out; with `signals`, what rules select is looked for there.
     """
     files, problems = read_rule_files(paths, scheme=scheme)
-    findings = [
-        *(_finding(problem, Severity.ERROR, ERROR_CHECK) for problem in problems),
-        *_warnings(files, without, signals),
-    ]
+    errors = [_finding(problem, Severity.ERROR, ERROR_CHECK) for problem in problems]
+    # What YAML's aliases repeat stands in the file once.
+    findings = list(dict.fromkeys([*errors, *_warnings(files, without, signals)]))
     order = {str(file.path): position for position, file in enumerate(files)}
     findings.sort(key=lambda found: (order.get(found.file, -1), found.span.line, found.span.column))
     return Report({str(file.path): len(file.written) for file in files}, findings)
