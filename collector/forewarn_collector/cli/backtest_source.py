@@ -57,8 +57,7 @@ class SourceOptions:
         self, url: str, authorization: str, selectors: Sequence[Sequence[Matcher]]
     ) -> tuple[str, Window]:
         feed = PrometheusFeed(Server(url, authorization, self.ca_file))
-        how = "remote read" if feed.by_remote_read else "queries, without stale markers"
-        return f"{url} by {how}", Window(feed, selectors)
+        return f"{url} by {feed.manner}", Window(feed, selectors)
 
     def _authorization(self) -> str:
         if self.user is not None:

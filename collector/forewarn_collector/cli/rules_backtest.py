@@ -38,6 +38,7 @@ from forewarn_collector.tasks.backtest_report import (
     task_lines,
     zone,
 )
+from forewarn_collector.tasks.errors import LedgerError
 from forewarn_wire.clock import Clock
 from forewarn_wire.durations import parse_duration
 
@@ -117,7 +118,7 @@ def backtest_command(
             found = _replay(rules, past, config, step, pattern, "replaying")
             before = _replay(old, past, config, step, pattern, "the old version") if old else None
             unmatched = _unmatched(rules, window)
-    except HistoryError as error:
+    except (HistoryError, LedgerError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         click.echo("stopped", err=True)

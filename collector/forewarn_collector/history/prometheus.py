@@ -1,7 +1,7 @@
 """The samples of a Prometheus or what answers like one, fetched in slices of time.
 
 By remote read where the server has it, since that tells where a series ended (stale markers); by
-the query API else, which leaves these markers out.
+the query API else, which leaves these markers out, but for VictoriaMetrics, where a NaN is one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from forewarn_collector.history.server import Answer, Server
 from forewarn_collector.ingest.limits import TooLargeError
 from forewarn_collector.store import Floats, Ints, Matcher, MatchOp
 from forewarn_collector.store.index import LabelIndex
-from forewarn_wire import Labels, WireError, labels_from
+from forewarn_wire import STALE_NAN, Labels, WireError, labels_from
 from forewarn_wire.labels import METRIC_NAME
 
 _SECOND = 1_000
@@ -53,6 +53,17 @@ class PrometheusFeed:
         self._slice = _FIRST
         self._external: Mapping[str, str] = {}
         self.by_remote_read = self._has_remote_read()
+        # Only VictoriaMetrics has this. It stores no NaN but stale markers.
+        self._nan_is_stale = (
+            not self.by_remote_read and server.get("/api/v1/status/active_queries").status == 200
+        )
+
+    @property
+    def manner(self) -> str:
+        """How samples are read, for people."""
+        if self.by_remote_read:
+            return "remote read"
+        return "queries" if self._nan_is_stale else "queries, without stale markers"
 
     def samples(
         self, selectors: Selectors, start: int, end: int
@@ -152,6 +163,8 @@ class PrometheusFeed:
             raise self._unreadable(repr(error)) from error
         times = np.concatenate([np.empty(0, np.int64), *(times for times, _ in parts)])
         values = np.concatenate([np.empty(0), *(values for _, values in parts)])
+        if self._nan_is_stale:
+            values[np.isnan(values)] = STALE_NAN
         return labels, times, values, np.array([len(times) for times, _ in parts], np.int64)
 
     def _has_remote_read(self) -> bool:

@@ -86,6 +86,11 @@ class Window:
         """
         return self._feed.extent(list(self._selectors.values()), start, end)
 
+    @property
+    def samples(self) -> int:
+        """How many samples are in memory."""
+        return self._head.samples
+
     def found(self, matchers: Sequence[Matcher]) -> bool:
         """Whether any sample of this selector was taken in until now."""
         refs = self._feed.index.select(matchers).refs

@@ -22,8 +22,8 @@ from forewarn_collector.history import window as window_module
 from forewarn_collector.history.selecting import broadest
 from forewarn_collector.store import Matcher, MatchOp, SeriesColumns, Store
 from forewarn_wire import STALE_NAN, Labels, is_stale
-from support.past import Past, as_batch, prometheus_of, victoria_of, write_directory
-from support.servers import free_port
+from support.past import Past, as_batch, prometheus_of, victoria_of, write_directory, write_request
+from support.servers import call, free_port
 from support.stores import HOUR, matching, series
 from support.stub_server import stub_server
 
@@ -170,16 +170,21 @@ def test_what_was_found_is_known_by_selector(window: Window) -> None:
     assert not window.found(matching("nothing"))
 
 
-def test_a_window_holds_only_what_is_asked_for(directory: Path) -> None:
+def test_a_window_holds_only_what_is_asked_for(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window_module, "AHEAD", HOUR // 4)
     with closing(Window(DirectoryFeed(directory), [matching("m")])) as window:
         window.select(matching("m"), START, START + HOUR)
         for start in range(START, END, HOUR // 4):
             window.select(matching("m"), start, start + HOUR // 4 - 1)
+        # A quarter of an hour of four hosts, what is read ahead, and whole chunks.
+        assert window.samples <= HOSTS * (window_module.AHEAD + HOUR) // STEP
         # Of "unread" nothing was taken in.
         assert not window.found(matching("unread"))
 
 
-def test_stale_markers_come_from_a_directory_and_by_remote_read(tmp_path: Path) -> None:
+def test_stale_markers_come_from_a_directory(tmp_path: Path) -> None:
     ending = {
         series("m", instance="a"): [(START, 1.0), (START + STEP, STALE_NAN)],
     }
@@ -188,6 +193,28 @@ def test_stale_markers_come_from_a_directory_and_by_remote_read(tmp_path: Path) 
         found = window.select(matching("m"), START, END)
         assert found.times.tolist() == [START, START + STEP]
         assert is_stale(float(found.values[1]))
+
+
+def test_stale_markers_come_by_remote_read_and_from_victoria(tmp_path: Path) -> None:
+    ending = {series("m", instance="a"): [(START, 1.0), (START + STEP, STALE_NAN)]}
+    headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}
+    servers = (prometheus_of(tmp_path / "p", past()), victoria_of(tmp_path / "v", past()))
+    for server, manner in zip(servers, ("remote read", "queries"), strict=True):
+        with server as url:
+            # Newer than what the blocks hold.
+            now = {
+                labels: [(time + 24 * HOUR, value) for time, value in pairs]
+                for labels, pairs in ending.items()
+            }
+            assert call(f"{url}/api/v1/write", write_request(now), headers).status == 204
+            call(f"{url}/internal/force_flush")
+            feed = PrometheusFeed(Server(url))
+            assert feed.manner == manner
+            with closing(Window(feed, [])) as window:
+                start = START + 24 * HOUR
+                found = window.select(matching("m", instance="a"), start, start + HOUR)
+            assert found.times.tolist() == [start, start + STEP]
+            assert is_stale(float(found.values[1]))
 
 
 def test_a_directory_is_read_while_a_collector_writes_to_it(tmp_path: Path) -> None:
