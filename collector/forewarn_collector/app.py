@@ -7,6 +7,7 @@ import logging
 import ssl
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -46,6 +47,7 @@ from forewarn_collector.observe import (
 from forewarn_collector.promql import LiveWindows
 from forewarn_collector.queues import Queue, QueueWorkers, queues_from_section
 from forewarn_collector.rules import (
+    LastReload,
     RuleFileError,
     RuleFiles,
     RuleSet,
@@ -91,6 +93,7 @@ class Collector:
         self._queue_names = sorted(queues)
         self._rule_files = RuleFiles(config.rules, interval=config.evaluation_interval)
         rules = self._first_rules()
+        self._last_reload = LastReload(clock())
         self._make_data_directory()
         gate = self._gate()
         self._store = Store(config.data, retention=config.retention, clock=clock)
@@ -225,10 +228,14 @@ class Collector:
             rules = self._load_rules()
         except (RuleFileError, OSError) as error:
             self._metrics.rule_reloads.labels("refused").inc()
+            self._metrics.rules_current.set(0)
+            self._last_reload = replace(self._last_reload, refused=str(error))
             log.error("the running rules stay in force, the new ones are refused:\n%s", error)
             return
         self._scheduler.reload(rules)
         self._metrics.rule_reloads.labels("taken").inc()
+        self._metrics.rules_current.set(1)
+        self._last_reload = LastReload(self._clock())
         log.info("rules reloaded: %d in %d groups", _count(rules), len(rules.groups))
 
     def _look_at_rules(self) -> None:
@@ -326,7 +333,13 @@ class Collector:
                 self._store, self._query_threads, self._config.query_timeout, self._clock
             ),
             LabelsApi(self._store, self._metadata, self._answer_threads),
-            StatusApi(self._config, self._store, self._answer_threads, self._clock),
+            StatusApi(
+                self._config,
+                self._store,
+                self._answer_threads,
+                lambda: self._last_reload,
+                self._clock,
+            ),
             TargetsApi(self._agents),
             RulesApi(self._scheduler, self._answer_threads),
             PlansApi(self._scheduler, self._store),

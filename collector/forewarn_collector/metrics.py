@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     GCCollector,
     Histogram,
     ProcessCollector,
@@ -71,6 +72,12 @@ class Metrics:
         self.rule_reloads = counter(
             "forewarn_rule_reloads_total", "Reloads of the rule files, by outcome.", "outcome"
         )
+        self.rules_current = Gauge(
+            "forewarn_rules_current",
+            "Whether the rules in force are those of the files, 0 where these are refused.",
+            registry=self.registry,
+        )
+        self.rules_current.set(1)
         self.notifications_sent = counter(
             "forewarn_notifications_sent_total", "Alerts that it took.", "alertmanager"
         )

@@ -6,7 +6,7 @@ import os
 import platform
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from forewarn_collector.api.parameters import parameters, whole
 from forewarn_collector.api.threads import AnswerThreads
 from forewarn_collector.config import CollectorConfig
 from forewarn_collector.promql import Deadline
+from forewarn_collector.rules import LastReload
 from forewarn_collector.store import Store
 from forewarn_wire.clock import Clock
 from forewarn_wire.durations import format_duration
@@ -34,11 +35,17 @@ class StatusApi:
     """`/api/v1/status/...`, read only; secrets are never part of the configuration's value."""
 
     def __init__(
-        self, config: CollectorConfig, store: Store, threads: AnswerThreads, clock: Clock
+        self,
+        config: CollectorConfig,
+        store: Store,
+        threads: AnswerThreads,
+        last_reload: Callable[[], LastReload],
+        clock: Clock,
     ) -> None:
         self._config = config
         self._store = store
         self._threads = threads
+        self._last_reload = last_reload
         self._clock = clock
         self._started = clock()
 
@@ -67,15 +74,19 @@ class StatusApi:
         )
 
     async def _runtimeinfo(self, request: web.Request) -> web.StreamResponse:
-        """What is Go's alone says that there is no limit; threads stand for its goroutines."""
+        """What is Go's alone says that there is no limit; threads stand for its goroutines.
+
+        Rule files that are refused are a warning of the answer.
+        """
+        reload = self._last_reload()
         return success(
             {
                 "startTime": rfc3339(self._started),
                 "CWD": str(Path.cwd()),
                 "hostname": socket.gethostname(),
                 "serverTime": rfc3339(self._clock()),
-                "reloadConfigSuccess": True,
-                "lastConfigTime": rfc3339(self._started),
+                "reloadConfigSuccess": not reload.refused,
+                "lastConfigTime": rfc3339(reload.taken_at),
                 "corruptionCount": self._store.stats().damaged,
                 "goroutineCount": threading.active_count(),
                 "GOMAXPROCS": os.cpu_count() or 1,
@@ -83,7 +94,8 @@ class StatusApi:
                 "GOGC": "",
                 "GODEBUG": "",
                 "storageRetention": format_duration(self._config.retention),
-            }
+            },
+            [reload.refused] if reload.refused else [],
         )
 
     async def _settings(self, request: web.Request) -> web.StreamResponse:

@@ -28,9 +28,10 @@ def status(*, failed: bool, client: Client, as_json: bool) -> None:
     """Show how every rule of the running collector fares: its state, its last error, its time.
 
     Rules that fail come first, then those with alerts that fire, are unknown or pending. Exits
-    with 1 if a rule fails.
+    with 1 if a rule fails, or if the rule files were changed and are refused.
     """
     groups = client.get("/api/v1/rules")["data"]["groups"]
+    refused = client.get("/api/v1/status/runtimeinfo").get("warnings", [])
     rows = sorted(_rows(groups), key=_worst_first)
     failures = [row for row in rows if row["health"] == "err"]
     shown = failures if failed else rows
@@ -40,7 +41,11 @@ def status(*, failed: bool, client: Client, as_json: bool) -> None:
         _print(shown)
     else:
         click.echo("no rule failed" if rows else "the collector has no rules")
-    if failures:
+    for warning in refused:
+        click.echo(
+            f"the rule files are refused, the rules before them stay in force:\n{warning}", err=True
+        )
+    if failures or refused:
         raise SystemExit(1)
 
 

@@ -10,7 +10,7 @@ from forewarn_collector.rules.alerts import (
 from forewarn_collector.rules.check import Report, check_files
 from forewarn_collector.rules.evaluate import ChangeSink, SinkError
 from forewarn_collector.rules.explain import RulePlan, plan_lines, rule_plans
-from forewarn_collector.rules.files import RuleFiles
+from forewarn_collector.rules.files import LastReload, RuleFiles
 from forewarn_collector.rules.load import RuleFileError, load_rules
 from forewarn_collector.rules.model import (
     AlertingRule,
@@ -38,6 +38,7 @@ __all__ = [
     "EvidenceSpec",
     "GroupStatus",
     "Health",
+    "LastReload",
     "OnMissing",
     "RecordingRule",
     "Report",

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from forewarn_collector.rules.load import files_in, is_test, load_rules
 from forewarn_collector.rules.model import RuleSet
 from forewarn_collector.rules.shipped import shipped_rules_dir
+
+
+@dataclass(frozen=True, slots=True)
+class LastReload:
+    """Since when (ms) the rules in force are, and why newer files are refused, "" if none are."""
+
+    taken_at: int
+    refused: str = ""
+
 
 _Seen = tuple[tuple[str, int, int, int], ...]
 
