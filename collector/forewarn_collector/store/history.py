@@ -1,6 +1,7 @@
 """The samples of a data directory for reading only, also while a collector writes to it.
 
-No lock is taken and no read stays open, so that the collector is never kept from its work.
+The directory's lock is not taken and no read stays open, so that the collector is never kept from
+its work. (SQLite may leave its two side files behind.)
 """
 
 from __future__ import annotations
