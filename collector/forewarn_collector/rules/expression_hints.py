@@ -14,7 +14,7 @@ _AND = "the operators are and, or, unless"
 _RANGE = "a range such as [5m] goes behind the metric, within the function: rate(metric[5m])"
 _HINTS = (
     ("unexpected right parenthesis", "there is one more ) than ("),
-    ("unclosed left parenthesis", "close it with )"),
+    ("unclosed left parenthesis", "every ( needs its )"),
     ("in label matching, expected string", 'values of labels stand in quotes: {name="value"}'),
     ("expected label matching operator", 'labels are compared by =, !=, =~ or !~: {name="value"}'),
     ('unexpected "="', "comparisons are ==, !=, <, <=, > and >="),

@@ -16,7 +16,7 @@ from forewarn_collector.rules.load import RuleFileError, load_rules
         ("summ(a)", "did you mean sum?"),
         ("nothing_like_it(a)", ""),
         ("a < 0.1)", "there is one more ) than ("),
-        ("rate(a[5m]", "close it with )"),
+        ("rate(a[5m]", "every ( needs its )"),
         ("a{b=c}", 'values of labels stand in quotes: {name="value"}'),
         ('a{b=="c"}', "labels are compared by"),
         ("a =< 1", "comparisons are ==, !=, <, <=, > and >="),
