@@ -156,14 +156,14 @@ class RuleInputs:
         for chosen, index in zip(self._inputs, self._indices, strict=True):
             if chosen.at is not None:
                 continue
-            columns = self._source.select(
-                chosen.matchers, after + 1 - chosen.offset, until - chosen.offset
-            )
+            # A sample that an offset looks ahead to is there when it has arrived, not before.
+            offset = max(chosen.offset, 0)
+            columns = self._source.select(chosen.matchers, after + 1 - offset, until - offset)
             index.take(columns.labels)
             filled = np.diff(columns.offsets) > 0
             for row in {row for each in alerts for row in index.rows(each.series, chosen.renamed)}:
                 if filled[row]:
-                    found.append(int(columns.times[columns.offsets[row]]) + chosen.offset)
+                    found.append(int(columns.times[columns.offsets[row]]) + offset)
         return min(found, default=None)
 
     def facts_then(self, position: int, alert: Alert) -> _Facts:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from forewarn_collector.promql import Result
 from forewarn_collector.rules.alerts import AlertChange, DuplicateAlertsError
 from forewarn_collector.rules.backtest.model import RuleOutcome
+from forewarn_collector.rules.backtest.samples import Until
 from forewarn_collector.rules.inputs import RuleInputs, inputs_of
 from forewarn_collector.rules.model import AlertingRule, RecordingRule, RuleGroup
 from forewarn_collector.rules.standing import Standing
@@ -41,7 +42,8 @@ class Alerting:
         """`context` is what templates know at the time (ms) that the expression is about."""
         self._rule = rule
         self._group = group
-        self._inputs = RuleInputs(inputs_of(rule.query, recording), source, lookback)
+        self._source = Until(source, 0)
+        self._inputs = RuleInputs(inputs_of(rule.query, recording), self._source, lookback)
         self._context = context
         self._outcome = outcome
         self._standing = Standing()
@@ -85,6 +87,7 @@ class Alerting:
             else:
                 yield step, changes
                 due = int(np.searchsorted(instants, self._standing.next_change()))
+                self._source.time = int(instants[-1])
                 following = min(following, max(due, step + 1), waiting.next(self._standing, step))
             step = following
 
@@ -97,6 +100,7 @@ class Alerting:
             values=result.values[:, column],
             present=result.present[:, column],
         )
+        self._source.time = at
         inputs, context = self._inputs.at(time), self._context(time)
         return self._standing.advance(self._rule, one, inputs, at, context, self._group.limit)
 

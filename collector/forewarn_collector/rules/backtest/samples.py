@@ -161,23 +161,23 @@ class Samples:
 
 
 class Until:
-    """A source as it is at a time (ms): without what comes later."""
+    """A source as it is at `time` (ms), which may be set anew: without what comes later."""
 
     def __init__(self, source: SeriesSource, time: int) -> None:
+        self.time = time
         self._source = source
-        self._time = time
 
     def select(self, matchers: Matchers, start: int, end: int) -> SeriesColumns:
         """See `SeriesSource`."""
-        return self._source.select(matchers, start, min(end, self._time))
+        return self._source.select(matchers, start, min(end, self.time))
 
     def latest(self, matchers: Matchers, start: int, end: int) -> LatestColumns:
         """See `SeriesSource`."""
-        return self._source.latest(matchers, start, min(end, self._time))
+        return self._source.latest(matchers, start, min(end, self.time))
 
     def read(self, series: Sequence[Labels], start: int, end: int) -> SeriesColumns:
         """See `SeriesSource`."""
-        return self._source.read(series, start, min(end, self._time))
+        return self._source.read(series, start, min(end, self.time))
 
 
 def _chosen(columns: SeriesColumns, which: Sequence[bool]) -> SeriesColumns:
