@@ -13,8 +13,8 @@ _QUOTES = "quotes are \" or ', not typographic ones"
 _AND = "the operators are and, or, unless"
 _RANGE = "a range such as [5m] goes behind the metric, within the function: rate(metric[5m])"
 _HINTS = (
-    ("unexpected right parenthesis", "there is one more ) than ("),
-    ("unclosed left parenthesis", "every ( needs its )"),
+    ("unexpected right parenthesis", "one closing bracket too many"),
+    ("unclosed left parenthesis", "a bracket is never closed"),
     ("in label matching, expected string", 'values of labels stand in quotes: {name="value"}'),
     ("expected label matching operator", 'labels are compared by =, !=, =~ or !~: {name="value"}'),
     ('unexpected "="', "comparisons are ==, !=, <, <=, > and >="),
