@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forewarn_collector.promql.errors import EvalError
 from forewarn_collector.promql.functions.base import Builder, over_range, over_segments
-from forewarn_collector.promql.segments import Segments, segments
+from forewarn_collector.promql.segments import Segments, mean_windows, reduce_windows, segments
 from forewarn_collector.promql.values import Bools, Context, Windows
 from forewarn_collector.store.columns import Floats
+from forewarn_collector.store.spans import repeated, spans
+
+
+_OVERLAP = 16
+"""How many windows a sample must be in, on average, for sums that run on from one to the next."""
 
 
 def _line(part: Segments, origins: Floats) -> tuple[Floats, Floats]:
@@ -33,6 +39,50 @@ def _line(part: Segments, origins: Floats) -> tuple[Floats, Floats]:
     return slope, at_origin
 
 
+def _sliding_lines(windows: Windows, origins: Floats, enough: Bools) -> tuple[Floats, Floats]:
+    """The lines of windows that overlap so much that sums are taken as differences of running ones.
+
+    Of those windows, laid out as one column, that have `enough` samples, all of them finite. The
+    sums run in extended precision, since they are much larger than their differences.
+    """
+    first, last = windows.starts.min(axis=1), windows.ends.max(axis=1)
+    lengths = last - first
+    places = spans(first, lengths)
+    bases = np.cumsum(lengths) - lengths
+    columns = windows.values[places]
+    # Times and values of each series from its first sample and its mean, and values in parts of its
+    # largest, so that the sums are small and no series' are lost in those of another.
+    begins = windows.times[np.minimum(first, len(windows.times) - 1)]
+    means = mean_windows(windows.values, first, last)
+    seconds = ((windows.times[places] - repeated(begins, lengths)) / 1000).astype(np.longdouble)
+    largest = reduce_windows(np.maximum, np.abs(windows.values), first, last)
+    scales = np.where(largest > 0, largest, 1.0)
+    offs = (columns.astype(np.longdouble) - repeated(means, lengths)) / repeated(scales, lengths)
+    moved = (bases - first)[:, np.newaxis]
+    starts = (windows.starts + moved).ravel()[enough]
+    ends = (windows.ends + moved).ravel()[enough]
+
+    def sums(column: NDArray[np.longdouble]) -> NDArray[np.longdouble]:
+        running = np.concatenate((np.zeros(1, np.longdouble), np.cumsum(column)))
+        difference: NDArray[np.longdouble] = running[ends] - running[starts]
+        return difference
+
+    counts = (ends - starts).astype(np.longdouble)
+    second, off = sums(seconds) / counts, sums(offs) / counts
+    together = sums(seconds * offs) - counts * second * off
+    series = np.flatnonzero(enough) // windows.starts.shape[1]
+    spread = sums(seconds * seconds) - counts * second * second
+    slopes = (together / spread).astype(np.float64) * scales[series]
+    # A constant has no slope, not even that of rounding.
+    changes = np.cumsum(np.append(0, columns[1:] != columns[:-1]))
+    constant = changes[ends - 1] == changes[starts]
+    slopes[constant] = 0.0
+    ago = second.astype(np.float64) - (origins[enough] - begins[series]) / 1000
+    at_origin = means[series] + off.astype(np.float64) * scales[series] - slopes * ago
+    at_origin[constant] = columns[starts[constant]]
+    return slopes, at_origin
+
+
 def _deriv(part: Segments, parameters: Sequence[Floats]) -> Floats:
     return _line(part, part.times[part.bounds[:-1]].astype(np.float64))[0]
 
@@ -44,6 +94,12 @@ def _predict_linear(
     values, present = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
     origins = np.broadcast_to(context.times.astype(np.float64), shape).ravel()
     ahead = np.broadcast_to(parameters[0], shape).ravel()
+    counts = (windows.ends - windows.starts).ravel()
+    if counts.sum() > _OVERLAP * len(windows.values) and np.isfinite(windows.values).all():
+        enough = counts > 1
+        slope, at_origin = _sliding_lines(windows, origins, enough)
+        values.ravel()[enough] = at_origin + slope * ahead[enough]
+        return values, enough.reshape(shape)
     for part in segments(windows, 2):
         context.check()
         slope, at_origin = _line(part, origins[part.windows])
