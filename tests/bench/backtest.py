@@ -79,6 +79,7 @@ def ours(rules: RuleSet, data: Path, span: Span, resolution: int) -> Measured:
     with closing(Window(DirectoryFeed(data), selectors)) as window:
         found = backtest(rules, window, span, resolution=resolution)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    print(f"replayed in {wall:.1f} s", file=sys.stderr)
     failed = sum(bool(each.failures) for each in found.replayed.outcomes.values())
     how = "at every sample" if resolution == EXACT else f"every {resolution // 1000} s"
     return Measured(
@@ -115,7 +116,7 @@ def plain_copies(files: Sequence[Path], folder: Path) -> list[Path]:
     for position, file in enumerate(files):
         document = yaml.safe_load(file.read_text())
         for group in document["groups"]:
-            for rule in group["rules"]:
+            for rule in group["rules"] or ():
                 rule.pop("task", None)
         copies.append(folder / f"{position:03d}-{file.name}")
         copies[-1].write_text(yaml.safe_dump(document))
@@ -190,7 +191,7 @@ def main() -> None:
                 fill_victoria(url, fleet)
                 measured.append(peer(files, folder, url, pid, span))
             if "code 0" not in measured[-1].found:
-                print((folder / "vmalert.log").read_text()[-2000:])
+                print((folder / "vmalert.log").read_text()[-2000:], file=sys.stderr)
     rule_days = count * arguments.days
     base = measured[-1]
     print(
