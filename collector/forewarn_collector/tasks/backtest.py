@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from forewarn_collector.rules.alerts import AlertChange, AlertState
 from forewarn_collector.rules.backtest import (
-    EXACT,
     Replayed,
     RuleOutcome,
     Span,
@@ -86,7 +85,7 @@ def backtest(
     span: Span,
     *,
     progress: Watch = lambda _: None,
-    resolution: int = EXACT,
+    resolution: int | None = None,
     external_url: str = "",
     external_labels: Mapping[str, str] | None = None,
 ) -> BacktestResult:

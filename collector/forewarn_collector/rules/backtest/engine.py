@@ -19,6 +19,7 @@ Apply = Callable[[Sequence[AlertChange], int], None]
 """Takes all changes of alerts of one instant (ms)."""
 
 _GROWTH = 4.0
+_RESOLUTIONS = (EXACT, 1_000, 5_000, 15_000, 30_000, 60_000)
 
 
 def replay(
@@ -28,7 +29,7 @@ def replay(
     *,
     apply: Apply,
     progress: Watch = lambda _: None,
-    resolution: int = EXACT,
+    resolution: int | None = None,
     lookback: int = LOOKBACK,
     external_url: str = "",
     external_labels: Mapping[str, str] | None = None,
@@ -39,17 +40,18 @@ def replay(
     `apply` hears of changes in the order of their times, all those of one instant at once. Samples
     count at their own time; those before the span are read where look-back and ranges reach.
     `resolution` (ms) is to what multiple an evaluation may be put off: 1 is exact, and more is
-    cheaper where samples arrive at many different times. What `apply`, `progress` and the source
-    raise ends the replay; a rule that fails leaves its alerts as they were.
+    cheaper where samples arrive at many different times; None takes the finest that is affordable.
+    What `apply`, `progress` and the source raise ends the replay; a rule that fails leaves its
+    alerts as they were.
     """
-    if resolution < 1:
+    if resolution is not None and resolution < 1:
         raise ValueError(f"a resolution must be at least 1 ms, not {resolution}")
     order = ordered(list(rules.rules()))
     reach = max((reach_of(rule.query.expr, lookback) for rule in order.rules), default=0)
     alerts = {rule.name for rule in rules.alerting().values()}
     samples = Samples(source, rules.recording().keys(), alerts, reach)
-    timetable = Timetable(order, rules.groups, span, resolution)
     sizes = sizes or Sizes()
+    timetable = Timetable(order, rules.groups, span, resolution or EXACT)
     evaluating = Evaluating(
         rules,
         order,
@@ -61,10 +63,14 @@ def replay(
         external_labels=external_labels or {},
     )
     groups = {rule.key: group.key for group in rules.groups for rule in group.rules}
-    replayed = Replayed(resolution, evaluating.outcomes)
+    replayed = Replayed(resolution or 0, evaluating.outcomes)
     total = span.length * len(order.rules)
-    for start, end in _slabs(span, resolution, samples, sizes):
+    for start, end in _slabs(span, resolution or _RESOLUTIONS[-1], samples, sizes):
         samples.begin(start, end)
+        if not replayed.resolution:
+            share = (end - start + 1) / span.length
+            replayed.resolution = _affordable(order, samples, end - start + 1, share * sizes.work)
+            timetable.resolution = replayed.resolution
         timetable.begin(start, end)
         rule_count = 0
         for unit in timetable.units:
@@ -96,6 +102,22 @@ def _slabs(
         room = sizes.samples / max(samples.held, 1)
         length = int(min(max((end - start) * min(room, _GROWTH), 1), sizes.longest_slab))
         start = end + 1
+
+
+def _affordable(order: Order, samples: Samples, length: int, work: float) -> int:
+    """The finest resolution (ms) with which a slab of a length (ms) is no more work than that.
+
+    As far as can be told from what arrives in it: for each selector of each rule, its series x the
+    instants at which they arrive.
+    """
+    selectors = [selector for rule in order.rules for selector in rule.query.selectors]
+    found = [
+        (samples.series(each.matchers), len(samples.arrivals(each.matchers))) for each in selectors
+    ]
+    for resolution in _RESOLUTIONS:
+        if sum(series * min(times, length // resolution) for series, times in found) <= work:
+            return resolution
+    return _RESOLUTIONS[-1]
 
 
 def _as_told(

@@ -33,7 +33,7 @@ class Timetable:
         self.units = _units(order)
         self._order = order
         self._last = span.end
-        self._resolution = resolution
+        self.resolution = resolution
         by_rule = {rule.key: group for group in groups for rule in group.rules}
         self._groups = [by_rule[rule.key] for rule in order.rules]
         self._ticking = {
@@ -117,9 +117,9 @@ class Timetable:
         return position in self._order.watchers[watched]
 
     def _put_off(self, times: Ints) -> Ints:
-        if self._resolution == 1:
+        if self.resolution == 1:
             return times
-        later: Ints = -(-times // self._resolution) * self._resolution
+        later: Ints = -(-times // self.resolution) * self.resolution
         return np.unique(np.minimum(later, self._last))
 
 

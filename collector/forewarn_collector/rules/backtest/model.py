@@ -81,14 +81,16 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is worked on at once; results do not depend on it.
+    """How much is worked on; but for `work`, results do not depend on it.
 
     A slab of time is first `first_slab` and at most `longest_slab` (ms) long, and holds about
     `samples`: 16 bytes each, and as much for what is made of them. `cells` are series x instants
-    that are evaluated at once: 8 bytes each in a column, of which there are several.
+    that are evaluated at once: 8 bytes each in a column, of which there are several. `work` is how
+    much series x instants may be in all where the resolution is free: a few minutes.
     """
 
     first_slab: int = 3_600_000
     longest_slab: int = 86_400_000
     samples: int = 4_000_000
     cells: int = 500_000
+    work: float = 1e9
