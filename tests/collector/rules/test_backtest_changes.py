@@ -188,3 +188,26 @@ def test_a_replay_finds_what_a_live_run_finds(
 
 def told(change: AlertChange) -> tuple[object, ...]:
     return change.at, change.rule.key, change.reason.name, change.before, change.after, change.alert
+
+
+def test_a_resolution_that_nobody_gives_is_exact_unless_that_is_too_much_work(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "rules.yml"
+    file.write_text("groups: [{name: g, rules: [{alert: A, expr: level > 2}]}]")
+    source = MemorySource()
+    # Two hosts, each every second: in two minutes 240 instants of 2 series, at 1 s 120 of them.
+    for host in (0, 1):
+        source.every(f'level{{i="{host}"}}', 1_000, START + host, START + 2 * MINUTE, 3.0)
+
+    def replay_with(work: float) -> Replayed:
+        sizes = Sizes(work=work)
+        span = Span(START, START + 2 * MINUTE - 1)
+        return replay(load_rules([file]), source, span, apply=Changes().apply, sizes=sizes)
+
+    assert replay_with(480).resolution == 1
+    coarser = replay_with(240)
+    assert coarser.resolution == 1_000
+    # And one for the first sample of all, which is at the start itself.
+    assert coarser.instants == 121
+    assert replay_with(0).resolution == MINUTE

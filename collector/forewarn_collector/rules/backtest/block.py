@@ -19,7 +19,7 @@ from forewarn_collector.store.spans import repeated, spans
 from forewarn_wire import Labels
 
 _SPARSE = 16
-"""How many times as many ms as samples a span may have for marking each ms to be the quicker way."""
+"""A span of more ms than this many times its samples is too long for marking each of its ms."""
 
 
 class Block:
