@@ -40,7 +40,7 @@ from forewarn_collector.tasks.backtest_report import (
 )
 from forewarn_collector.tasks.errors import LedgerError
 from forewarn_wire.clock import Clock
-from forewarn_wire.durations import parse_duration
+from forewarn_wire.durations import format_duration, parse_duration
 
 _DAY = 86_400_000
 _ELSEWHERE = 90 * _DAY
@@ -69,7 +69,7 @@ class Past:
 @click.option(
     "--resolution",
     metavar="DURATION",
-    help="Put evaluations off to multiples of it, which is faster. [default: at every sample]",
+    help="Put evaluations off to multiples of it; 1ms: none. [default: the finest that is quick]",
 )
 @click.option("--rule", "only", metavar="REGEX", help="Only alerts whose name this is found in.")
 @click.option(
@@ -147,6 +147,9 @@ def _show(
         f"{past.name}: {moment(span.start)} to {moment(span.end)} {zone(span.end)},"
         f" {lasting(span.length)}"
     )
+    if found.replayed.resolution > EXACT:
+        step = format_duration(found.replayed.resolution)
+        click.echo(f"evaluated every {step}, not at every sample (--resolution 1ms does)")
     if past.window.damaged:
         click.echo(f"{counted(past.window.damaged, 'record')} in it could not be read")
     if span.start > past.wanted.start:
@@ -194,7 +197,7 @@ def _replay(
     rules: RuleSet,
     past: Past,
     config: CollectorConfig,
-    resolution: int,
+    resolution: int | None,
     pattern: re.Pattern[str] | None,
     title: str,
 ) -> BacktestResult:
@@ -300,9 +303,9 @@ def _span(since: str | None, start: str | None, end: str | None, now: int) -> Sp
     return Span(first, last)
 
 
-def _resolution(text: str | None) -> int:
+def _resolution(text: str | None) -> int | None:
     if text is None:
-        return EXACT
+        return None
     try:
         return max(parse_duration(text), EXACT)
     except ValueError as error:

@@ -307,3 +307,14 @@ def test_ctrl_c_stops_without_a_traceback(
     monkeypatch.setattr("forewarn_collector.cli.rules_backtest.backtest", interrupted)
     result = run("rules.yml", *SPAN, "--data", data)
     assert (result.exit_code, result.stderr) == (130, "stopped\n")
+
+
+def test_a_coarser_resolution_is_said_and_used_for_both_versions(folder: Path, data: Path) -> None:
+    (folder / "old.yml").write_text(RULES)
+    coarse = ("--data", data, "--resolution", "10m")
+    result = run("rules.yml", *SPAN, *coarse, "--diff", "old.yml")
+    assert "evaluated every 10m, not at every sample" in result.stdout
+    assert "3 rules with the same tasks" in result.stdout
+    document = json.loads(run("rules.yml", *SPAN, *coarse, "--json").stdout)
+    assert document["resolution_ms"] == 10 * MINUTE
+    assert run("rules.yml", "--data", data, "--resolution", "soon").exit_code == 2
