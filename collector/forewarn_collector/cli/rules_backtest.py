@@ -116,7 +116,9 @@ def backtest_command(
         with closing(window):
             past = Past(window, name, _clipped(window, name, wanted, clock()), wanted)
             found = _replay(rules, past, config, step, pattern, "replaying")
-            before = _replay(old, past, config, step, pattern, "the old version") if old else None
+            # At the same resolution: else the instants would differ, too.
+            same = found.replayed.resolution
+            before = _replay(old, past, config, same, pattern, "the old version") if old else None
             unmatched = _unmatched(rules, window)
     except (HistoryError, LedgerError) as error:
         raise click.ClickException(str(error)) from error
