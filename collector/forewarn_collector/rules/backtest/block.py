@@ -73,7 +73,7 @@ class Block:
         times = self.columns.times
         times = times[(times >= start) & (times <= end)]
         if (end - start) > _SPARSE * len(times):
-            return np.unique(times)
+            return each_once(np.sort(times))
         # As a rule many series have samples at the same times.
         marks = np.zeros(end - start + 1, dtype=np.bool_)
         marks[times - start] = True
@@ -108,6 +108,11 @@ class Block:
     @cached_property
     def _rows(self) -> dict[Labels, int]:
         return {labels: row for row, labels in enumerate(self.columns.labels)}
+
+
+def each_once(times: Ints) -> Ints:
+    """Ascending times without repetition. (numpy's `unique` looks for them by hashes first.)"""
+    return times[np.append(True, times[1:] != times[:-1])] if len(times) else times
 
 
 def joined(*parts: SeriesColumns) -> SeriesColumns:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forewarn_collector.rules.agenda import next_tick
+from forewarn_collector.rules.backtest.block import each_once
 from forewarn_collector.rules.backtest.model import Span
 from forewarn_collector.rules.model import RuleGroup
 from forewarn_collector.rules.order import Order
@@ -120,7 +121,7 @@ class Timetable:
         if self.resolution == 1:
             return times
         later: Ints = -(-times // self.resolution) * self.resolution
-        return np.unique(np.minimum(later, self._last))
+        return each_once(np.minimum(later, self._last))
 
 
 def _every(first: int, interval: int, start: int, end: int) -> Ints:
@@ -146,4 +147,4 @@ def union(parts: Iterable[Ints]) -> Ints:
         return _NONE
     if all(part is filled[0] for part in filled):
         return filled[0]
-    return np.unique(np.concatenate(filled))
+    return each_once(np.sort(np.concatenate(filled)))
