@@ -110,6 +110,24 @@ class Block:
         return {labels: row for row, labels in enumerate(self.columns.labels)}
 
 
+class Followed:
+    """The labels of series and of others behind them, in one object while both are the same."""
+
+    def __init__(self) -> None:
+        self._first = SeriesLabels()
+        self._second = SeriesLabels()
+        self._both = SeriesLabels()
+
+    def __call__(self, first: SeriesLabels, second: SeriesLabels) -> SeriesLabels:
+        """Labels of which none is in both parts."""
+        if first is not self._first or not second.continues(self._second):
+            self._both = SeriesLabels((*first, *second))
+        elif second is not self._second:
+            self._both = self._both.grown(second[len(self._second) :])
+        self._first, self._second = first, second
+        return self._both
+
+
 def each_once(times: Ints) -> Ints:
     """Ascending times without repetition. (numpy's `unique` looks for them by hashes first.)"""
     return times[np.append(True, times[1:] != times[:-1])] if len(times) else times

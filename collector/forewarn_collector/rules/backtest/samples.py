@@ -9,7 +9,7 @@ import numpy as np
 
 from forewarn_collector.rules.alert_series import ALERT_METRICS
 from forewarn_collector.rules.alerts import ALERT_NAME
-from forewarn_collector.rules.backtest.block import Block, joined
+from forewarn_collector.rules.backtest.block import Block, Followed, joined
 from forewarn_collector.rules.order import accepts_name
 from forewarn_collector.rules.testing.memory import MemoryStore
 from forewarn_collector.store import (
@@ -58,6 +58,8 @@ class Samples:
         self._blocks: dict[tuple[Matcher, ...], Block] = {}
         # How far before a slab the samples of each selector were asked for.
         self._back: dict[tuple[Matcher, ...], int] = {}
+        self._own: dict[tuple[Matcher, ...], bool] = {}
+        self._followed: dict[tuple[Matcher, ...], Followed] = {}
 
     @property
     def held(self) -> int:
@@ -101,13 +103,29 @@ class Samples:
             stored = self._block(matchers, start).between(start, end)
         if not self._may_be_own(matchers):
             return stored
-        return joined(stored, self._memory.select(matchers, start, end))
+        own = self._memory.select(matchers, start, end)
+        return SeriesColumns(
+            self._labels(matchers, stored.labels, own.labels),
+            np.concatenate((stored.times, own.times)),
+            np.concatenate((stored.values, own.values)),
+            np.concatenate((stored.offsets, own.offsets[1:] + len(stored.times))),
+        )
 
     def latest(self, matchers: Matchers, start: int, end: int) -> LatestColumns:
         """See `SeriesSource`."""
-        if self._may_be_own(matchers) or end < self._start or end > self._end:
+        if metric_of(matchers) in self._recorded:
+            return self._memory.latest(matchers, start, end)
+        if end < self._start or end > self._end:
             return self.select(matchers, start, end).latest()
-        return self._block(matchers, start).latest(start, end)
+        stored = self._block(matchers, start).latest(start, end)
+        if not self._may_be_own(matchers):
+            return stored
+        own = self._memory.latest(matchers, start, end)
+        return LatestColumns(
+            self._labels(matchers, stored.labels, own.labels),
+            np.concatenate((stored.times, own.times)),
+            np.concatenate((stored.values, own.values)),
+        )
 
     def read(self, series: Sequence[Labels], start: int, end: int) -> SeriesColumns:
         """See `SeriesSource`."""
@@ -122,9 +140,20 @@ class Samples:
                     return found
         return self._source.read(series, start, end)
 
+    def _labels(self, matchers: Matchers, stored: SeriesLabels, own: SeriesLabels) -> SeriesLabels:
+        """The labels of stored series and of our own behind them, none of which are in both."""
+        followed = self._followed.setdefault(tuple(matchers), Followed())
+        return followed(stored, own)
+
     def _may_be_own(self, matchers: Matchers) -> bool:
         """Whether a selector may find series that the rules make."""
-        return any(map(accepts_name(matchers), self._recorded | ALERT_METRICS))
+        key = tuple(matchers)
+        found = self._own.get(key)
+        if found is None:
+            found = self._own[key] = any(
+                map(accepts_name(matchers), self._recorded | ALERT_METRICS)
+            )
+        return found
 
     def _is_own(self, labels: Labels) -> bool:
         name = metric_name(labels)
