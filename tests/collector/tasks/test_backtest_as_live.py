@@ -268,7 +268,7 @@ groups:
     assert many.first_failed == at(4)
 
 
-def test_instants_that_are_put_off_are_fewer_and_find_the_same_tasks_a_little_later(
+def test_instants_that_are_put_off_are_fewer_and_find_the_same_tasks_at_about_the_same_times(
     tmp_path: Path, store: Store
 ) -> None:
     for samples in signals().values():
@@ -280,4 +280,5 @@ def test_instants_that_are_put_off_are_fewer_and_find_the_same_tasks_a_little_la
     assert rough.replayed.instants <= 2 * 240 < exact.replayed.instants
     for ours, theirs in zip(rough.tasks, exact.tasks, strict=True):
         assert (ours.rule, ours.title, ours.flaps) == (theirs.rule, theirs.title, theirs.flaps)
-        assert 0 <= ours.opened_at - theirs.opened_at <= 30 * SECOND
+        # Also earlier: what time alone makes true may be seen by an evaluation that was put off.
+        assert abs(ours.opened_at - theirs.opened_at) <= 30 * SECOND

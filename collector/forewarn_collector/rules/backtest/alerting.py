@@ -58,16 +58,17 @@ class Alerting:
         return len(self._standing) > 0
 
     def follow(
-        self, result: Result, instants: Ints, wanted: NDArray[np.bool_] | None = None
-    ) -> Iterator[tuple[int, list[AlertChange]]]:
+        self, result: Result, instants: Ints
+    ) -> Iterator[tuple[int, int, Sequence[AlertChange]]]:
         """Take the results of instants (ms) that follow on the last ones.
 
-        Yields the places of the instants at which anything may have changed, or which are `wanted`
-        and have alerts, and what changed. Where the rule fails its alerts stay as they were.
+        Yields stretches from one instant to before another (their places), of which only the first
+        may change anything, and what it changed. In between are only such without any alert. Where
+        the rule fails its alerts stay as they were.
         """
         if not self.goes_on and not result.present.any():
             return
-        filled, marked = self._places(result.present, wanted)
+        filled, marked = self._places(result.present)
         waiting = _Waiting(self._inputs, instants - self._group.query_offset)
         step = 0
         while step < len(instants):
@@ -78,6 +79,7 @@ class Alerting:
                     return
             at = int(instants[step])
             following = _next(marked, step + 1, len(instants))
+            changes: Sequence[AlertChange] = ()
             try:
                 self._standing, changes = self._advance(result, step, at)
             except ValueError as error:
@@ -85,10 +87,10 @@ class Alerting:
                     following = step + 1
                 self._outcome.failed(str(error), at, following - step)
             else:
-                yield step, changes
                 due = int(np.searchsorted(instants, self._standing.next_change()))
                 self._source.time = int(instants[-1])
                 following = min(following, max(due, step + 1), waiting.next(self._standing, step))
+            yield step, following, changes
             step = following
 
     def _advance(self, result: Result, step: int, at: int) -> tuple[Standing, list[AlertChange]]:
@@ -104,9 +106,7 @@ class Alerting:
         inputs, context = self._inputs.at(time), self._context(time)
         return self._standing.advance(self._rule, one, inputs, at, context, self._group.limit)
 
-    def _places(
-        self, present: NDArray[np.bool_], wanted: NDArray[np.bool_] | None
-    ) -> tuple[Ints, Ints]:
+    def _places(self, present: NDArray[np.bool_]) -> tuple[Ints, Ints]:
         """The steps that have any element, and those to take for what the elements are."""
         filled = np.logical_or.reduce(present, axis=0)
         changed = np.ones(len(filled), dtype=np.bool_)
@@ -116,8 +116,6 @@ class Alerting:
         marked[-1] = True
         if not self._fixed:
             marked |= filled
-        if wanted is not None:
-            marked |= wanted
         return np.flatnonzero(filled), np.flatnonzero(marked)
 
     def _fails_by_elements(self, error: ValueError, result: Result, step: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -128,12 +129,16 @@ class Evaluating:
                     self._held.take(rule.key, *recorded)
                 continue
             turns = self._timetable.turns(position, part) if position in self._shown else None
-            for step, changes in track.follow(result, part, turns):
+            for step, following, changes in track.follow(result, part):
                 at = int(part[step])
                 self.changes += [Change(at, position, change) for change in changes]
-                if turns is not None:
-                    whole = bool(turns[step])
-                    self._showing.take(at, position, rule.key, changes, offset=offset, whole=whole)
+                if turns is None:
+                    continue
+                show = partial(self._showing.take, position=position, key=rule.key, offset=offset)
+                show(at, changes=changes, whole=bool(turns[step]))
+                if track.goes_on:
+                    for turn in part[step + 1 : following][turns[step + 1 : following]].tolist():
+                        show(turn, changes=(), whole=True)
 
     def _results(
         self, position: int, source: SeriesSource, instants: Ints

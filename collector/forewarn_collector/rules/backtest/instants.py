@@ -81,7 +81,11 @@ class Timetable:
 
     def turns(self, position: int, instants: Ints) -> NDArray[np.bool_]:
         """At which of some instants the interval of the rule's group is over."""
-        return np.isin(instants, self._ticks[self._groups[position].key])
+        ticks = self._ticks[self._groups[position].key]
+        if not len(ticks):
+            return np.zeros(len(instants), dtype=np.bool_)
+        places = np.minimum(np.searchsorted(ticks, instants), len(ticks) - 1)
+        return np.asarray(ticks[places] == instants)
 
     def count(self) -> int:
         """How many different instants there were in this slab."""

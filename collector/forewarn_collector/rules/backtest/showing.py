@@ -35,10 +35,10 @@ class Showing:
     def take(
         self,
         instant: int,
+        *,
         position: int,
         key: str,
         changes: Sequence[AlertChange],
-        *,
         offset: int,
         whole: bool,
     ) -> None:
