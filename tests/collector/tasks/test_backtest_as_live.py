@@ -206,8 +206,9 @@ def test_a_backtest_gives_the_tasks_of_a_live_run(
     assert [end for _, end in down.episodes][:4] == [at(m) for m in (33, 40, 47, 54)]
     # Resolved when `c` is lost, and again when it is back and has room: at 46 and at 50 minutes.
     assert tasks["Gone"][0].flaps == 2
-    # The last sample of `c` before it is lost, 896.007 s after the start, says that its disk is full,
-    # and counts for 300 s. The next instant is at 1,200 s at the latest, when a sample of `a` comes.
+    # The last sample of `c` before it is lost, 896.007 s after the start, says that its disk is
+    # full, and counts for 300 s. The next instant is at 1,200 s at the latest, when a sample of
+    # `a` comes.
     # Its input is missing until it is back, still full; and again it is full two minutes later.
     (full,) = tasks["Full"]
     assert full.flaps == 1
