@@ -8,7 +8,7 @@ collector's configuration and by rule files.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import yaml
@@ -18,6 +18,7 @@ from forewarn_wire.errors import Problem
 
 T = TypeVar("T")
 
+_NO_HINTS: Mapping[str, str] = {}
 _DEEPEST = 100
 _MOST_FIELDS = 10_000
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -138,13 +139,14 @@ class Section:
             self._problem(node, f"{what} must be a mapping", "write it as 'name: value' lines")
         return None
 
-    def refuse_unknown(self) -> None:
-        """Report every field that was never asked for, with the nearest known name."""
+    def refuse_unknown(self, hints: Mapping[str, str] = _NO_HINTS) -> None:
+        """Report every field that was never asked for, with its hint or the nearest known name."""
         for name, (key, _) in self._fields.items():
             if name not in self._asked:
                 near = difflib.get_close_matches(name, self._asked, 1)
                 known = ", ".join(dict.fromkeys(self._asked))
-                hint = f"did you mean {near[0]}?" if near else f"known fields: {known}"
+                nearest = f"did you mean {near[0]}?" if near else f"known fields: {known}"
+                hint = hints.get(name, nearest)
                 self._problem(key, f"unknown field {name}", hint)
 
 

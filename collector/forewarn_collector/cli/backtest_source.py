@@ -90,6 +90,10 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         if data is not None and url is not None:
             raise click.UsageError("--data goes without --url")
+        if url is None and (user is not None or password_file is not None):
+            raise click.UsageError("--user and --password-file go with --url")
+        if user is None and password_file is not None:
+            raise click.UsageError("--password-file needs --user")
         options = SourceOptions(config, data, url, token_file, user, password_file, ca_file)
         command(*arguments, source=options, **rest)
 
@@ -102,7 +106,7 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--data",
             type=_PATH,
-            help="Read from this data directory. [default: the collector's, else the collector]",
+            help="Read from this data directory. [default: ./forewarn-data, else the collector]",
         ),
         click.option(
             "--config",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -237,6 +237,8 @@ def _rules(
     except RuleFileError as error:
         click.echo(str(error), err=True)
         raise SystemExit(1) from error
+    if not rules.groups:
+        raise click.ClickException(f"there are no rules in {', '.join(map(str, files))}")
     if pattern is None:
         return rules
     found = narrowed(rules, lambda rule: bool(pattern.search(rule.name)))
@@ -292,14 +294,11 @@ def _clipped(window: Window, name: str, wanted: Span, now: int) -> Span:
 def _span(since: str | None, start: str | None, end: str | None, now: int) -> Span:
     if since is not None and (start is not None or end is not None):
         raise click.UsageError("--since goes without --from and --to")
-    try:
-        last = parse_moment(end, now) if end is not None else now
-        if start is not None:
-            first = parse_moment(start, now)
-        else:
-            first = last - parse_duration(since or "30d")
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    last = now if end is None else _read("--to", lambda: parse_moment(end, now))
+    if start is not None:
+        first = _read("--from", lambda: parse_moment(start, now))
+    else:
+        first = last - _read("--since", lambda: parse_duration(since or "30d"))
     if first >= last:
         raise click.UsageError(f"the time ends ({moment(last)}) before it begins ({moment(first)})")
     return Span(first, last)
@@ -308,21 +307,29 @@ def _span(since: str | None, start: str | None, end: str | None, now: int) -> Sp
 def _resolution(text: str | None) -> int | None:
     if text is None:
         return None
+    found = _read("--resolution", lambda: parse_duration(text))
+    if found < EXACT:
+        raise click.BadParameter("1ms is the least, at every sample", param_hint="--resolution")
+    return found
+
+
+def _read(option: str, reading: Callable[[], int]) -> int:
     try:
-        return max(parse_duration(text), EXACT)
+        return reading()
     except ValueError as error:
-        raise click.UsageError(str(error)) from error
+        raise click.BadParameter(str(error), param_hint=option) from None
 
 
 def _config(file: Path | None) -> CollectorConfig:
     if file is None:
         return CollectorConfig()
     try:
-        return read_config(file.read_text("utf-8"), str(file))
+        config = read_config(file.read_text("utf-8"), str(file))
     except (OSError, UnicodeDecodeError) as error:
         raise click.ClickException(f"cannot read {file}: {error}") from error
-    except ConfigError as error:
-        raise click.ClickException(str(error)) from error
+    if config.problems:
+        raise click.ClickException(str(ConfigError(config.problems)))
+    return config
 
 
 def _pattern(only: str | None) -> re.Pattern[str] | None:

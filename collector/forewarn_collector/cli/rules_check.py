@@ -80,6 +80,8 @@ def check(
         report = check_files(
             files, scheme=NameScheme(names), without=frozenset(without), signals=signals
         )
+    if not report.rules and not report.errors:
+        raise click.ClickException(f"there is no rule file in {', '.join(map(str, files))}")
     _WAYS[form](report)
     if report.errors or (strict and report.warnings):
         raise SystemExit(1)

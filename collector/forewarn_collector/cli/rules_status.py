@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from forewarn_collector.cli.client import Client, connection
+from forewarn_collector.cli.tables import print_table
 
-_WHOLE_LINES = 10_000
 _STATES = ("firing", "unknown", "pending", "inactive")
 _COLOURS = {"failed": "red", "firing": "dark_orange", "unknown": "magenta", "pending": "yellow"}
 
@@ -93,8 +91,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
             f"{row['evaluation_seconds'] * 1000:.1f}",
             escape(row["last_error"]) or "-",
         )
-    # A pipe is no terminal: its reader wants whole lines.
-    Console(width=None if sys.stdout.isatty() else _WHOLE_LINES).print(table)
+    print_table(table)
 
 
 def _time_of_day(text: str) -> str:

@@ -50,6 +50,8 @@ def test(
         result = run_file(file, rehearsal, only=pattern, diff=diff)
         results.append(result)
         _show(result, debug=debug)
+    if pattern is not None and not any(result.cases or result.problems for result in results):
+        click.echo(f"WARNING: --run {' --run '.join(only)} finds no test by its name", err=True)
     for line in coverage_lines(results, every=coverage):
         click.echo(line)
     if junit is not None:

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from forewarn_collector.cli.client import Client, connection
+from forewarn_collector.cli.tables import print_table
 from forewarn_collector.tasks.evidence_text import evidence_lines
 from forewarn_wire.clock import Clock
 from forewarn_wire.durations import format_duration
@@ -76,9 +77,7 @@ def list_tasks(
             format_duration(max(now - task["onset_at"], 0) // 1000 * 1000),
             escape(task["title"]),
         )
-    console = Console()
-    # A pipe is no terminal: its reader wants whole lines.
-    console.print(table, width=None if console.is_terminal else 200)
+    print_table(table)
 
 
 @tasks.command()
@@ -90,7 +89,7 @@ def show(number: str, *, client: Client, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(task, indent=2))
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     console.print(f"[bold]{task['number']}[/] {escape(task['title'])}")
     if task["description"]:
         console.print(escape(task["description"]))

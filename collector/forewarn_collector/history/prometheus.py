@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 import yaml
 
-from forewarn_collector.history.errors import HistoryError
+from forewarn_collector.history.errors import AccessError, HistoryError
 from forewarn_collector.history.remote_read import HEADERS, read_request, read_response
 from forewarn_collector.history.selecting import broadest, selector_text
 from forewarn_collector.history.server import Answer, Server
@@ -54,9 +54,7 @@ class PrometheusFeed:
         self._external: Mapping[str, str] = {}
         self.by_remote_read = self._has_remote_read()
         # Only VictoriaMetrics has this. It stores no NaN but stale markers.
-        self._nan_is_stale = (
-            not self.by_remote_read and server.get("/api/v1/status/active_queries").status == 200
-        )
+        self._nan_is_stale = not self.by_remote_read and self._is_victoria()
 
     @property
     def manner(self) -> str:
@@ -175,13 +173,23 @@ class PrometheusFeed:
                 " name the address that has /api/v1/query below it"
             )
         # Of a server that does not tell its external labels, it is not known which to take away.
-        config = self._server.get("/api/v1/status/config")
         try:
+            config = self._server.get("/api/v1/status/config")
             document = yaml.safe_load(orjson.loads(config.body)["data"]["yaml"])
             self._external = (document.get("global") or {}).get("external_labels") or {}
+            read = self._server.post("/api/v1/read", read_request([], 0, 0), HEADERS)
+        except AccessError:
+            # Who may not do this may still ask queries, as at a collector without its token.
+            return False
         except (ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError):
             return False
-        return self._server.post("/api/v1/read", read_request([], 0, 0), HEADERS).status == 200
+        return read.status == 200
+
+    def _is_victoria(self) -> bool:
+        try:
+            return self._server.get("/api/v1/status/active_queries").status == 200
+        except AccessError:
+            return False
 
     def _accept(self, answer: Answer) -> None:
         if answer.status == 200:

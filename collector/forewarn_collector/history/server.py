@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from forewarn_collector.history.errors import HistoryError
+from forewarn_collector.history.errors import AccessError, HistoryError
 
 _TIMEOUT = 130.0
 """Seconds: a little more than Prometheus lets a query take."""
@@ -98,7 +98,7 @@ class Server:
 
     def _check(self, answer: Answer, response: http.client.HTTPResponse) -> None:
         if answer.status in {401, 403}:
-            raise HistoryError(
+            raise AccessError(
                 f"{self.url} refuses access ({answer.status}): {answer.text}\n"
                 "give a token by --token-file, or --user and --password-file"
             )

@@ -18,6 +18,7 @@ _HINTS = (
     ("in label matching, expected string", 'values of labels stand in quotes: {name="value"}'),
     ("expected label matching operator", 'labels are compared by =, !=, =~ or !~: {name="value"}'),
     ('unexpected "="', "comparisons are ==, !=, <, <=, > and >="),
+    ('identifier "for"', "how long it must hold stands beside expr, as for: 5m"),
     ("in grouping opts", "labels stand in brackets: by (instance)"),
     ("must contain only scalar and instant vector", _RANGE),
     ("expected type range vector", _RANGE),

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from forewarn_collector.rules.fields import NameScheme, RuleReader
 from forewarn_collector.rules.load_task import read_task
@@ -26,11 +27,12 @@ from forewarn_wire import Problem
 from forewarn_wire.document import read_document
 from forewarn_wire.document_errors import not_text
 from forewarn_wire.labels import is_metric_name
-from forewarn_wire.readers import duration, whole_number
+from forewarn_wire.readers import duration
 
 DEFAULT_INTERVAL = 15_000
 """How often (ms) a group without `interval` is evaluated when no data arrives for it."""
 
+_TEST_FILE = "this is a test file: `forewarn rules test` runs it"
 _SUFFIXES = (".yml", ".yaml")
 _TESTS = tuple(f"{mark}{suffix}" for mark in ("_test", ".test") for suffix in _SUFFIXES)
 
@@ -156,7 +158,7 @@ def _read_file(
         seen.add(group.name)
         groups.append(group)
         written += rules
-    document.refuse_unknown()
+    document.refuse_unknown(dict.fromkeys(("rule_files", "tests"), _TEST_FILE))
     return LoadedFile(path, tuple(groups), tuple(written), source)
 
 
@@ -169,7 +171,7 @@ def _read_group(reader: RuleReader, interval: int) -> tuple[RuleGroup, list[Writ
         name=name,
         file=section.file,
         interval=section.take("interval", duration, 0) or interval,
-        limit=section.take("limit", whole_number, 0),
+        limit=section.take("limit", _limit, 0),
         query_offset=section.take("query_offset", duration, 0),
         rules=(),
     )
@@ -181,6 +183,13 @@ def _read_group(reader: RuleReader, interval: int) -> tuple[RuleGroup, list[Writ
             written.append(WrittenRule(rule, item))
     section.refuse_unknown()
     return replace(group, rules=tuple(each.rule for each in written)), written
+
+
+def _limit(value: Any) -> int:
+    """Of none, as of 0, is one below 0, too, as in Prometheus."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return max(value, 0)
+    raise ValueError(f"expected a whole number, found {value!r}")
 
 
 def _read_rule(reader: RuleReader, group: RuleGroup, shared: Mapping[str, Template]) -> Rule | None:

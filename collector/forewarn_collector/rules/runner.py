@@ -95,8 +95,10 @@ class RuleRunner:
                 self._evaluate(round_, recorder, outcome)
         except ValueError as error:
             # EvalError and the like: the rule does not fit the series that are there.
-            log.warning("rule %s: %s", self.rule.key, error)
             outcome.error = str(error) or type(error).__name__
+            # Once per trouble: on arrival a rule may be evaluated many times a second.
+            if outcome.error != self.status.last_error:
+                log.warning("rule %s: %s", self.rule.key, error)
         except Exception as error:
             # A fault of ours, or of the disk: the other rules must go on whatever it is.
             log.exception("rule %s failed", self.rule.key)

@@ -317,6 +317,16 @@ def test_a_server_that_is_none_says_what_to_do(status: int, says: str) -> None:
         PrometheusFeed(Server(url))
 
 
+def test_a_server_that_refuses_all_but_queries_is_read_by_queries() -> None:
+    answers = {
+        "/api/v1/query": (200, b"{}"),
+        "/api/v1/status/config": (403, b"no"),
+        "/api/v1/status/active_queries": (401, b"no"),
+    }
+    with stub_server(answers) as url, closing(Server(url)) as server:
+        assert PrometheusFeed(server).manner == "queries, without stale markers"
+
+
 def test_a_server_that_does_not_run_is_named() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(HistoryError, match=f"nothing answers at {url}"):

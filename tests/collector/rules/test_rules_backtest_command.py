@@ -148,6 +148,8 @@ def test_a_collector_that_runs_is_read_by_its_directory_and_by_its_address(folde
         for where in (
             ("--data", str(collector.data)),
             ("--url", collector.url, "--token-file", str(collector.data / "token")),
+            # Queries need no token on loopback.
+            ("--url", collector.url),
         ):
             result = run("rules.yml", *SPAN, *where, "--json")
             assert result.exit_code == 0, result.output
@@ -273,6 +275,9 @@ def test_where_there_are_no_signals_it_says_where_there_are(folder: Path, data: 
         ("--since", "soon"),
         ("--data", ".", "--url", "http://x"),
         ("--url", "http://x", "--user", "me"),
+        ("--user", "me", "--password-file", "secret"),
+        ("--url", "http://x", "--password-file", "secret"),
+        ("--resolution", "0s"),
     ],
 )
 def test_options_that_make_no_sense_together_are_refused(
@@ -318,3 +323,16 @@ def test_a_coarser_resolution_is_said_and_used_for_both_versions(folder: Path, d
     document = json.loads(run("rules.yml", *SPAN, *coarse, "--json").stdout)
     assert document["resolution_ms"] == 10 * MINUTE
     assert run("rules.yml", "--data", data, "--resolution", "soon").exit_code == 2
+
+
+def test_a_mistake_in_the_configuration_is_told_not_passed_over(folder: Path) -> None:
+    (folder / "collector.yml").write_text("data: elsewhere\nexternal_label: {site: berlin}\n")
+    result = run("rules.yml", "--config", "collector.yml")
+    assert result.exit_code == 1
+    assert "collector.yml:2:1: unknown field external_label" in result.stderr
+
+
+def test_files_without_rules_are_a_mistake(folder: Path, data: Path) -> None:
+    (folder / "empty").mkdir()
+    result = run("empty", "--data", data)
+    assert (result.exit_code, result.stderr) == (1, "Error: there are no rules in empty\n")

@@ -247,6 +247,7 @@ def test_status_has_the_worst_rule_first_with_its_error(collector: RunningCollec
         ["own/fine", "records"],
     ]
     assert "exceeded limit of 1 with 2 series" in lines[1]
+    assert lines[0].endswith("ERROR"), "no blanks up to the longest error"
     assert "1 firing" in lines[2]
     failed = json.loads(status(collector, "--failed", "--json").stdout)["rules"]
     assert [(rule["name"], rule["health"], rule["alerts"]) for rule in failed] == [
@@ -268,3 +269,25 @@ def test_labels_of_a_group_are_those_of_its_rules_as_in_prometheus_3(
     wait_until("the record is there", lambda: bool(collector.query("fine")))
     (made,) = collector.query("fine")
     assert made["metric"] == {"__name__": "fine", "team": "ops", "severity": "low"}
+
+
+def test_files_of_another_kind_are_told_as_such(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yml"
+    file.write_text("rule_files: [rules.yml]\ntests: []\n")
+    done = check(file)
+    assert done.exit_code == 1
+    assert f"{file}:1:1: unknown field rule_files (this is a test file: `forewarn" in done.stderr
+
+
+def test_a_folder_without_rule_files_is_a_mistake(tmp_path: Path) -> None:
+    done = check(tmp_path)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == f"Error: there is no rule file in {tmp_path}\n"
+
+
+def test_a_limit_below_zero_is_none_as_in_prometheus(tmp_path: Path) -> None:
+    file = tmp_path / "rules.yml"
+    file.write_text("groups:\n  - name: g\n    limit: -1\n    rules: []\n")
+    assert check(file).exit_code == 0
+    file.write_text("groups:\n  - name: g\n    limit: many\n    rules: []\n")
+    assert f"{file}:3:12: limit: expected a whole number" in check(file).stderr

@@ -216,3 +216,17 @@ tests:
     done = run("test.yml")
     assert done.exit_code == 0
     assert "WARNING: unnamed#0: passes only as in Prometheus 2" in done.stderr
+
+
+def test_a_rule_file_in_place_of_its_test_is_told_as_such(folder: Path) -> None:
+    done = run("rules.yml")
+    assert done.exit_code == 1
+    assert "rules.yml:1:1: unknown field groups (this is a rule file: a test file" in done.stderr
+
+
+def test_a_pattern_that_finds_no_test_is_remarked_and_is_no_failure(folder: Path) -> None:
+    (folder / "test.yml").write_text(INPUT + FIRES)
+    done = run("--run", "nothing", "test.yml")
+    assert done.exit_code == 0
+    assert done.stderr == "WARNING: --run nothing finds no test by its name\n"
+    assert run("--run", "goes down", "test.yml").stderr == ""

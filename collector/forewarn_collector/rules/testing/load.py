@@ -21,6 +21,7 @@ from forewarn_wire.readers import boolean, duration, texts
 EVALUATION_INTERVAL = 60_000
 """How often (ms) rules are evaluated in a test file that does not say."""
 
+_RULE_FILE = "this is a rule file: a test file names it in rule_files"
 _NONE: tuple[str, ...] = ()
 
 
@@ -47,7 +48,7 @@ def load_suite(path: Path) -> LoadedSuite:
     if document is None:
         return LoadedSuite(Suite(path), problems)
     suite = _read_suite(path, document, source)
-    document.refuse_unknown()
+    document.refuse_unknown({"groups": _RULE_FILE})
     problems.sort(key=lambda found: (found.line, found.column))
     return LoadedSuite(suite, problems)
 
