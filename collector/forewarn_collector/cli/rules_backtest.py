@@ -19,6 +19,7 @@ from forewarn_collector.cli.backtest_source import SourceOptions, source_options
 from forewarn_collector.cli.backtest_time import parse_moment
 from forewarn_collector.config import CollectorConfig, ConfigError, read_config
 from forewarn_collector.history import HistoryError, Window, selector_text
+from forewarn_collector.promql import LOOKBACK
 from forewarn_collector.rules import RuleFileError, RuleSet, load_rules
 from forewarn_collector.rules.backtest import EXACT, Span
 from forewarn_collector.rules.narrow import narrowed
@@ -154,7 +155,7 @@ def _show(
         click.echo(f"evaluated every {step}, not at every sample (--resolution 1ms does)")
     if past.window.damaged:
         click.echo(f"{counted(past.window.damaged, 'record')} in it could not be read")
-    if span.start > past.wanted.start:
+    if span.start > past.wanted.start + LOOKBACK:
         click.echo(f"there is nothing older, back to {moment(past.wanted.start)}")
     click.echo()
     if before is not None:

@@ -106,6 +106,15 @@ class Template:
         place = expansion.place(self.source)
         return f"<error expanding template: error executing template: {place}: {cause}>"
 
+    def failure(self, data: TemplateData, context: TemplateContext) -> TemplateError | None:
+        """With what, and at which offset, the template would fail for one element."""
+        expansion = _Expansion(self.tree, context)
+        try:
+            expansion.run(data)
+        except (TemplateError, RecursionError) as error:
+            return TemplateError(str(error), expansion.offset)
+        return None
+
 
 # A dot or dollar by itself: all there is of an element, its value among it.
 _WHOLE_DATA = re.compile(r"\{\{.*(?<![\w.)$])[.$](?!\w).*\}\}", re.DOTALL)
@@ -145,6 +154,11 @@ class _Expansion:
         self._variables += [(name, fields[source]) for name, source in _VARIABLES.items()]
         self._nodes(self._tree.nodes, root)
         return "".join(self._out)
+
+    @property
+    def offset(self) -> int:
+        """Where in the text it stopped."""
+        return 0 if self._at is None else self._at.at
 
     def place(self, source: str) -> str:
         """Where in the text it stopped: line, column and the node there."""

@@ -416,3 +416,29 @@ def test_every_lint_has_a_name_of_its_own_and_can_be_left_out(tmp_path: Path) ->
 
 def test_the_rules_that_ship_are_clean() -> None:
     assert check_files([shipped_rules_dir()]).findings == []
+
+
+# template-fails: promtool, too, gives an error as the text of these.
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{{ if gt $value 5 }}x{{ end }}", "incompatible types for comparison"),
+        ("{{ if eq $labels.x 5 }}x{{ end }}", "incompatible types for comparison"),
+        ("{{ .Label.x }}", "can't evaluate field Label"),
+        ("{{ if gt $value 99.0 }}{{ humanize }}{{ end }}", "wrong number of args for humanize"),
+        ("{{ args 1 2 | toUpper }}", "wrong type for value"),
+        ("{{ if gt $value 5.0 }}x{{ end }}", ""),
+        # What only the data decides.
+        ('{{ query "up" | first | value }}', ""),
+        ("{{ humanize $labels.x }} {{ parseDuration $labels.x }}", ""),
+    ],
+)
+def test_a_template_with_a_mistake_of_types_is_remarked(
+    tmp_path: Path, template: str, says: str
+) -> None:
+    rest = f"for: 5m\nannotations:\n  summary: '{template}'"
+    found = findings(tmp_path, rule(alert("x > 1", rest)))
+    assert [each.check for each in found] == (["template-fails"] if says else [])
+    assert all(says in each.message for each in found)

@@ -15,6 +15,7 @@ from forewarn_collector.rules.lint.noise import NOISE
 from forewarn_collector.rules.lint.regexes import REGEXES
 from forewarn_collector.rules.lint.signals import Signals
 from forewarn_collector.rules.lint.templates import LABELS, VALUES
+from forewarn_collector.rules.lint.trial import TRIAL
 from forewarn_collector.rules.load import LoadedFile
 
 __all__ = [
@@ -34,6 +35,7 @@ LINTS: tuple[Lint, ...] = (
     CONDITIONS,
     LABELS,
     VALUES,
+    TRIAL,
     GROUPING,
     REPEATED,
     UNMATCHED,
