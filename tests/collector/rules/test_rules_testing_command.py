@@ -230,3 +230,13 @@ def test_a_pattern_that_finds_no_test_is_remarked_and_is_no_failure(folder: Path
     assert done.exit_code == 0
     assert done.stderr == "WARNING: --run nothing finds no test by its name\n"
     assert run("--run", "goes down", "test.yml").stderr == ""
+
+
+def test_a_misspelt_alert_passes_as_in_promtool_but_is_remarked(folder: Path) -> None:
+    misspelt = "    alert_rule_test: [{eval_time: 3m, alertname: HostDwon, exp_alerts: []}]\n"
+    (folder / "test.yml").write_text(INPUT + misspelt)
+    done = run("test.yml")
+    assert done.exit_code == 0
+    assert done.stderr == (
+        "  WARNING: test.yml:7:23: no rule file has an alert HostDwon (did you mean HostDown?)\n"
+    )

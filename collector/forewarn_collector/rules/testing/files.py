@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from forewarn_collector.promql import LOOKBACK
 from forewarn_collector.rules.load import RuleFileError, load_rules
-from forewarn_collector.rules.model import Rule
+from forewarn_collector.rules.model import AlertingRule, Rule
 from forewarn_collector.rules.testing.load import load_suite
-from forewarn_collector.rules.testing.model import Case, Suite
+from forewarn_collector.rules.testing.model import AlertCheck, Case, Place, Suite, TaskCheck
 from forewarn_collector.rules.testing.playback import Steps
 from forewarn_collector.rules.testing.program import compiled
 from forewarn_collector.rules.testing.run import CaseResult, Settings, run_case
@@ -82,6 +83,7 @@ def run_file(
     for name in suite.group_eval_order:
         if name not in groups:
             result.warnings.append(f"group_eval_order: no rule file has a group {name}")
+    result.warnings += _without_rule(path, [case for _, case in chosen], result.rules)
     program = compiled(rules, suite.group_eval_order)
     settings = Settings(Steps(suite.evaluation_interval), fuzzy=suite.fuzzy, diff=diff)
     for name, case in chosen:
@@ -102,6 +104,26 @@ def _chosen(suite: Suite, only: re.Pattern[str] | None) -> Iterator[tuple[str, C
     for number, case in enumerate(suite.cases):
         if only is None or only.search(case.name):
             yield case.name or f"unnamed#{number}", case
+
+
+def _without_rule(path: Path, cases: Sequence[Case], rules: Sequence[Rule]) -> list[str]:
+    """Tests of alerts that there are not: they pass, whatever the rules do, if none is expected."""
+    known = {rule.name for rule in rules if isinstance(rule, AlertingRule)}
+    missing: dict[str, Place] = {}
+    for case in cases:
+        checks: list[AlertCheck | TaskCheck] = [*case.alerts, *case.tasks]
+        for check in checks:
+            if check.name is not None and check.name not in known and not check.expected:
+                missing.setdefault(check.name, check.place)
+    return [
+        f"{path}:{place[0]}:{place[1]}: no rule file has an alert {name}{_meant(name, known)}"
+        for name, place in missing.items()
+    ]
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    near = get_close_matches(name, sorted(known), 1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def never_active(results: Sequence[FileResult]) -> list[Rule]:
