@@ -12,11 +12,15 @@ Fixed = Mapping[str, tuple[int, bytes]]
 
 @contextmanager
 def stub_server(
-    answers: Fixed, first: Fixed | None = None, authorizations: list[str | None] | None = None
+    answers: Fixed,
+    first: Fixed | None = None,
+    authorizations: list[str | None] | None = None,
+    missing: int = 0,
 ) -> Iterator[str]:
     """Answers by path, 404 elsewhere; `first` are those to the first call of a path.
 
-    `authorizations` is filled with that header of every call.
+    `authorizations` is filled with that header of every call. Each body lacks `missing` bytes of
+    the length that is announced.
     """
     waiting = dict(first or {})
 
@@ -32,7 +36,7 @@ def stub_server(
             self.send_response(status)
             if status == 302:
                 self.send_header("Location", "http://elsewhere.example/")
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(body) + missing))
             self.end_headers()
             self.wfile.write(body)
 

@@ -8,6 +8,8 @@ from datetime import datetime
 from forewarn_wire.durations import parse_duration
 
 _SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_END_SECONDS = 253_370_764_800
+"""The year 9999, up to which a time can be shown."""
 
 
 def parse_moment(text: str, now: int) -> int:
@@ -17,7 +19,7 @@ def parse_moment(text: str, now: int) -> int:
     """
     if text == "now":
         return now
-    if _SECONDS.fullmatch(text):
+    if _SECONDS.fullmatch(text) and float(text) < _END_SECONDS:
         return round(float(text) * 1000)
     try:
         return now - parse_duration(text)

@@ -111,14 +111,24 @@ def connection(command: Callable[..., None]) -> Callable[..., None]:
 def find_token(token_file: Path | None) -> str:
     """The collector's token, or nothing. Ends the command if a file of it can't be read."""
     if token_file is None and "FOREWARN_TOKEN" in os.environ:
-        return os.environ["FOREWARN_TOKEN"].strip()
+        return _printable(os.environ["FOREWARN_TOKEN"].strip(), "FOREWARN_TOKEN")
     path = token_file or Path("forewarn-data/token")
     try:
-        return path.read_text().strip()
+        token = path.read_text("utf-8").strip()
+    except UnicodeDecodeError:
+        raise click.ClickException(f"the token file {path} is not text") from None
     except OSError as error:
         if token_file is None:
             return ""
         raise click.ClickException(f"cannot read the token file {path}: {error}") from error
+    return _printable(token, f"the token file {path}")
+
+
+def _printable(token: str, place: str) -> str:
+    """The token, which must fit into a header: if not, an error would show it later."""
+    if token.isascii() and (token.isprintable() or not token):
+        return token
+    raise click.ClickException(f"{place} must hold the token on one line, and nothing else")
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

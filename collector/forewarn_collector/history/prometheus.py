@@ -176,7 +176,7 @@ class PrometheusFeed:
         try:
             config = self._server.get("/api/v1/status/config")
             document = yaml.safe_load(orjson.loads(config.body)["data"]["yaml"])
-            self._external = (document.get("global") or {}).get("external_labels") or {}
+            self._external = dict((document.get("global") or {}).get("external_labels") or {})
             read = self._server.post("/api/v1/read", read_request([], 0, 0), HEADERS)
         except AccessError:
             # Who may not do this may still ask queries, as at a collector without its token.
@@ -211,7 +211,7 @@ def _times(parts: Sequence[Series]) -> Ints:
 
 
 def _columns(pairs: Sequence[Any], start: int, end: int) -> tuple[Ints, Floats]:
-    times = np.rint(np.array([time for time, _ in pairs], np.float64) * _SECOND).astype(np.int64)
+    times = np.rint(np.array([float(time) for time, _ in pairs], np.float64) * _SECOND)
     values = np.array([float(value) for _, value in pairs], np.float64)
     within = (times >= start) & (times <= end)
-    return times[within], values[within]
+    return times[within].astype(np.int64), values[within]

@@ -9,11 +9,18 @@ import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 from forewarn_collector.history.errors import AccessError, HistoryError
 
 _TIMEOUT = 130.0
 """Seconds: a little more than Prometheus lets a query take."""
+_LONGEST_ANSWER = 600.0
+"""Seconds in which an answer that has begun must end."""
+_LARGEST_ANSWER = 2**30
+_PIECE = 2**20
+_TOO_LARGE = 413
+"""HTTP's status of a body that is too large: of the server's answer here, as of a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,12 @@ class Server:
     """A server at `url`, which may have a path; `authorization` is that header, if any."""
 
     def __init__(self, url: str, authorization: str = "", ca_file: Path | None = None) -> None:
-        parts = urllib.parse.urlsplit(url)
+        try:
+            parts = urllib.parse.urlsplit(url)
+            port = parts.port
+            (parts.hostname or "").encode("idna")
+        except ValueError as error:
+            raise HistoryError(f"{url} is no address: {error}") from error
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise HistoryError(f"{url} is no http:// or https:// address")
         if parts.username is not None:
@@ -42,10 +54,7 @@ class Server:
         self._path = parts.path.rstrip("/")
         self._headers = {"Authorization": authorization} if authorization else {}
         try:
-            port = parts.port
             context = ssl.create_default_context(cafile=ca_file)
-        except ValueError as error:
-            raise HistoryError(f"{url} is no address: {error}") from error
         except (OSError, ssl.SSLError) as error:
             raise HistoryError(f"cannot use the CA file {ca_file}: {error}") from error
         self._connection: http.client.HTTPConnection
@@ -82,7 +91,7 @@ class Server:
                     method, self._path + path, body, {**self._headers, **headers}
                 )
                 response = self._connection.getresponse()
-                answer = Answer(response.status, response.read())
+                answer = self._read(response)
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as error:
                 # The server has closed a connection that was idle for too long.
                 self._connection.close()
@@ -95,6 +104,28 @@ class Server:
                 self._check(answer, response)
                 return answer
         raise AssertionError("the second attempt answers or raises")
+
+    def _read(self, response: http.client.HTTPResponse) -> Answer:
+        """The answer, or what stands for one that is too large to be taken in."""
+        parts: list[bytes] = []
+        room, began = _LARGEST_ANSWER, monotonic()
+        while piece := response.read1(_PIECE):
+            parts.append(piece)
+            room -= len(piece)
+            if room < 0:
+                self._connection.close()
+                text = f"the answer has more than {_LARGEST_ANSWER >> 20} MiB"
+                return Answer(_TOO_LARGE, text.encode())
+            if monotonic() - began > _LONGEST_ANSWER:
+                self._connection.close()
+                raise HistoryError(
+                    f"an answer of {self.url} did not end within {_LONGEST_ANSWER:g} seconds"
+                )
+        # `read1` leaves it open, and an open one keeps the connection from the next request.
+        response.close()
+        if response.length:
+            raise http.client.IncompleteRead(b"", response.length)
+        return Answer(response.status, b"".join(parts))
 
     def _check(self, answer: Answer, response: http.client.HTTPResponse) -> None:
         if answer.status in {401, 403}:

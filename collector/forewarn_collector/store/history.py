@@ -136,8 +136,14 @@ class History:
     def _load_series(self) -> list[tuple[int, Labels]]:
         found = []
         shared: dict[Pair, Pair] = {}
+        # The highest ref that was ever given: what is beyond it, a damaged page says.
+        given = "SELECT seq FROM sqlite_sequence WHERE name = 'series'"
+        (last,) = self._connection.execute(given).fetchone() or (0,)
         rows = self._connection.execute("SELECT ref, labels FROM series ORDER BY ref").fetchall()
         for ref, text in rows:
+            if not 0 < ref <= last:
+                self.damaged += 1
+                continue
             try:
                 found.append((ref, labels_from_text(text, shared)))
             except (ValueError, TypeError):

@@ -265,6 +265,18 @@ def _write(folder: Path, content: bytes) -> None:
     (folder / "store.db").write_bytes(content)
 
 
+@pytest.mark.parametrize("ref", [2**62, -5])
+def test_a_series_with_a_number_that_was_never_given_is_damaged(tmp_path: Path, ref: int) -> None:
+    write_directory(tmp_path, past(), END)
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        connection.execute("UPDATE series SET ref = ? WHERE labels LIKE '%h0%'", (ref,))
+        connection.commit()
+    with closing(Window(DirectoryFeed(tmp_path), [matching("m")])) as window:
+        found = pairs(window.select(matching("m"), START, END))
+        assert len(found) == HOSTS - 1
+        assert window.damaged == 1
+
+
 def test_damaged_commits_are_counted_and_the_others_read(tmp_path: Path) -> None:
     store = Store(tmp_path, retention=400 * 24 * HOUR, clock=lambda: END)
     store.open()
@@ -333,7 +345,10 @@ def test_a_server_that_does_not_run_is_named() -> None:
         PrometheusFeed(Server(url))
 
 
-@pytest.mark.parametrize("url", ["localhost:9090", "ftp://x", "http://", "http://x:port"])
+@pytest.mark.parametrize(
+    "url",
+    ["localhost:9090", "ftp://x", "http://", "http://x:port", "http://[::1", "http://a..b/"],
+)
 def test_a_bad_address_is_refused(url: str) -> None:
     with pytest.raises(HistoryError, match="address"):
         Server(url)

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import ClickException
 from click.testing import CliRunner, Result
 
 from forewarn_collector.cli import build
 from forewarn_collector.cli.backtest_time import parse_moment
+from forewarn_collector.cli.client import find_token
 from forewarn_wire import Labels
 from support.past import prometheus_of, victoria_of, write_directory, write_request
 from support.servers import running_collector
@@ -301,6 +303,22 @@ def test_options_that_make_no_sense_together_are_refused(
 )
 def test_times_are_read_as_people_write_them(text: str, wanted: int) -> None:
     assert parse_moment(text, NOW) == wanted
+
+
+@pytest.mark.parametrize("text", ["soon", "253370764800", "9" * 400])
+def test_what_is_no_time_or_beyond_all_that_can_be_shown_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a time"):
+        parse_moment(text, NOW)
+
+
+@pytest.mark.parametrize("secret", [b"tok\nen", "gehéim".encode(), b"\xff\xfe"])
+def test_a_token_that_fits_into_no_header_is_refused_and_not_shown(
+    tmp_path: Path, secret: bytes
+) -> None:
+    (tmp_path / "token").write_bytes(secret)
+    with pytest.raises(ClickException, match="the token file") as error:
+        find_token(tmp_path / "token")
+    assert secret.decode("utf-8", "replace") not in str(error.value)
 
 
 def test_ctrl_c_stops_without_a_traceback(
