@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,11 +68,21 @@ class Timetable:
         `arrivals` gives the times of the stored samples of a selector there.
         """
         own = {position: self._own(position, arrivals) for position in unit}
+        roused: dict[int, Ints] = {}
         for position in unit:
-            followed = (own[other] for other in unit if position in self._order.followers[other])
-            instants = union([own[position], *followed])
-            self._found[position] = union([instants, *self._roused(position, instants)])
+            instants = union([own[position], *self._followed(position, own)])
+            roused[position] = union(self._roused(position, instants))
+            self._found[position] = union([instants, roused[position]])
+        for position in unit:
+            followed = self._followed(position, roused)
+            self._found[position] = union([self._found[position], *followed])
         return [self._found[position] for position in unit]
+
+    def _followed(self, position: int, instants: Mapping[int, Ints]) -> Iterator[Ints]:
+        """The instants of those rules of a unit that feed this one, directly or through others."""
+        return (
+            times for other, times in instants.items() if position in self._order.followers[other]
+        )
 
     def changed(self, position: int, times: Iterable[int]) -> None:
         """Note when (ms) alerts of a rule changed in this slab."""
