@@ -90,9 +90,12 @@ class History:
                 if number not in asked:
                     continue
                 try:
-                    by_size[count].append(unpacked(blob, count, checksum))
-                except (ValueError, TypeError, OverflowError):
+                    raw = unpacked(blob, count, checksum)
+                except (ValueError, TypeError, AttributeError, OverflowError):
+                    # On a damaged page any column may be of any type.
                     self.damaged += 1
+                else:
+                    by_size[count].append(raw)
             parts = [columns_of(raws, count) for count, raws in by_size.items()]
             if parts:
                 refs, times, values = (
@@ -115,7 +118,7 @@ class History:
                 alone = not self._path.with_name(f"{_FILE}-wal").exists()
                 if mode == "immutable=1" or not alone:
                     raise self._denied(str(error)) from None
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 connection.close()
                 raise self._broken(error) from None
             else:
@@ -151,9 +154,12 @@ class History:
         return found
 
     def _load_commits(self) -> None:
+        whole = "typeof(earliest) = 'integer' AND typeof(latest) = 'integer'"
         rows = self._connection.execute(
-            "SELECT id, earliest, latest FROM journal ORDER BY id"
+            f"SELECT id, earliest, latest FROM journal WHERE {whole} ORDER BY id"  # noqa: S608
         ).fetchall()
+        every = self._connection.execute("SELECT count(*) FROM journal").fetchone()[0]
+        self.damaged += every - len(rows)
         columns = np.array(rows, dtype=np.int64).reshape(-1, 3)
         self._ids, self._earliest, self._latest = columns.T.copy()
 
@@ -161,9 +167,12 @@ class History:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:
-            raise self._denied(str(error)) from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            # The plain error is of the statement: its tables are not as they should be.
+            if isinstance(error, sqlite3.OperationalError) and (
+                error.sqlite_errorcode != sqlite3.SQLITE_ERROR
+            ):
+                raise self._denied(str(error)) from error
             raise self._broken(error) from error
 
     def _denied(self, reason: str | None) -> StoreError:
@@ -172,7 +181,7 @@ class History:
             retryable=True,
         )
 
-    def _broken(self, error: sqlite3.Error) -> StoreError:
+    def _broken(self, error: Exception) -> StoreError:
         return StoreError(
             f"cannot read {self._path}: {error}; if it is damaged, `sqlite3 {self._path} .recover`"
             " may save its rows into a copy",

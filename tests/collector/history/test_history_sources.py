@@ -277,6 +277,30 @@ def test_a_series_with_a_number_that_was_never_given_is_damaged(tmp_path: Path, 
         assert window.damaged == 1
 
 
+@pytest.mark.parametrize(
+    "damage",
+    ["samples = 'x'", "samples = -1", "samples = 1 << 62", "earliest = 'x'", "columns = 5"],
+)
+def test_a_commit_with_columns_of_any_kind_is_damaged(tmp_path: Path, damage: str) -> None:
+    write_directory(tmp_path, past(), END)
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        connection.execute(f"UPDATE journal SET {damage}")
+        connection.commit()
+    with closing(Window(DirectoryFeed(tmp_path), [matching("m")])) as window:
+        assert not len(window.select(matching("m"), START, END).times)
+        assert window.damaged == 1
+
+
+@pytest.mark.parametrize("sql", ["DROP TABLE journal", "ALTER TABLE series RENAME labels TO other"])
+def test_tables_that_are_not_as_they_should_be_come_with_a_remedy(tmp_path: Path, sql: str) -> None:
+    write_directory(tmp_path, past(), END)
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        connection.execute(sql)
+        connection.commit()
+    with pytest.raises(HistoryError, match=r"not a store of Forewarn's|\.recover"):
+        DirectoryFeed(tmp_path)
+
+
 def test_damaged_commits_are_counted_and_the_others_read(tmp_path: Path) -> None:
     store = Store(tmp_path, retention=400 * 24 * HOUR, clock=lambda: END)
     store.open()

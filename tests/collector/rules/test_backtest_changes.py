@@ -173,7 +173,7 @@ def replayed(
 @example(
     # `Other` fires when its group is due, at no sample's time, and what counts alerts follows.
     samples=[
-        (START + time, f'level{{i="3"}}', value)
+        (START + time, 'level{i="3"}', value)
         for time, value in [*((7_000 * k, 2.0) for k in range(1, 8)), (56_000, 1.0)]
     ],
     interval=10,
