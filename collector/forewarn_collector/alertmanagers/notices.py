@@ -122,7 +122,7 @@ class Notices:
                     notices.append(notice)
         return [notice for notice in notices if notice is not None]
 
-    def due(self, groups: Iterable[GroupStatus], now: int) -> list[Notice]:
+    def due(self, groups: Collection[GroupStatus], now: int) -> list[Notice]:
         """What is to be sent again at `now`.
 
         Of an alert that fires it is due with the first evaluation of its rule after the resend
@@ -135,7 +135,16 @@ class Notices:
                 rule, at = status.rule, status.last_evaluation
                 if isinstance(rule, AlertingRule) and at is not None and len(status.standing):
                     notices += self._firing_due(rule, status, at, group.group.interval)
+        self._forget_gone(groups)
         return notices
+
+    def _forget_gone(self, groups: Collection[GroupStatus]) -> None:
+        """Drop what is kept of rules that are gone, once that is more than there are rules."""
+        count = sum(len(group.rules) for group in groups)
+        if max(len(self._firing), len(self._links)) > count:
+            keys = {status.rule.key for group in groups for status in group.rules}
+            self._firing = {key: each for key, each in self._firing.items() if key in keys}
+            self._links = {key: each for key, each in self._links.items() if key in keys}
 
     def _firing_due(
         self, rule: AlertingRule, status: RuleStatus, at: int, interval: int

@@ -217,6 +217,19 @@ def test_an_alert_whose_rule_is_removed_ends(tmp_path: Path) -> None:
     assert again == notice
 
 
+def test_nothing_is_kept_of_rules_that_are_gone(tmp_path: Path) -> None:
+    told = world(tmp_path)
+    told.every(0, 0, 9)
+    for second in range(1, 6):
+        told.now = START + second * SECOND
+        renamed = f'{{alert: Loaded{second}, expr: "load>5"}}'
+        before = len(told.keeping.changes)
+        told.scheduler.reload(told.rules(group(renamed)))
+        told.evaluate(told.now)
+        assert len(told.sent(told.keeping.changes[before:], told.now)) == 2
+    assert len(told.notices._firing) == len(told.notices._links) == 1
+
+
 def test_external_labels_are_added_to_alerts_that_lack_them(tmp_path: Path) -> None:
     told = world(tmp_path, external=labels_from({"site": "one", "instance": "other"}))
     told.load(9, START)
