@@ -68,12 +68,6 @@ def test_an_empty_field_counts_as_absent() -> None:
     assert [item.message for item in found.problems] == ["a is missing"]
 
 
-def test_the_place_of_a_text_is_that_of_its_first_character() -> None:
-    found = section("a: x\nb: 'x'\nc: |\n  x\nd:\n  >\n  x\n")
-    assert [found.text_place(name) for name in "abcd"] == [(1, 4), (2, 5), (4, 1), (7, 1)]
-    assert found.place("b") == (2, 4)
-
-
 @pytest.mark.parametrize("text", ["", "# only a comment", "''"])
 def test_an_empty_document_is_none_without_a_problem(text: str) -> None:
     assert read(text) == (None, [])
@@ -175,7 +169,6 @@ READERS = (
 def ask_everything(found: Section, depth: int = 0) -> None:
     for name in found.names():
         found.place(name)
-        found.text_place(name)
         for reader in READERS:
             found.take(name, reader, None)
             found.require(name, reader, None)

@@ -58,15 +58,6 @@ class Section:
         mark = self._node.end_mark
         return mark.line + 1, mark.column + 1
 
-    def text_place(self, name: str) -> tuple[int, int]:
-        """Line and column of the first character of a string's text, within quotes or a block."""
-        node = self._fields[name][1]
-        line, column = self.place(name)
-        style = getattr(node, "style", None)
-        if style in {"|", ">"}:
-            return line + 1, 1
-        return line, column + (1 if style in {"'", '"'} else 0)
-
     def problem(self, name: str, message: str, hint: str = "") -> None:
         """Report something wrong with the value of a field (or, for "", with the section)."""
         node = self._fields[name][1] if name in self._fields else self._node

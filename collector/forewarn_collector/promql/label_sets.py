@@ -76,7 +76,6 @@ class Names:
 
 
 NO_NAMES = Names()
-ALL_NAMES = Names(others=True)
 
 
 def names(*listed: str) -> Names:
