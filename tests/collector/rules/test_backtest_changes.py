@@ -35,6 +35,7 @@ RULES = {
     "asking": """
       {alert: A, expr: 'level > 2',
        annotations: {summary: '{{ query "sum(level)" | first | value }}'}}""",
+    "now": "{alert: A, expr: 'level > 2', annotations: {summary: '{{ now }}'}}",
     "duplicate": "{alert: A, expr: 'level > 2', labels: {i: same}}",
     "joined": "{alert: A, expr: 'count > on () group_left level'}",
     "offset": "{alert: A, expr: 'level offset 1m > 2'}",

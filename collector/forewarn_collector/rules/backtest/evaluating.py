@@ -72,8 +72,9 @@ class Evaluating:
             if isinstance(rule, RecordingRule):
                 self._tracks.append(Recording(rule, group.limit, outcome))
                 continue
+            context = partial(self._context, group.query_offset)
             self._tracks.append(
-                Alerting(rule, group, recording, samples, lookback, self._context, outcome)
+                Alerting(rule, group, recording, samples, lookback, context, outcome)
             )
 
     def evaluate(self, unit: Sequence[int]) -> None:
@@ -165,11 +166,16 @@ class Evaluating:
             else:
                 yield result, part
 
-    def _context(self, at: int) -> TemplateContext:
-        """What templates know of an evaluation about a time (ms)."""
+    def _context(self, offset: int, at: int) -> TemplateContext:
+        """What templates know of an evaluation that looks at a time (ms), `offset` before it."""
 
         def query(text: str) -> list[tuple[Labels, float]]:
             source = Until(self._samples, at)
             return compile_query(text).instant(source, at, lookback=self._lookback).vector()
 
-        return TemplateContext(query=query, external_url=self._url, external_labels=self._labels)
+        return TemplateContext(
+            query=query,
+            external_url=self._url,
+            external_labels=self._labels,
+            at=at + offset,
+        )
