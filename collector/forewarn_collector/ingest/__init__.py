@@ -3,7 +3,12 @@
 from forewarn_collector.ingest.limits import Kind, Limits, Rejected, TooLargeError
 from forewarn_collector.ingest.metadata import MetadataTable, MetricMetadata
 from forewarn_collector.ingest.otlp import DecodedEvents, decode_logs, encode_logs_response
-from forewarn_collector.ingest.remote_write import Decoded, WriteDecoder, decode_write_request
+from forewarn_collector.ingest.remote_write import (
+    Decoded,
+    Version,
+    WriteDecoder,
+    decode_write_request,
+)
 
 __all__ = [
     "Decoded",
@@ -14,6 +19,7 @@ __all__ = [
     "MetricMetadata",
     "Rejected",
     "TooLargeError",
+    "Version",
     "WriteDecoder",
     "decode_logs",
     "decode_write_request",

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from forewarn_collector.store.columns import Arrival, Batch, Ints
+from forewarn_collector.store.columns import Arrival, Batch, Ints, Layout
 from forewarn_collector.store.events import (
     EventCounter,
     EventCounters,
@@ -70,6 +71,8 @@ class Committer:
         # stays its own.
         self._refs_by_id: dict[int, int] = {}
         self._seen: list[Labels] = []
+        # And a batch laid out as one before needs no look at its labels at all.
+        self._refs_by_layout: WeakKeyDictionary[Layout, Ints] = WeakKeyDictionary()
         self.newest_received = journal.newest_received()
         self.commits = 0
         self.duplicates = 0
@@ -86,7 +89,7 @@ class Committer:
             samples, counters = self._events(jobs, resample, new_events)
             if samples:
                 batches.append(_batch(samples))
-            refs = [self._refs(batch.labels, fresh)[batch.rows] for batch in batches]
+            refs = [self._refs(batch, fresh) for batch in batches]
             admission = self._admit(refs, batches, fresh)
             series = _present(fresh, admission)
             self._journal.add_series(series)
@@ -108,6 +111,7 @@ class Committer:
         """Forget what was derived from series that may be gone now."""
         self._refs_by_id.clear()
         self._seen.clear()
+        self._refs_by_layout.clear()
 
     def _events(
         self, jobs: Sequence[Write], resample: int | None, new_events: list[int]
@@ -122,8 +126,20 @@ class Committer:
             return [], {}
         return self._counters.plan(added, resample, self._clock())
 
-    def _refs(self, labels: Sequence[Labels], fresh: dict[Labels, int]) -> Ints:
-        """The refs of label sets; new ones are added to `fresh` with provisional refs."""
+    def _refs(self, batch: Batch, fresh: dict[Labels, int]) -> Ints:
+        """Each sample's ref; new label sets are added to `fresh` with provisional refs."""
+        layout = batch.layout
+        if layout is not None:
+            kept = self._refs_by_layout.get(layout)
+            if kept is not None:
+                return kept
+        found = self._refs_of(batch.labels, fresh)
+        refs = found[batch.rows]
+        if layout is not None and (found < self._next_ref).all():
+            self._refs_by_layout[layout] = refs
+        return refs
+
+    def _refs_of(self, labels: Sequence[Labels], fresh: dict[Labels, int]) -> Ints:
         refs = list(map(self._refs_by_id.get, map(id, labels)))
         if None in refs:
             for place, ref in enumerate(refs):
@@ -165,9 +181,7 @@ class Committer:
     ) -> None:
         self.commits += 1
         self.conflicts += admission.conflicts
-        ends = np.cumsum([len(batch.times) for batch in batches], dtype=np.int64)
-        owners = np.searchsorted(ends, admission.kept, side="right")
-        added = np.bincount(owners, minlength=len(batches)).tolist()
+        added = _added(batches, admission)
         if len(admission.refs):
             self._announce(
                 Arrival(
@@ -190,6 +204,17 @@ class Committer:
                     _resolve(job.done, AppendedEvents(count, len(job.events) - count))
                 case SampleCounters():
                     _resolve(job.done, None)
+
+
+def _added(batches: Sequence[Batch], admission: Admission) -> list[int]:
+    """How many samples of each batch were new."""
+    sizes = [len(batch.times) for batch in batches]
+    if sum(sizes) == len(admission.kept):
+        return sizes
+    ends = np.cumsum(sizes, dtype=np.int64)
+    owners = np.searchsorted(ends, admission.kept, side="right")
+    added: list[int] = np.bincount(owners, minlength=len(batches)).tolist()
+    return added
 
 
 def _newest_received(jobs: Sequence[Write], latest: int) -> int | None:
