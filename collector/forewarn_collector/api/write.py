@@ -13,13 +13,15 @@ from typing import TypeVar
 from aiohttp import web
 
 from forewarn_collector.api.auth import CALLER
+from forewarn_collector.api.remote_write import accepted_version, written
 from forewarn_collector.ingest import (
     Limits,
     MetadataTable,
     Rejected,
     TooLargeError,
+    Version,
+    WriteDecoder,
     decode_logs,
-    decode_write_request,
     encode_logs_response,
 )
 from forewarn_collector.ingest.agents import AgentWatch
@@ -56,6 +58,7 @@ class WriteApi:
         self._limits = limits
         self._metrics = metrics
         self._clock = clock
+        self._decoder = WriteDecoder(limits)
         # Threads of their own: what is dear to decode must not hold up other parts.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="decode")
 
@@ -102,25 +105,30 @@ class WriteApi:
         return handler
 
     async def _write_samples(self, request: web.Request) -> web.Response:
-        if not _is_remote_write_1(request):
-            # The specification's sign to a sender of 2.0 to fall back.
-            text = "expected remote write 1.0: application/x-protobuf, encoding snappy\n"
-            return web.Response(status=415, text=text)
+        version = accepted_version(request.headers)
+        if isinstance(version, str):
+            return web.Response(status=415, text=version)
         body = await request.read()
-        decoded = await self._decode(
-            partial(decode_write_request, body, limits=self._limits, extra=_extra(request))
-        )
-        self._metadata.update(decoded.metadata)
+        extra = _extra(request)
+        # What is known by its skeleton is decoded before a thread for it would have woken up.
+        decoded = self._decoder.decode_known(body, extra, version)
+        if decoded is None:
+            decoded = await self._decode(partial(self._decoder.decode, body, extra, version))
+        if decoded.metadata:
+            self._metadata.update(decoded.metadata)
         if len(decoded.batch.times):
             batch = self._agents.observe(decoded.batch, self._clock())
             appended = await asyncio.wrap_future(self._store.append(batch))
             self._metrics.samples.inc(appended.added)
             self._metrics.duplicates.inc(appended.duplicates)
+        if decoded.exemplars:
+            self._metrics.exemplars.inc(decoded.exemplars)
+        headers = written(len(decoded.batch.times)) if version is Version.TWO else None
         if not decoded.rejected:
-            return web.Response(status=204)
+            return web.Response(status=204, headers=headers)
         self._count(decoded.rejected)
         text = f"{len(decoded.rejected)} refused, the rest is kept:\n{_shown(decoded.rejected)}\n"
-        return web.Response(status=400, text=text)
+        return web.Response(status=400, text=text, headers=headers)
 
     async def _write_events(self, request: web.Request) -> web.Response:
         body = await request.read()
@@ -147,17 +155,6 @@ class WriteApi:
     def _count(self, rejected: Sequence[Rejected]) -> None:
         for kind, count in Counter(item.kind.value for item in rejected).items():
             self._metrics.rejected.labels(kind).inc(count)
-
-
-def _is_remote_write_1(request: web.Request) -> bool:
-    """Whether the headers say so, or say nothing."""
-    encoding = request.headers.get("Content-Encoding", "snappy")
-    content_type = request.headers.get("Content-Type", "application/x-protobuf")
-    return (
-        encoding == "snappy"
-        and content_type.startswith("application/x-protobuf")
-        and "io.prometheus.write.v2" not in content_type
-    )
 
 
 def _shown(rejected: Sequence[Rejected]) -> str:
