@@ -1,0 +1,117 @@
+"""Which series are sealed together: those of one host, some hundred a group.
+
+A series stays in its group, so that a read looks into the chunks of that group only.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import zlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from forewarn_collector.store.columns import Ints
+from forewarn_collector.store.sealed.directory import decode_directory
+from forewarn_collector.store.sealed.errors import DamagedError
+from forewarn_collector.store.spans import run_starts
+
+log = logging.getLogger(__name__)
+
+MOST_MEMBERS = 512
+UNKNOWN = -1
+
+
+class Groups:
+    """The groups of all series, as the file has them. The archive's lock guards changes."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._of: Ints = np.full(1024, UNKNOWN, dtype=np.int64)
+        # Of each host the group that takes in new series.
+        self._open: dict[str, int] = {}
+        rows = connection.execute("SELECT id, host, refs, checksum FROM groups ORDER BY id")
+        for group, host, blob, checksum in rows.fetchall():
+            if len(blob) % 8 or zlib.crc32(blob) != checksum:
+                refs = _refs_of_chunks(connection, group)
+                log.error("the series of group %d (%s) are damaged; made anew", group, host)
+            else:
+                refs = np.frombuffer(blob, dtype=np.int64)
+            self._note(refs, group)
+            self._open[host] = group
+
+    def of(self, refs: Ints) -> Ints:
+        """The group of each series, or `UNKNOWN`."""
+        groups = self._of
+        known = (refs >= 0) & (refs < len(groups))
+        return np.where(known, groups[np.where(known, refs, 0)], UNKNOWN)
+
+    def assign(
+        self, connection: sqlite3.Connection, refs: Ints, host_of: Callable[[int], str]
+    ) -> Ints:
+        """Within a transaction: the groups of these series, given to those that have none."""
+        hosts: dict[str, list[int]] = {}
+        for ref in refs[self.of(refs) == UNKNOWN].tolist():
+            hosts.setdefault(host_of(ref), []).append(ref)
+        for host, new in hosts.items():
+            self._extend(connection, host, new)
+        return self.of(refs)
+
+    def forget(self, connection: sqlite3.Connection, refs: Ints) -> None:
+        """Within a transaction: make room where these series, now gone, were."""
+        groups = self.of(refs)
+        order = np.argsort(groups, kind="stable")
+        starts = run_starts(groups[order])
+        for members in np.split(order, starts[1:]):
+            group = int(groups[members[0]]) if len(members) else UNKNOWN
+            if group == UNKNOWN:
+                continue
+            _write(connection, group, np.setdiff1d(self._members(group), refs[members]))
+            self._of[refs[members]] = UNKNOWN
+
+    def _extend(self, connection: sqlite3.Connection, host: str, new: Sequence[int]) -> None:
+        while new:
+            group = self._open.get(host)
+            members = np.zeros(0, dtype=np.int64) if group is None else self._members(group)
+            if group is None or len(members) >= MOST_MEMBERS:
+                cursor = connection.execute(
+                    "INSERT INTO groups (host, refs, checksum) VALUES (?, ?, ?)", (host, b"", 0)
+                )
+                group, members = int(cursor.lastrowid or 0), members[:0]
+                self._open[host] = group
+            room = MOST_MEMBERS - len(members)
+            added = np.array(new[:room], dtype=np.int64)
+            _write(connection, group, np.union1d(members, added))
+            self._note(added, group)
+            new = new[room:]
+
+    def _members(self, group: int) -> Ints:
+        return np.flatnonzero(self._of == group)
+
+    def _note(self, refs: Ints, group: int) -> None:
+        if not len(refs):
+            return
+        most = int(refs.max())
+        groups = self._of
+        if most >= len(groups):
+            groups = np.full(max(2 * len(groups), most + 1), UNKNOWN, dtype=np.int64)
+            groups[: len(self._of)] = self._of
+        groups[refs] = group
+        self._of = groups
+
+
+def _write(connection: sqlite3.Connection, group: int, refs: Ints) -> None:
+    blob = refs.tobytes()
+    connection.execute(
+        "UPDATE groups SET refs = ?, checksum = ? WHERE id = ?", (blob, zlib.crc32(blob), group)
+    )
+
+
+def _refs_of_chunks(connection: sqlite3.Connection, group: int) -> Ints:
+    refs: Ints = np.zeros(0, dtype=np.int64)
+    for (blob,) in connection.execute("SELECT directory FROM chunks WHERE grp = ?", (group,)):
+        try:
+            refs = np.union1d(refs, decode_directory(blob).refs)
+        except DamagedError:
+            continue
+    return refs
