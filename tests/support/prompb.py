@@ -1,6 +1,7 @@
-"""Prometheus' remote write 1.0 messages for Google's own protobuf library, as an oracle.
+"""Prometheus' remote write messages for Google's own protobuf library, as an oracle.
 
-Source: prometheus/prometheus `prompb/remote.proto` and `prompb/types.proto`.
+Source: prometheus/prometheus `prompb/remote.proto`, `prompb/types.proto` (1.0) and
+`prompb/io/prometheus/write/v2/types.proto` (2.0).
 """
 
 from __future__ import annotations
@@ -46,26 +47,55 @@ _MESSAGES: dict[str, list[tuple[str, int, int, str, bool]]] = {
         ("metadata", 3, _FIELD.TYPE_MESSAGE, "MetricMetadata", True),
     ],
 }
+_MESSAGES_2: dict[str, list[tuple[str, int, int, str, bool]]] = {
+    "Sample": _MESSAGES["Sample"],
+    "Histogram": _MESSAGES["Histogram"],
+    "Exemplar": [
+        ("labels_refs", 1, _FIELD.TYPE_UINT32, "", True),
+        ("value", 2, _FIELD.TYPE_DOUBLE, "", False),
+        ("timestamp", 3, _FIELD.TYPE_INT64, "", False),
+    ],
+    "Metadata": [
+        ("type", 1, _FIELD.TYPE_INT32, "", False),
+        ("help_ref", 3, _FIELD.TYPE_UINT32, "", False),
+        ("unit_ref", 4, _FIELD.TYPE_UINT32, "", False),
+    ],
+    "TimeSeries": [
+        ("labels_refs", 1, _FIELD.TYPE_UINT32, "", True),
+        ("samples", 2, _FIELD.TYPE_MESSAGE, "Sample", True),
+        ("histograms", 3, _FIELD.TYPE_MESSAGE, "Histogram", True),
+        ("exemplars", 4, _FIELD.TYPE_MESSAGE, "Exemplar", True),
+        ("metadata", 5, _FIELD.TYPE_MESSAGE, "Metadata", False),
+        ("created_timestamp", 6, _FIELD.TYPE_INT64, "", False),
+    ],
+    "Request": [
+        ("symbols", 4, _FIELD.TYPE_STRING, "", True),
+        ("timeseries", 5, _FIELD.TYPE_MESSAGE, "TimeSeries", True),
+    ],
+}
 
 
-def _write_request() -> Any:
-    file = descriptor_pb2.FileDescriptorProto(
-        name="prompb.proto", package="prometheus", syntax="proto3"
-    )
-    for name, fields in _MESSAGES.items():
+def _message_class(
+    package: str, messages: dict[str, list[tuple[str, int, int, str, bool]]], wanted: str
+) -> Any:
+    file = descriptor_pb2.FileDescriptorProto(name="prompb.proto", package=package, syntax="proto3")
+    for name, fields in messages.items():
         message = file.message_type.add(name=name)
         for field, number, kind, type_name, repeated in fields:
             message.field.add(
                 name=field,
                 number=number,
                 type=kind,
-                type_name=f".prometheus.{type_name}" if type_name else None,
+                type_name=f".{package}.{type_name}" if type_name else None,
                 label=_FIELD.LABEL_REPEATED if repeated else _FIELD.LABEL_OPTIONAL,
             )
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("prometheus.WriteRequest"))
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{wanted}"))
 
 
-WriteRequest = _write_request()
+WriteRequest = _message_class("prometheus", _MESSAGES, "WriteRequest")
 """The message class `prometheus.WriteRequest`."""
+
+Request2 = _message_class("io.prometheus.write.v2", _MESSAGES_2, "Request")
+"""The message class `io.prometheus.write.v2.Request`."""

@@ -182,7 +182,6 @@ class Walk2:
             histograms += number == _HISTOGRAMS
             exemplars += number == _EXEMPLARS
         noted.exemplars += exemplars
-        noted.histograms += histograms
         noted.regular &= not exemplars
         known = self._known(references)
         if isinstance(known, Rejected):
