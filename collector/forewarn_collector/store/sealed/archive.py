@@ -164,7 +164,10 @@ class Archive:
                 f"SELECT {_INFO} FROM chunks WHERE {where} ORDER BY earliest, id",  # noqa: S608
                 [value for _, value in conditions],
             ).fetchall()
-        return [ChunkInfo(*row, row[0] in self._damaged) for row in rows]
+        return [
+            ChunkInfo(chunk, grp, lvl, earliest, latest, samples, size, chunk in self._damaged)
+            for chunk, grp, lvl, earliest, latest, samples, size in rows
+        ]
 
     def read(self, chunk: int) -> ChunkData | None:
         """All that can be read of a chunk; None where it is gone."""

@@ -2,7 +2,7 @@
 
 Times that series share are one column, and columns of times and of values are coded alike: as
 integers (`decimals`), as residuals (`residuals`), byte by byte of one significance side by side,
-with zstd. Columns whose residuals need as many bytes share blocks of about 32,768 samples, so that
+with zstd. Columns whose residuals need as many bytes share blocks of about 8,192 samples, so that
 one series costs two blocks, and all of them a few steps of numpy each.
 """
 
@@ -34,7 +34,7 @@ from forewarn_collector.store.sealed.residuals import Courses, to_integers, to_r
 from forewarn_collector.store.spans import slices, spans
 
 LEVEL = 3
-BLOCK_SAMPLES = 32_768
+BLOCK_SAMPLES = 8_192
 _SLICE_SAMPLES = 262_144
 """Samples that are encoded at once: some megabytes of memory for each step."""
 _SMALL = 2**53
