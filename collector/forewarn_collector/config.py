@@ -16,6 +16,7 @@ from forewarn_collector.config_alertmanagers import (
     read_external_labels,
 )
 from forewarn_collector.config_files import required_file
+from forewarn_collector.config_limits import LimitsConfig, read_limits
 from forewarn_wire import Labels, Problem
 from forewarn_wire.document import Section, read_document
 from forewarn_wire.durations import parse_duration
@@ -88,6 +89,7 @@ class CollectorConfig:
     external_labels: Labels = ()
     alertmanagers: tuple[AlertmanagerConfig, ...] = ()
     resend_delay: int = RESEND_DELAY
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -143,6 +145,7 @@ def read_config(content: str, file: str) -> CollectorConfig:
         external_labels=document.take("external_labels", read_external_labels, ()),
         alertmanagers=read_alertmanagers(document),
         resend_delay=document.take("resend_delay", _interval, defaults.resend_delay),
+        limits=read_limits(document),
         problems=problems,
     )
     document.refuse_unknown()

@@ -51,6 +51,12 @@ class Metrics:
         self.rejected = counter(
             "forewarn_ingest_rejected_total", "Series and events refused, by reason.", "reason"
         )
+        self.limited = counter(
+            "forewarn_ingest_limited_total",
+            "Requests told to come again later, or of which new series were refused, by limit.",
+            "limit",
+            "customer",
+        )
         self.exemplars = counter(
             "forewarn_ingest_exemplars_dropped_total", "Exemplars that came; none is kept."
         )

@@ -31,6 +31,7 @@ def store_families(store: Store, agents: AgentWatch) -> Iterable[Family]:
     for name, text, value in (
         ("forewarn_store_commits_total", "Commits made.", stats.commits),
         ("forewarn_store_conflicts_total", "Duplicates with another value.", stats.conflicts),
+        ("forewarn_store_series_created_total", "Series that were new.", stats.created),
     ):
         yield Table(name, text, counter=True).row(value).family()
     known = agents.agents()

@@ -90,6 +90,13 @@ class Unpacked:
         return hash(self._bytes[:stop].tobytes())
 
 
+def unsnappy(body: bytes, limit: int) -> bytes:
+    """A snappy block's content. Raises WireError or TooLargeError."""
+    unpacked = Unpacked()
+    unpacked.unsnappy(body, limit)
+    return unpacked.content()
+
+
 def ungzip(body: bytes, limit: int) -> bytes:
     """The content of gzip, of several members too. Raises WireError or TooLargeError."""
     parts: list[bytes] = []

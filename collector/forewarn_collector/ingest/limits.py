@@ -44,6 +44,7 @@ class Kind(StrEnum):
     NATIVE_HISTOGRAM = "native_histogram"
     BAD_TIME = "bad_time"
     BAD_REFERENCE = "bad_reference"
+    SERIES_LIMIT = "series_limit"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from forewarn_collector.store.columns import (
     Arrival,
     Batch,
     Floats,
+    Increases,
     Ints,
     LatestColumns,
     Layout,
@@ -17,6 +18,7 @@ from forewarn_collector.store.columns import (
 from forewarn_collector.store.errors import StoreError
 from forewarn_collector.store.history import History, open_history
 from forewarn_collector.store.jobs import Appended, AppendedEvents
+from forewarn_collector.store.quota import SeriesLimits
 from forewarn_collector.store.sliding import Contents, Slide, SlidingWindow, Turn
 from forewarn_collector.store.store import Store, StoreStats
 
@@ -29,6 +31,7 @@ __all__ = [
     "Contents",
     "Floats",
     "History",
+    "Increases",
     "Ints",
     "LatestColumns",
     "Layout",
@@ -36,6 +39,7 @@ __all__ = [
     "Matcher",
     "SeriesColumns",
     "SeriesLabels",
+    "SeriesLimits",
     "SeriesSource",
     "Slide",
     "SlidingWindow",

@@ -47,6 +47,17 @@ class Batch:
     layout: Layout | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Increases:
+    """A batch whose values say by how much each series grew up to that time.
+
+    `starts: int64[samples]` is when each increase began (ms), NEVER where that is unknown.
+    """
+
+    batch: Batch
+    starts: Ints
+
+
 class MatchOp(StrEnum):
     """How a matcher compares."""
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
@@ -29,6 +30,7 @@ from forewarn_collector.store.jobs import (
     Write,
 )
 from forewarn_collector.store.journal import Journal
+from forewarn_collector.store.quota import SeriesQuota
 from forewarn_collector.store.spans import run_starts
 from forewarn_wire import Labels, Sample, metric_name
 from forewarn_wire.clock import Clock
@@ -38,8 +40,18 @@ T = TypeVar("T")
 _AHEAD = 3_600_000
 """How far (ms) a sender's clock may be ahead of ours and still be believed."""
 _NEVER = -1
+_REFUSED = -1
 
 _EMPTY: Ints = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What a commit takes of one batch, each sample's ref, and the new series that it refuses."""
+
+    batch: Batch
+    refs: Ints
+    refused: Sequence[tuple[Labels, str]] = ()
 
 
 class Committer:
@@ -57,6 +69,7 @@ class Committer:
         lock: threading.Lock,
         clock: Clock,
         announce: Callable[[Arrival], None],
+        quota: SeriesQuota,
     ) -> None:
         self._index = index
         self._head = head
@@ -65,6 +78,7 @@ class Committer:
         self._lock = lock
         self._clock = clock
         self._announce = announce
+        self._quota = quota
         self._next_ref = journal.last_ref() + 1
         # Decoders keep label sets and hand out the same object each time, and an object's id is
         # found much faster than a tuple of tuples is hashed. The object is kept, so that its id
@@ -77,19 +91,22 @@ class Committer:
         self.commits = 0
         self.duplicates = 0
         self.conflicts = 0
+        self.created = 0
 
     def commit(self, jobs: Sequence[Write]) -> None:
         """Do all jobs or none. Raises StoreError."""
         fresh: dict[Labels, int] = {}
-        batches = [job.batch for job in jobs if isinstance(job, AppendSamples)]
         resample = max((job.now for job in jobs if isinstance(job, SampleCounters)), default=None)
         new_events: list[int] = []
         received = _newest_received(jobs, self._clock() + _AHEAD)
         with self._journal.transaction():
             samples, counters = self._events(jobs, resample, new_events)
+            arriving = [self._taken(job, fresh) for job in jobs if isinstance(job, AppendSamples)]
             if samples:
-                batches.append(_batch(samples))
-            refs = [self._refs(batch, fresh) for batch in batches]
+                counted = _batch(samples)
+                arriving.append(_Taken(counted, self._refs(counted, fresh)))
+            batches = [taken.batch for taken in arriving]
+            refs = [taken.refs for taken in arriving]
             admission = self._admit(refs, batches, fresh)
             series = _present(fresh, admission)
             self._journal.add_series(series)
@@ -102,10 +119,11 @@ class Committer:
             self._index.add(series)
             self._head.apply(admission)
         self._next_ref += len(fresh)
+        self.created += len(series)
         self._counters.accept(counters)
         if received is not None:
             self.newest_received = max(received, self.newest_received or received)
-        self._answer(jobs, batches, admission, new_events)
+        self._answer(jobs, arriving, admission, new_events)
 
     def forget(self) -> None:
         """Forget what was derived from series that may be gone now."""
@@ -126,30 +144,57 @@ class Committer:
             return [], {}
         return self._counters.plan(added, resample, self._clock())
 
-    def _refs(self, batch: Batch, fresh: dict[Labels, int]) -> Ints:
-        """Each sample's ref; new label sets are added to `fresh` with provisional refs."""
+    def _taken(self, job: AppendSamples, fresh: dict[Labels, int]) -> _Taken:
+        """What is taken of a job's batch: all but new series that are over a limit."""
+        batch = job.batch
+        if job.own or self._quota.unlimited:
+            return _Taken(batch, self._refs(batch, fresh))
+        refused: dict[Labels, str] = {}
+        refs = self._refs(batch, fresh, refused)
+        if not refused:
+            return _Taken(batch, refs)
+        kept = refs != _REFUSED
+        within = Batch(batch.labels, batch.rows[kept], batch.times[kept], batch.values[kept])
+        return _Taken(within, refs[kept], tuple(refused.items()))
+
+    def _refs(
+        self, batch: Batch, fresh: dict[Labels, int], refused: dict[Labels, str] | None = None
+    ) -> Ints:
+        """Each sample's ref; new label sets are added to `fresh` with provisional refs.
+
+        With `refused`, those that are over a limit go there and have the ref `_REFUSED`.
+        """
         layout = batch.layout
         if layout is not None:
             kept = self._refs_by_layout.get(layout)
             if kept is not None:
                 return kept
-        found = self._refs_of(batch.labels, fresh)
+        found = self._refs_of(batch.labels, fresh, refused)
         refs = found[batch.rows]
-        if layout is not None and (found < self._next_ref).all():
+        if layout is not None and not refused and (found < self._next_ref).all():
             self._refs_by_layout[layout] = refs
         return refs
 
-    def _refs_of(self, labels: Sequence[Labels], fresh: dict[Labels, int]) -> Ints:
+    def _refs_of(
+        self, labels: Sequence[Labels], fresh: dict[Labels, int], refused: dict[Labels, str] | None
+    ) -> Ints:
         refs = list(map(self._refs_by_id.get, map(id, labels)))
         if None in refs:
             for place, ref in enumerate(refs):
                 if ref is None:
-                    refs[place] = self._lookup(labels[place], fresh)
+                    refs[place] = self._lookup(labels[place], fresh, refused)
         return np.array(refs, dtype=np.int64)
 
-    def _lookup(self, labels: Labels, fresh: dict[Labels, int]) -> int:
+    def _lookup(
+        self, labels: Labels, fresh: dict[Labels, int], refused: dict[Labels, str] | None
+    ) -> int:
         ref = self._index.ref(labels)
         if ref is None:
+            if refused is not None and labels not in fresh:
+                reason = self._quota.refusal(labels, self._clock())
+                if reason:
+                    refused[labels] = reason
+                    return _REFUSED
             return fresh.setdefault(labels, self._next_ref + len(fresh))
         if len(self._seen) > 2 * len(self._index) + 1_000:
             self.forget()
@@ -175,13 +220,13 @@ class Committer:
     def _answer(
         self,
         jobs: Sequence[Write],
-        batches: Sequence[Batch],
+        arriving: Sequence[_Taken],
         admission: Admission,
         new_events: Sequence[int],
     ) -> None:
         self.commits += 1
         self.conflicts += admission.conflicts
-        added = _added(batches, admission)
+        added = _added([taken.batch for taken in arriving], admission)
         if len(admission.refs):
             self._announce(
                 Arrival(
@@ -192,13 +237,14 @@ class Committer:
                 )
             )
         events = iter(new_events)
-        appended = iter(zip(added, batches, strict=True))
+        appended = iter(zip(added, arriving, strict=True))
         for job in jobs:
             match job:
                 case AppendSamples():
-                    count, batch = next(appended)
-                    self.duplicates += len(batch.times) - count
-                    _resolve(job.done, Appended(count, len(batch.times) - count))
+                    count, taken = next(appended)
+                    again = len(taken.refs) - count
+                    self.duplicates += again
+                    _resolve(job.done, Appended(count, again, taken.refused))
                 case AppendEvents():
                     count = next(events)
                     _resolve(job.done, AppendedEvents(count, len(job.events) - count))

@@ -300,6 +300,11 @@ class Head:
         chunks = int((self._chunks.owner[: self._chunks.count] >= 0).sum())
         return chunks, int(self._first_times[known].min()), int(self._last_times[known].max())
 
+    def active(self, since: int, refs: Ints | None = None) -> int:
+        """How many series, of these or of all, have a sample at or after a time (ms)."""
+        times = self._last_times if refs is None else self._last_times[refs]
+        return int(np.count_nonzero(times >= since))
+
     def last_time(self, ref: int) -> int:
         """The time of a series' newest sample (ms); NEVER where it has none."""
         return int(self._last_times[ref])

@@ -6,16 +6,20 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from forewarn_collector.store.columns import Batch
-from forewarn_wire import Event
+from forewarn_collector.store.columns import Batch, Increases
+from forewarn_wire import Event, Labels
 
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """Of the samples of a batch: how many were new, and how many were there already."""
+    """Of the samples of a batch: how many were new, and how many were there already.
+
+    `refused` are new series over a limit, each with the reason; their samples are in neither.
+    """
 
     added: int
     duplicates: int
+    refused: Sequence[tuple[Labels, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,14 @@ class AppendSamples:
 
     batch: Batch
     own: bool = False
+    done: Future[Appended] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AppendIncreases:
+    """Add to the totals of series."""
+
+    increases: Increases
     done: Future[Appended] = field(default_factory=Future)
 
 
@@ -58,5 +70,5 @@ class EnforceRetention:
     done: Future[int] = field(default_factory=Future)
 
 
-Write = AppendSamples | AppendEvents | SampleCounters
+Write = AppendSamples | AppendIncreases | AppendEvents | SampleCounters
 Job = Write | EnforceRetention

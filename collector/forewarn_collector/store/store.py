@@ -45,6 +45,7 @@ from forewarn_collector.store.jobs import (
     SampleCounters,
 )
 from forewarn_collector.store.journal import Journal
+from forewarn_collector.store.quota import SeriesLimits, SeriesQuota
 from forewarn_collector.store.reading import (
     names_among,
     read_samples,
@@ -58,15 +59,16 @@ from forewarn_wire.clock import Clock
 
 # Commits are replayed in groups, since the head takes in a few large batches faster.
 _REPLAY_SAMPLES = 1_000_000
+_NO_LIMITS = SeriesLimits()
 
 
 @dataclass(frozen=True, slots=True)
 class StoreStats:
-    """Plain figures. Counts of `commits`, `duplicates` and `conflicts` are since opening.
+    """Plain figures. `commits`, `duplicates`, `conflicts` and `created` are since opening.
 
-    `conflicts` are duplicates that came with another value; `damaged` counts what could not be
-    read back at opening; `waiting` writes that are queued; `newest` is the newest
-    time (ms) that a sender gave.
+    `created` are series that were new, `conflicts` duplicates that came with another value;
+    `damaged` counts what could not be read back at opening; `waiting` writes that are queued;
+    `newest` is the newest time (ms) that a sender gave.
     """
 
     series: int
@@ -76,6 +78,7 @@ class StoreStats:
     commits: int
     duplicates: int
     conflicts: int
+    created: int
     damaged: int
     waiting: int
     newest: int | None
@@ -84,11 +87,19 @@ class StoreStats:
 class Store:
     """One per data directory. All methods but `open` and `close` may be called from any thread."""
 
-    def __init__(self, directory: Path, *, retention: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        retention: int,
+        clock: Clock,
+        limits: SeriesLimits = _NO_LIMITS,
+    ) -> None:
         """`retention` in ms; samples, events and series older than it are dropped."""
         self._directory = directory
         self._retention = retention
         self._clock = clock
+        self._limits = limits
         self._lock = threading.Lock()
         self._events_lock = threading.Lock()
         self._index = LabelIndex()
@@ -250,6 +261,7 @@ class Store:
                 commits=self._committer.commits,
                 duplicates=self._committer.duplicates,
                 conflicts=self._committer.conflicts,
+                created=self._committer.created,
                 damaged=self._journal.damaged,
                 waiting=self._writer.waiting,
                 newest=self._committer.newest_received,
@@ -317,6 +329,7 @@ class Store:
             self._lock,
             self._clock,
             self._announce,
+            SeriesQuota(self._limits, self._active),
         )
 
     def _replay(
@@ -336,6 +349,11 @@ class Store:
         found = [self._index.select(matchers).refs for matchers in matcher_sets or [()]]
         refs = found[0] if len(found) == 1 else np.unique(np.concatenate(found))
         return self._head.overlapping(refs, start, end)
+
+    def _active(self, value: str, since: int) -> int:
+        """Called by the writer's thread, the only one that changes what is counted."""
+        refs = self._index.posting(self._limits.label, value) if value else None
+        return self._head.active(since, refs)
 
     def _announce(self, arrival: Arrival) -> None:
         for subscription in self._subscriptions:
