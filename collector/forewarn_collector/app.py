@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from forewarn_collector.alertmanagers import Alertmanagers, Notices
+from forewarn_collector.api.admission import Admission
 from forewarn_collector.api.auth import (
     TOKEN_FILE,
     Gate,
@@ -38,6 +39,7 @@ from forewarn_collector.ingest import Limits, MetadataTable
 from forewarn_collector.ingest.agents import AgentWatch, known_agents
 from forewarn_collector.metrics import Metrics
 from forewarn_collector.observe import (
+    admission_families,
     ledger_families,
     notification_families,
     rule_families,
@@ -52,7 +54,7 @@ from forewarn_collector.rules import (
     Scheduler,
     TemplateContext,
 )
-from forewarn_collector.store import Store, StoreError
+from forewarn_collector.store import SeriesLimits, Store, StoreError
 from forewarn_collector.tasks import (
     Ledger,
     LedgerError,
@@ -93,7 +95,13 @@ class Collector:
         rules = self._first_rules()
         self._make_data_directory()
         gate = self._gate()
-        self._store = Store(config.data, retention=config.retention, clock=clock)
+        by_customer = {item.customer: item.series for item in config.limits.customers}
+        self._store = Store(
+            config.data,
+            retention=config.retention,
+            clock=clock,
+            limits=SeriesLimits(config.limits.series, by_value=by_customer),
+        )
         self._ledger = Ledger(config.data)
         self._outbox = Outbox(self._ledger)
         self._open_databases()
@@ -134,8 +142,9 @@ class Collector:
         self._answer_threads = AnswerThreads("answer", 2)
         self._metadata = MetadataTable()
         limits = Limits(max_body=config.max_body)
+        self._admission = Admission(config.limits, config.max_body, self._metrics)
         self._write_api = WriteApi(
-            self._store, self._agents, self._metadata, limits, self._metrics, clock
+            self._store, self._agents, self._metadata, limits, self._admission, self._metrics, clock
         )
         self._runner = web.AppRunner(
             self._application(gate),
@@ -331,6 +340,7 @@ class Collector:
         ):
             application.add_routes(part.routes())
         self._metrics.add(lambda: store_families(self._store, self._agents))
+        self._metrics.add(lambda: admission_families(self._admission))
         self._metrics.add(lambda: rule_families(self._scheduler))
         self._metrics.add(lambda: notification_families(self._alertmanagers))
         self._metrics.add(lambda: ledger_families(queries, self._outbox))

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from forewarn_collector.alertmanagers import Alertmanagers
+from forewarn_collector.api.admission import Admission
 from forewarn_collector.ingest.agents import AgentWatch
 from forewarn_collector.metrics import Family, Table
 from forewarn_collector.rules import AlertState, Scheduler
@@ -38,6 +39,12 @@ def store_families(store: Store, agents: AgentWatch) -> Iterable[Family]:
     up = sum(agent.up for agent in known)
     table = Table("forewarn_agents", "Agents known, by whether they report.", ("state",))
     yield table.row(up, "up").row(len(known) - up, "silent").family()
+
+
+def admission_families(admission: Admission) -> Iterable[Family]:
+    """What write requests take up until they are answered."""
+    text = "Bytes of write requests that are not answered yet."
+    yield Table("forewarn_ingest_waiting_bytes", text).row(admission.waiting).family()
 
 
 def rule_families(scheduler: Scheduler) -> Iterable[Family]:

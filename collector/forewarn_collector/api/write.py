@@ -12,9 +12,11 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from forewarn_collector.api.admission import Admission
 from forewarn_collector.api.auth import CALLER
 from forewarn_collector.api.remote_write import accepted_version, written
 from forewarn_collector.ingest import (
+    Kind,
     Limits,
     MetadataTable,
     Rejected,
@@ -23,6 +25,7 @@ from forewarn_collector.ingest import (
     WriteDecoder,
     decode_logs,
     encode_logs_response,
+    show,
 )
 from forewarn_collector.ingest.agents import AgentWatch
 from forewarn_collector.metrics import Metrics
@@ -33,6 +36,7 @@ from forewarn_wire.clock import Clock
 log = logging.getLogger(__name__)
 
 _SHOWN = 5
+_READ_SECONDS = 60.0
 _RETRY_AFTER = {"Retry-After": "5"}
 
 T = TypeVar("T")
@@ -49,6 +53,7 @@ class WriteApi:
         agents: AgentWatch,
         metadata: MetadataTable,
         limits: Limits,
+        admission: Admission,
         metrics: Metrics,
         clock: Clock,
     ) -> None:
@@ -56,6 +61,7 @@ class WriteApi:
         self._agents = agents
         self._metadata = metadata
         self._limits = limits
+        self._admission = admission
         self._metrics = metrics
         self._clock = clock
         self._decoder = WriteDecoder(limits)
@@ -78,6 +84,10 @@ class WriteApi:
 
     def _answering(self, kind: str, write: _Handler) -> _Handler:
         async def handler(request: web.Request) -> web.Response:
+            response = self._admission.enter(request)
+            if response is not None:
+                self._metrics.writes.labels(kind, "429").inc()
+                return response
             try:
                 response = await write(request)
             except TooLargeError as error:
@@ -90,7 +100,10 @@ class WriteApi:
             except StoreError as error:
                 log.error("cannot store %s: %s", kind, error)
                 response = web.Response(status=503, text=f"{error}\n", headers=_RETRY_AFTER)
-            if response.status >= 400:
+            finally:
+                self._admission.leave(request)
+            # Who sends too fast does so again and again: the metrics count that.
+            if response.status >= 400 and response.status != 429:
                 log.warning(
                     "refused %s from %s (%s): %d %s",
                     kind,
@@ -108,7 +121,7 @@ class WriteApi:
         version = accepted_version(request.headers)
         if isinstance(version, str):
             return web.Response(status=415, text=version)
-        body = await request.read()
+        body = await _body(request)
         extra = _extra(request)
         # What is known by its skeleton is decoded before a thread for it would have woken up.
         decoded = self._decoder.decode_known(body, extra, version)
@@ -116,22 +129,32 @@ class WriteApi:
             decoded = await self._decode(partial(self._decoder.decode, body, extra, version))
         if decoded.metadata:
             self._metadata.update(decoded.metadata)
-        if len(decoded.batch.times):
+        samples = len(decoded.batch.times)
+        rejected = decoded.rejected
+        if samples:
+            late = self._admission.too_fast(request, samples)
+            if late is not None:
+                return late
             batch = self._agents.observe(decoded.batch, self._clock())
+            self._admission.storing(request)
             appended = await asyncio.wrap_future(self._store.append(batch))
             self._metrics.samples.inc(appended.added)
             self._metrics.duplicates.inc(appended.duplicates)
+            if appended.refused:
+                self._metrics.limited.labels("series", request[CALLER].customer).inc()
+                rejected = [*rejected, *_over_limit(appended.refused)]
+                samples -= len(batch.times) - appended.added - appended.duplicates
         if decoded.exemplars:
             self._metrics.exemplars.inc(decoded.exemplars)
-        headers = written(len(decoded.batch.times)) if version is Version.TWO else None
-        if not decoded.rejected:
+        headers = written(samples) if version is Version.TWO else None
+        if not rejected:
             return web.Response(status=204, headers=headers)
-        self._count(decoded.rejected)
-        text = f"{len(decoded.rejected)} refused, the rest is kept:\n{_shown(decoded.rejected)}\n"
+        self._count(rejected)
+        text = f"{len(rejected)} refused, the rest is kept:\n{_shown(rejected)}\n"
         return web.Response(status=400, text=text, headers=headers)
 
     async def _write_events(self, request: web.Request) -> web.Response:
-        body = await request.read()
+        body = await _body(request)
         content_type = request.headers.get("Content-Type", "")
         decoded = await self._decode(
             partial(
@@ -144,6 +167,7 @@ class WriteApi:
             )
         )
         if decoded.events:
+            self._admission.storing(request)
             appended = await asyncio.wrap_future(self._store.append_events(decoded.events))
             self._metrics.events.inc(appended.added)
         if decoded.rejected:
@@ -155,6 +179,20 @@ class WriteApi:
     def _count(self, rejected: Sequence[Rejected]) -> None:
         for kind, count in Counter(item.kind.value for item in rejected).items():
             self._metrics.rejected.labels(kind).inc(count)
+
+
+async def _body(request: web.Request) -> bytes:
+    """The request's body, which must not take for ever to come."""
+    try:
+        async with asyncio.timeout(_READ_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        text = f"the body did not come within {_READ_SECONDS:.0f} s\n"
+        raise web.HTTPRequestTimeout(text=text) from None
+
+
+def _over_limit(refused: Sequence[tuple[Labels, str]]) -> list[Rejected]:
+    return [Rejected(Kind.SERIES_LIMIT, show(labels), reason) for labels, reason in refused]
 
 
 def _shown(rejected: Sequence[Rejected]) -> str:

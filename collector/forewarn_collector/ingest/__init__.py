@@ -9,6 +9,7 @@ from forewarn_collector.ingest.remote_write import (
     WriteDecoder,
     decode_write_request,
 )
+from forewarn_collector.ingest.series import show
 
 __all__ = [
     "Decoded",
@@ -24,4 +25,5 @@ __all__ = [
     "decode_logs",
     "decode_write_request",
     "encode_logs_response",
+    "show",
 ]
