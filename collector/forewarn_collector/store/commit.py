@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from forewarn_collector.store.columns import Arrival, Batch, Ints, Layout
+from forewarn_collector.store.columns import NEVER, Arrival, Batch, Floats, Increases, Ints, Layout
 from forewarn_collector.store.events import (
     EventCounter,
     EventCounters,
@@ -20,11 +20,13 @@ from forewarn_collector.store.events import (
     save_counters,
 )
 from forewarn_collector.store.head import Admission, Head
+from forewarn_collector.store.increases import Totals, running_totals
 from forewarn_collector.store.index import LabelIndex
 from forewarn_collector.store.jobs import (
     Appended,
     AppendedEvents,
     AppendEvents,
+    AppendIncreases,
     AppendSamples,
     SampleCounters,
     Write,
@@ -52,6 +54,16 @@ class _Taken:
     batch: Batch
     refs: Ints
     refused: Sequence[tuple[Labels, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Grown:
+    """What a commit takes of increases: what series then stand at, and of each job how many
+    increases are among `totals.taken`, and the new series that it refuses."""
+
+    totals: Totals
+    counts: Sequence[int]
+    refused: Sequence[Sequence[tuple[Labels, str]]]
 
 
 class Committer:
@@ -107,6 +119,11 @@ class Committer:
                 arriving.append(_Taken(counted, self._refs(counted, fresh)))
             batches = [taken.batch for taken in arriving]
             refs = [taken.refs for taken in arriving]
+            grown = self._grown(jobs, fresh)
+            if grown is not None:
+                totals = grown.totals
+                refs.append(totals.refs)
+                batches.append(Batch((), _EMPTY, totals.times, totals.values))
             admission = self._admit(refs, batches, fresh)
             series = _present(fresh, admission)
             self._journal.add_series(series)
@@ -123,7 +140,7 @@ class Committer:
         self._counters.accept(counters)
         if received is not None:
             self.newest_received = max(received, self.newest_received or received)
-        self._answer(jobs, arriving, admission, new_events)
+        self._answer(jobs, arriving, grown, admission, new_events)
 
     def forget(self) -> None:
         """Forget what was derived from series that may be gone now."""
@@ -156,6 +173,28 @@ class Committer:
         kept = refs != _REFUSED
         within = Batch(batch.labels, batch.rows[kept], batch.times[kept], batch.values[kept])
         return _Taken(within, refs[kept], tuple(refused.items()))
+
+    def _grown(self, jobs: Sequence[Write], fresh: dict[Labels, int]) -> _Grown | None:
+        """What series stand at with the increases that came; None where none did."""
+        columns: list[tuple[Ints, Ints, Ints, Floats]] = []
+        refused: list[Sequence[tuple[Labels, str]]] = []
+        for job in jobs:
+            if isinstance(job, AppendIncreases):
+                batch = job.increases.batch
+                over: dict[Labels, str] = {}
+                refs = self._refs(batch, fresh, None if self._quota.unlimited else over)
+                kept = refs != _REFUSED
+                starts = job.increases.starts[kept]
+                columns.append((refs[kept], starts, batch.times[kept], batch.values[kept]))
+                refused.append(tuple(over.items()))
+        if not columns:
+            return None
+        refs, starts, times, values = map(np.concatenate, zip(*columns, strict=True))
+        last_times, last_values = np.full(len(refs), NEVER), np.zeros(len(refs))
+        known = refs < self._next_ref
+        last_times[known], last_values[known] = self._head.newest(refs[known])
+        totals = running_totals(refs, starts, times, values, last_times, last_values)
+        return _Grown(totals, [len(column[0]) for column in columns], refused)
 
     def _refs(
         self, batch: Batch, fresh: dict[Labels, int], refused: dict[Labels, str] | None = None
@@ -221,12 +260,16 @@ class Committer:
         self,
         jobs: Sequence[Write],
         arriving: Sequence[_Taken],
+        grown: _Grown | None,
         admission: Admission,
         new_events: Sequence[int],
     ) -> None:
         self.commits += 1
         self.conflicts += admission.conflicts
-        added = _added([taken.batch for taken in arriving], admission)
+        batches = [taken.batch for taken in arriving]
+        if grown is not None:
+            batches.append(Batch((), _EMPTY, grown.totals.times, grown.totals.values))
+        added = _added(batches, admission)[: len(arriving)]
         if len(admission.refs):
             self._announce(
                 Arrival(
@@ -238,8 +281,13 @@ class Committer:
             )
         events = iter(new_events)
         appended = iter(zip(added, arriving, strict=True))
+        increases = _answers(grown) if grown is not None else iter(())
         for job in jobs:
             match job:
+                case AppendIncreases():
+                    answer = next(increases)
+                    self.duplicates += answer.duplicates
+                    _resolve(job.done, answer)
                 case AppendSamples():
                     count, taken = next(appended)
                     again = len(taken.refs) - count
@@ -250,6 +298,15 @@ class Committer:
                     _resolve(job.done, AppendedEvents(count, len(job.events) - count))
                 case SampleCounters():
                     _resolve(job.done, None)
+
+
+def _answers(grown: _Grown) -> Iterator[Appended]:
+    """What each job of increases is answered."""
+    start = 0
+    for count, refused in zip(grown.counts, grown.refused, strict=True):
+        added = int(np.count_nonzero(grown.totals.taken[start : start + count]))
+        yield Appended(added, count - added, refused)
+        start += count
 
 
 def _added(batches: Sequence[Batch], admission: Admission) -> list[int]:
@@ -263,16 +320,20 @@ def _added(batches: Sequence[Batch], admission: Admission) -> list[int]:
     return added
 
 
+def _times_of(jobs: Sequence[Write]) -> Iterator[Ints]:
+    """The times that senders gave their samples, job by job."""
+    for job in jobs:
+        match job:
+            case AppendSamples(batch, own=False) | AppendIncreases(Increases(batch)):
+                yield batch.times
+
+
 def _newest_received(jobs: Sequence[Write], latest: int) -> int | None:
     """The newest time up to `latest` (ms) that senders gave.
 
     What the collector makes itself says nothing of it, nor does a time from the future.
     """
-    times = [
-        int(job.batch.times[job.batch.times <= latest].max(initial=_NEVER))
-        for job in jobs
-        if isinstance(job, AppendSamples) and not job.own
-    ]
+    times = [int(times[times <= latest].max(initial=_NEVER)) for times in _times_of(jobs)]
     times += [event.time for job in jobs if isinstance(job, AppendEvents) for event in job.events]
     return max((time for time in times if _NEVER < time <= latest), default=None)
 

@@ -20,6 +20,7 @@ from forewarn_collector.store.columns import (
     Arrival,
     Batch,
     Floats,
+    Increases,
     Ints,
     LatestColumns,
     Matcher,
@@ -40,6 +41,7 @@ from forewarn_collector.store.jobs import (
     Appended,
     AppendedEvents,
     AppendEvents,
+    AppendIncreases,
     AppendSamples,
     EnforceRetention,
     SampleCounters,
@@ -139,6 +141,15 @@ class Store:
         those that the collector makes itself, at its own clock: retention does not go by them.
         """
         job = AppendSamples(batch, own)
+        self._writer.submit(job)
+        return job.done
+
+    def append_increases(self, increases: Increases) -> Future[Appended]:
+        """Add increases to what their series last stood at; as `append`.
+
+        Those that are not later than all that their series has count as duplicates.
+        """
+        job = AppendIncreases(increases)
         self._writer.submit(job)
         return job.done
 

@@ -8,8 +8,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from forewarn_collector.store.columns import Increases
 from forewarn_collector.store.errors import StoreError
-from forewarn_collector.store.jobs import AppendSamples, EnforceRetention, Job, Write
+from forewarn_collector.store.jobs import (
+    AppendIncreases,
+    AppendSamples,
+    EnforceRetention,
+    Job,
+    Write,
+)
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +72,7 @@ class Writer:
                     break
                 waiting.popleft()
                 group.append(job)
-                samples += len(job.batch.times) if isinstance(job, AppendSamples) else 0
+                samples += _samples(job)
             if group:
                 self._attempt(group)
             elif waiting and isinstance(job := waiting.popleft(), EnforceRetention):
@@ -108,3 +115,10 @@ class Writer:
 def _fail(group: Sequence[Write], error: Exception) -> None:
     for job in group:
         job.done.set_exception(error)
+
+
+def _samples(job: Write) -> int:
+    match job:
+        case AppendSamples(batch) | AppendIncreases(Increases(batch)):
+            return len(batch.times)
+    return 0
