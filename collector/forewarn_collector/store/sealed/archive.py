@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 _DIRECTORY = -1
 """The number that stands for the directory among a chunk's blocks."""
 _BATCH_SAMPLES = 1_000_000
+_PAGES = 4096
 _DIRECTORIES_KEPT = 500_000
 """Columns of directories that are kept decoded: 60 bytes each."""
 _INFO = "id, grp, level, earliest, latest, samples, bytes"
@@ -149,8 +150,15 @@ class Archive:
 
     def give_back(self) -> None:
         """Return pages that dropped chunks freed to the file system."""
-        with self._tables.lock, self._tables.errors("shrink"):
-            self._tables.connection.execute("PRAGMA incremental_vacuum").fetchall()
+        left = None
+        while left != 0:
+            # In steps, so that neither the write-ahead log grows as large nor a writer waits.
+            with self._tables.lock, self._tables.errors("shrink"):
+                connection = self._tables.connection
+                connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+                before, left = left, connection.execute("PRAGMA freelist_count").fetchone()[0]
+            if left == before:
+                break
 
     def chunks(
         self, *, level: int | None = None, group: int | None = None, before: int | None = None

@@ -112,7 +112,7 @@ def decode_directory(blob: bytes) -> Directory:
         (COLUMN, ODD, BLOCK), (columns, odd, blocks), np.cumsum(sizes).tolist(), strict=True
     ):
         planes = raw[end - count * kind.itemsize : end].reshape(kind.itemsize, count)
-        tables.append(np.ascontiguousarray(planes.T).view(kind).reshape(count))
+        tables.append(np.array(planes.T, order="C").view(kind).reshape(count))
     tables[0]["ref"] = np.cumsum(tables[0]["ref"])
     return Directory(vectors, tables[0], tables[1], tables[2])
 

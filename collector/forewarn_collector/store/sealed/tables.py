@@ -28,7 +28,8 @@ CREATE TABLE IF NOT EXISTS chunks (
     rank INTEGER,
     samples INTEGER NOT NULL, bytes INTEGER NOT NULL, directory BLOB NOT NULL
 );
-CREATE INDEX IF NOT EXISTS chunks_of_group ON chunks (grp, latest, earliest);
+-- With all that a selection asks, so that it reads no row of a chunk that it does not decode.
+CREATE INDEX IF NOT EXISTS chunks_of_group ON chunks (grp, latest, earliest, rank);
 CREATE INDEX IF NOT EXISTS chunks_of_level ON chunks (level, latest);
 -- Block n of chunk c has the id c << 20 | n.
 CREATE TABLE IF NOT EXISTS blocks (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
