@@ -183,6 +183,8 @@ class WriteApi:
 
 async def _body(request: web.Request) -> bytes:
     """The request's body, which must not take for ever to come."""
+    if request.content.is_eof():
+        return await request.read()
     try:
         async with asyncio.timeout(_READ_SECONDS):
             return await request.read()
