@@ -184,6 +184,20 @@ def test_a_host_with_many_series_has_several_groups_and_the_forgotten_make_room(
         assert again.groups(refs[:5], host_of).tolist() == [1] * 5
 
 
+def test_a_group_without_series_and_chunks_is_gone(archive: Archive, path: Path) -> None:
+    old = seal(archive, {1: ticks(0, 5), 11: ticks(0, 5), 21: ticks(0, 5)})
+    archive.drop(old[:1])
+    archive.forget(np.array([1, 11, 99]))
+    archive.close()
+    with closing(sqlite3.connect(path)) as connection:
+        hosts = connection.execute("SELECT host FROM groups ORDER BY id").fetchall()
+    # That of web1 has a chunk still.
+    assert hosts == [("web1",), ("web2",)]
+    with closing(Archive(path)) as again:
+        assert selected(again, [21]) == [ticks(0, 5)]
+        assert again.groups(np.array([12]), host_of).tolist() == [2]
+
+
 def vandalise(path: Path, *statements: str) -> None:
     with closing(sqlite3.connect(path)) as vandal, vandal:
         for statement in statements:

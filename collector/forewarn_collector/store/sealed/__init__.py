@@ -5,7 +5,6 @@ from forewarn_collector.store.sealed.archive import (
     ArchiveStats,
     ChunkInfo,
     Damage,
-    NewChunk,
 )
 from forewarn_collector.store.sealed.codec import (
     ChunkData,
@@ -14,6 +13,7 @@ from forewarn_collector.store.sealed.codec import (
     encode_chunk,
 )
 from forewarn_collector.store.sealed.errors import DamagedError
+from forewarn_collector.store.sealed.rows import NewChunk
 
 __all__ = [
     "Archive",

@@ -18,7 +18,6 @@ from forewarn_collector.store.columns import Floats, Ints
 from forewarn_collector.store.errors import StoreError
 from forewarn_collector.store.sealed.codec import (
     ChunkData,
-    EncodedChunk,
     Part,
     decode_parts,
     encode_chunk,
@@ -27,27 +26,25 @@ from forewarn_collector.store.sealed.directory import Directory, decode_director
 from forewarn_collector.store.sealed.errors import DamagedError
 from forewarn_collector.store.sealed.groups import UNKNOWN, Groups
 from forewarn_collector.store.sealed.merging import Piece, merged
-from forewarn_collector.store.sealed.tables import Tables, block_id
+from forewarn_collector.store.sealed.rows import (
+    NewChunk,
+    delete_chunks,
+    insert_chunk,
+    lowest_rank,
+    read_blocks,
+)
+from forewarn_collector.store.sealed.tables import Tables
 from forewarn_collector.store.spans import run_starts
 
 log = logging.getLogger(__name__)
 
 _DIRECTORY = -1
 """The number that stands for the directory among a chunk's blocks."""
-_BATCH_SAMPLES = 1_000_000
+_BATCH_SAMPLES = 262_144
 _PAGES = 4096
 _DIRECTORIES_KEPT = 500_000
 """Columns of directories that are kept decoded: 60 bytes each."""
 _INFO = "id, grp, level, earliest, latest, samples, bytes"
-
-
-@dataclass(frozen=True, slots=True)
-class NewChunk:
-    """What is to be sealed: samples of series of one group, at least one of them."""
-
-    group: int
-    level: int
-    data: ChunkData
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +121,7 @@ class Archive:
             return self._groups.assign(connection, refs, host_of)
 
     def forget(self, refs: Ints) -> None:
-        """Series that are gone for good, so that others of their hosts find room."""
+        """Series of which no chunk has samples any more, so that others of their hosts find room."""
         with self._changed_groups() as connection:
             self._groups.forget(connection, refs)
 
@@ -136,16 +133,16 @@ class Archive:
         """In one transaction: put `chunks` where `old` ones were, which go."""
         encoded = [(chunk, encode_chunk(chunk.data)) for chunk in chunks]
         with self._tables.transaction() as connection:
-            rank = _lowest_rank(connection, old)
-            self._delete(connection, old)
-            ids = [_insert(connection, chunk, coded, rank) for chunk, coded in encoded]
+            rank = lowest_rank(connection, old)
+            delete_chunks(connection, old)
+            ids = [insert_chunk(connection, chunk, coded, rank) for chunk, coded in encoded]
         self._forget_chunks(old)
         return ids
 
     def drop(self, ids: Sequence[int]) -> None:
         """In one transaction: chunks, their damage with them."""
         with self._tables.transaction() as connection:
-            self._delete(connection, ids)
+            delete_chunks(connection, ids)
         self._forget_chunks(ids)
 
     def give_back(self) -> None:
@@ -290,7 +287,7 @@ class Archive:
         while True:
             sound = [each.without(self._damaged.get(each.chunk, {})) for each in wanted]
             parts = [
-                Part(each.directory, each.columns, partial(_blocks, connection, each.chunk))
+                Part(each.directory, each.columns, partial(read_blocks, connection, each.chunk))
                 for each in sound
             ]
             try:
@@ -327,13 +324,6 @@ class Archive:
                 self._groups = Groups(self._tables.connection)
             raise
 
-    def _delete(self, connection: sqlite3.Connection, ids: Sequence[int]) -> None:
-        for chunk in ids:
-            span = (block_id(chunk, 0), block_id(chunk + 1, 0))
-            connection.execute("DELETE FROM blocks WHERE id >= ? AND id < ?", span)
-            connection.execute("DELETE FROM chunks WHERE id = ?", (chunk,))
-            connection.execute("DELETE FROM damaged WHERE chunk = ?", (chunk,))
-
     def _forget_chunks(self, ids: Sequence[int]) -> None:
         with self._cache_lock:
             for chunk in ids:
@@ -362,58 +352,3 @@ class _Wanted:
         lost = list(damaged)
         sound = ~(np.isin(blocks[self.columns], lost) | np.isin(blocks[times], lost))
         return replace(self, rows=self.rows[sound], columns=self.columns[sound])
-
-
-def _insert(
-    connection: sqlite3.Connection, chunk: NewChunk, coded: EncodedChunk, rank: int | None
-) -> int:
-    times = chunk.data.times
-    row = (
-        chunk.group,
-        chunk.level,
-        int(times.min()),
-        int(times.max()),
-        rank,
-        len(times),
-        coded.size(),
-        coded.directory,
-    )
-    cursor = connection.execute(
-        "INSERT INTO chunks (grp, level, earliest, latest, rank, samples, bytes, directory)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        row,
-    )
-    number = int(cursor.lastrowid or 0)
-    connection.executemany(
-        "INSERT INTO blocks (id, data) VALUES (?, ?)",
-        ((block_id(number, index), block) for index, block in enumerate(coded.blocks)),
-    )
-    return number
-
-
-def _lowest_rank(connection: sqlite3.Connection, chunks: Sequence[int]) -> int | None:
-    ranks = [
-        row[0]
-        for chunk in chunks
-        for row in connection.execute(
-            "SELECT coalesce(rank, id) FROM chunks WHERE id = ?", (chunk,)
-        )
-    ]
-    return min(ranks, default=None)
-
-
-def _blocks(connection: sqlite3.Connection, chunk: int, numbers: Sequence[int]) -> list[bytes]:
-    blocks = []
-    for number in numbers:
-        try:
-            row = connection.execute(
-                "SELECT data FROM blocks WHERE id = ?", (block_id(chunk, number),)
-            ).fetchone()
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError as error:
-            raise DamagedError(f"block {number}: {error}", block=number) from None
-        if row is None:
-            raise DamagedError(f"block {number} is missing", block=number)
-        blocks.append(row[0])
-    return blocks

@@ -27,7 +27,8 @@ class Groups:
     """The groups of all series, as the file has them. The archive's lock guards changes."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._of: Ints = np.full(1024, UNKNOWN, dtype=np.int64)
+        self._of = np.full(1024, UNKNOWN, dtype=np.int32)
+        self._members: dict[int, Ints] = {}
         # Of each host the group that takes in new series.
         self._open: dict[str, int] = {}
         rows = connection.execute("SELECT id, host, refs, checksum FROM groups ORDER BY id")
@@ -44,7 +45,7 @@ class Groups:
         """The group of each series, or `UNKNOWN`."""
         groups = self._of
         known = (refs >= 0) & (refs < len(groups))
-        return np.where(known, groups[np.where(known, refs, 0)], UNKNOWN)
+        return np.where(known, groups[np.where(known, refs, 0)], UNKNOWN).astype(np.int64)
 
     def assign(
         self, connection: sqlite3.Connection, refs: Ints, host_of: Callable[[int], str]
@@ -58,7 +59,7 @@ class Groups:
         return self.of(refs)
 
     def forget(self, connection: sqlite3.Connection, refs: Ints) -> None:
-        """Within a transaction: make room where these series, now gone, were."""
+        """Within a transaction: make room where these series were, of which no chunk has samples."""
         groups = self.of(refs)
         order = np.argsort(groups, kind="stable")
         starts = run_starts(groups[order])
@@ -66,38 +67,45 @@ class Groups:
             group = int(groups[members[0]]) if len(members) else UNKNOWN
             if group == UNKNOWN:
                 continue
-            _write(connection, group, np.setdiff1d(self._members(group), refs[members]))
+            left = np.setdiff1d(self._members[group], refs[members])
             self._of[refs[members]] = UNKNOWN
+            self._members[group] = left
+            _write(connection, group, left)
+            if not len(left):
+                self._remove(connection, group)
+
+    def _remove(self, connection: sqlite3.Connection, group: int) -> None:
+        # Unless it has chunks still: then its host goes on with it.
+        if connection.execute("SELECT 1 FROM chunks WHERE grp = ?", (group,)).fetchone():
+            return
+        connection.execute("DELETE FROM groups WHERE id = ?", (group,))
+        del self._members[group]
+        self._open = {host: each for host, each in self._open.items() if each != group}
 
     def _extend(self, connection: sqlite3.Connection, host: str, new: Sequence[int]) -> None:
         while new:
             group = self._open.get(host)
-            members = np.zeros(0, dtype=np.int64) if group is None else self._members(group)
-            if group is None or len(members) >= MOST_MEMBERS:
+            if group is None or len(self._members[group]) >= MOST_MEMBERS:
                 cursor = connection.execute(
                     "INSERT INTO groups (host, refs, checksum) VALUES (?, ?, ?)", (host, b"", 0)
                 )
-                group, members = int(cursor.lastrowid or 0), members[:0]
-                self._open[host] = group
-            room = MOST_MEMBERS - len(members)
-            added = np.array(new[:room], dtype=np.int64)
-            _write(connection, group, np.union1d(members, added))
-            self._note(added, group)
+                group = self._open[host] = int(cursor.lastrowid or 0)
+                self._members[group] = np.zeros(0, dtype=np.int64)
+            room = MOST_MEMBERS - len(self._members[group])
+            members = np.union1d(self._members[group], np.array(new[:room], dtype=np.int64))
+            _write(connection, group, members)
+            self._note(members, group)
             new = new[room:]
 
-    def _members(self, group: int) -> Ints:
-        return np.flatnonzero(self._of == group)
-
     def _note(self, refs: Ints, group: int) -> None:
-        if not len(refs):
-            return
-        most = int(refs.max())
+        most = int(refs.max(initial=0))
         groups = self._of
         if most >= len(groups):
-            groups = np.full(max(2 * len(groups), most + 1), UNKNOWN, dtype=np.int64)
+            groups = np.full(max(2 * len(groups), most + 1), UNKNOWN, dtype=np.int32)
             groups[: len(self._of)] = self._of
         groups[refs] = group
         self._of = groups
+        self._members[group] = refs
 
 
 def _write(connection: sqlite3.Connection, group: int, refs: Ints) -> None:
