@@ -174,13 +174,13 @@ def test_a_host_with_many_series_has_several_groups_and_the_forgotten_make_room(
     groups = archive.groups(refs, lambda ref: "big")
     assert np.bincount(groups).tolist() == [0, MOST_MEMBERS, 88]
 
-    archive.forget(refs[-88:])
+    archive.forget(refs[-80:])
     new = refs + len(refs)
-    assert archive.groups(new[:88], lambda ref: "big").tolist() == [2] * 88
+    assert archive.groups(new[:80], lambda ref: "big").tolist() == [2] * 80
     archive.close()
     with closing(Archive(path)) as again:
         # Asked of nobody: what is known is kept.
-        assert again.groups(new[:88], host_of).tolist() == [2] * 88
+        assert again.groups(new[:80], host_of).tolist() == [2] * 80
         assert again.groups(refs[:5], host_of).tolist() == [1] * 5
 
 

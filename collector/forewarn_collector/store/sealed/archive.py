@@ -121,7 +121,7 @@ class Archive:
             return self._groups.assign(connection, refs, host_of)
 
     def forget(self, refs: Ints) -> None:
-        """Series of which no chunk has samples any more, so that others of their hosts find room."""
+        """Series of which no chunk has samples any more; others of their hosts find room."""
         with self._changed_groups() as connection:
             self._groups.forget(connection, refs)
 

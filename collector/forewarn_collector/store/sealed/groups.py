@@ -59,7 +59,7 @@ class Groups:
         return self.of(refs)
 
     def forget(self, connection: sqlite3.Connection, refs: Ints) -> None:
-        """Within a transaction: make room where these series were, of which no chunk has samples."""
+        """Within a transaction: make room where these series were; no chunk has samples."""
         groups = self.of(refs)
         order = np.argsort(groups, kind="stable")
         starts = run_starts(groups[order])
