@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from forewarn_collector.store import StoreError
+from forewarn_collector.store.errors import TooManySamplesError
 from forewarn_collector.store.sealed import Archive, ChunkData, NewChunk
 from forewarn_collector.store.sealed.groups import MOST_MEMBERS
 
@@ -104,6 +105,15 @@ def test_what_was_put_is_selected_in_the_order_asked_for(archive: Archive, path:
     archive.close()
     with closing(Archive(path)) as again:
         assert selected(again, [1, 2]) == [ticks(0, 120), ticks(0, 120, 0.5)]
+
+
+def test_a_selection_of_too_many_samples_is_refused(archive: Archive) -> None:
+    seal(archive, {1: ticks(0, 60), 2: ticks(0, 60)})
+
+    times, _, _ = archive.select(np.array([1, 2]), START, END, most=120)
+    assert len(times) == 120
+    with pytest.raises(TooManySamplesError, match="more than 119"):
+        archive.select(np.array([1, 2]), START, END, most=119)
 
 
 def test_of_doubles_the_one_that_was_sealed_first_stays(archive: Archive) -> None:

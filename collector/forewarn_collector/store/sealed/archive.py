@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from forewarn_collector.store.columns import Floats, Ints
-from forewarn_collector.store.errors import StoreError
+from forewarn_collector.store.errors import StoreError, TooManySamplesError
 from forewarn_collector.store.sealed.codec import (
     ChunkData,
     Part,
@@ -190,11 +190,14 @@ class Archive:
         offsets = np.concatenate((piece.offsets[filled], piece.offsets[-1:]))
         return ChunkData(piece.rows[filled], offsets, piece.times, piece.values)
 
-    def select(self, refs: Ints, start: int, end: int) -> tuple[Ints, Floats, Ints]:
+    def select(
+        self, refs: Ints, start: int, end: int, *, most: int | None = None
+    ) -> tuple[Ints, Floats, Ints]:
         """Samples with `start <= time <= end` (ms) of each of these series, each ref once.
 
         Those of `refs[i]` are at `offsets[i]:offsets[i + 1]` of `times: int64` and `values:
-        float64`, ascending, each time once: of doubles the one that was sealed first.
+        float64`, ascending, each time once: of doubles the one that was sealed first. Raises
+        TooManySamplesError when there are more than `most`, soon after they were read.
         """
         pieces: list[Piece] = []
         waiting: list[_Wanted] = []
@@ -213,8 +216,10 @@ class Archive:
                 if samples >= _BATCH_SAMPLES:
                     pieces.append(self._decode(connection, waiting).clipped(start, end))
                     waiting, samples = [], 0
+                    _check(pieces, most)
             if waiting:
                 pieces.append(self._decode(connection, waiting).clipped(start, end))
+        _check(pieces, most)
         return merged(pieces, len(refs))
 
     def damaged(self) -> list[Damage]:
@@ -352,3 +357,11 @@ class _Wanted:
         lost = list(damaged)
         sound = ~(np.isin(blocks[self.columns], lost) | np.isin(blocks[times], lost))
         return replace(self, rows=self.rows[sound], columns=self.columns[sound])
+
+
+def _check(pieces: Sequence[Piece], most: int | None) -> None:
+    if most is not None and sum(len(piece.times) for piece in pieces) > most:
+        raise TooManySamplesError(
+            "query processing would load too many samples into memory in query execution: "
+            f"more than {most}; ask for fewer series or a shorter time"
+        )
