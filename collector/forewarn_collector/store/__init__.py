@@ -16,6 +16,13 @@ from forewarn_collector.store.columns import (
     SeriesSource,
 )
 from forewarn_collector.store.errors import StoreError
+from forewarn_collector.store.eventlog import (
+    EventLimits,
+    EventPage,
+    EventQuery,
+    EventStats,
+    TextQueryError,
+)
 from forewarn_collector.store.history import History, open_history
 from forewarn_collector.store.jobs import Appended, AppendedEvents
 from forewarn_collector.store.quota import SeriesLimits
@@ -29,6 +36,10 @@ __all__ = [
     "Arrival",
     "Batch",
     "Contents",
+    "EventLimits",
+    "EventPage",
+    "EventQuery",
+    "EventStats",
     "Floats",
     "History",
     "Increases",
@@ -46,6 +57,7 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreStats",
+    "TextQueryError",
     "Turn",
     "open_history",
 ]

@@ -13,10 +13,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from forewarn_collector.store.columns import NEVER, Arrival, Batch, Floats, Increases, Ints, Layout
+from forewarn_collector.store.eventlog import EventLog, Inserted
 from forewarn_collector.store.events import (
     EventCounter,
     EventCounters,
-    insert_events,
     save_counters,
 )
 from forewarn_collector.store.head import Admission, Head
@@ -34,7 +34,7 @@ from forewarn_collector.store.jobs import (
 from forewarn_collector.store.journal import Journal
 from forewarn_collector.store.quota import SeriesQuota
 from forewarn_collector.store.spans import run_starts
-from forewarn_wire import Labels, Sample, metric_name
+from forewarn_wire import Event, Labels, Sample, metric_name
 from forewarn_wire.clock import Clock
 
 T = TypeVar("T")
@@ -82,6 +82,7 @@ class Committer:
         clock: Clock,
         announce: Callable[[Arrival], None],
         quota: SeriesQuota,
+        events: EventLog,
     ) -> None:
         self._index = index
         self._head = head
@@ -91,6 +92,7 @@ class Committer:
         self._clock = clock
         self._announce = announce
         self._quota = quota
+        self._event_log = events
         self._next_ref = journal.last_ref() + 1
         # Decoders keep label sets and hand out the same object each time, and an object's id is
         # found much faster than a tuple of tuples is hashed. The object is kept, so that its id
@@ -107,9 +109,16 @@ class Committer:
 
     def commit(self, jobs: Sequence[Write]) -> None:
         """Do all jobs or none. Raises StoreError."""
+        try:
+            self._commit(jobs)
+        except BaseException:
+            self._event_log.forget()
+            raise
+
+    def _commit(self, jobs: Sequence[Write]) -> None:
         fresh: dict[Labels, int] = {}
         resample = max((job.now for job in jobs if isinstance(job, SampleCounters)), default=None)
-        new_events: list[int] = []
+        new_events: list[Inserted] = []
         received = _newest_received(jobs, self._clock() + _AHEAD)
         with self._journal.transaction():
             samples, counters = self._events(jobs, resample, new_events)
@@ -149,14 +158,14 @@ class Committer:
         self._refs_by_layout.clear()
 
     def _events(
-        self, jobs: Sequence[Write], resample: int | None, new_events: list[int]
+        self, jobs: Sequence[Write], resample: int | None, new_events: list[Inserted]
     ) -> tuple[list[Sample], dict[Labels, EventCounter]]:
-        added = []
+        added: list[Event] = []
         for job in jobs:
             if isinstance(job, AppendEvents):
-                fresh = insert_events(self._journal.connection, job.events)
-                new_events.append(len(fresh))
-                added += fresh
+                inserted = self._event_log.insert(job.events)
+                new_events.append(inserted)
+                added += inserted.added
         if not added and resample is None:
             return [], {}
         return self._counters.plan(added, resample, self._clock())
@@ -262,7 +271,7 @@ class Committer:
         arriving: Sequence[_Taken],
         grown: _Grown | None,
         admission: Admission,
-        new_events: Sequence[int],
+        new_events: Sequence[Inserted],
     ) -> None:
         self.commits += 1
         self.conflicts += admission.conflicts
@@ -294,8 +303,10 @@ class Committer:
                     self.duplicates += again
                     _resolve(job.done, Appended(count, again, taken.refused))
                 case AppendEvents():
-                    count = next(events)
-                    _resolve(job.done, AppendedEvents(count, len(job.events) - count))
+                    inserted = next(events)
+                    count = len(inserted.added)
+                    again = len(job.events) - count - inserted.late
+                    _resolve(job.done, AppendedEvents(count, again, inserted.late))
                 case SampleCounters():
                     _resolve(job.done, None)
 

@@ -24,10 +24,11 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class AppendedEvents:
-    """Of the events given: how many were new, and how many were there already."""
+    """Of the events given: how many were new, were there already, were older than what is kept."""
 
     added: int
     duplicates: int
+    late: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,5 +71,16 @@ class EnforceRetention:
     done: Future[int] = field(default_factory=Future)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TendEvents:
+    """Do a slice of the events' upkeep; whether there was anything to do.
+
+    `mend` has their text index made anew.
+    """
+
+    mend: bool = False
+    done: Future[bool] = field(default_factory=Future)
+
+
 Write = AppendSamples | AppendIncreases | AppendEvents | SampleCounters
-Job = Write | EnforceRetention
+Job = Write | EnforceRetention | TendEvents

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 Pair = tuple[str, str]
 
-VERSION = 1
+VERSION = 2
 _SCHEMA = """
 -- AUTOINCREMENT: a ref is never given out twice, since old rows of samples may still name it.
 CREATE TABLE IF NOT EXISTS series (ref INTEGER PRIMARY KEY AUTOINCREMENT, labels TEXT NOT NULL);
@@ -38,11 +38,6 @@ CREATE TABLE IF NOT EXISTS damaged (
     id INTEGER PRIMARY KEY, earliest INTEGER, latest INTEGER,
     samples INTEGER, checksum INTEGER, columns BLOB, reason TEXT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS events (
-    id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, time INTEGER NOT NULL, type TEXT NOT NULL,
-    severity TEXT NOT NULL, labels TEXT NOT NULL, body TEXT NOT NULL, attributes TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS events_time ON events (time);
 CREATE TABLE IF NOT EXISTS counters (
     labels TEXT PRIMARY KEY, value REAL NOT NULL, changed INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -113,6 +108,12 @@ class Journal:
                     self.connection.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """What is read within. Raises StoreError."""
+        with self._errors("read"):
+            yield
+
     def last_ref(self) -> int:
         """The highest ref that was ever given out, or 0."""
         with self._errors("read"):
@@ -178,10 +179,9 @@ class Journal:
                     self.connection.execute("DELETE FROM journal WHERE id = ?", (number,))
 
     def drop_before(self, cutoff: int) -> None:
-        """Within a transaction: drop commits, events and counters that ended before `cutoff`."""
+        """Within a transaction: drop commits and counters that ended before `cutoff`."""
         self.connection.execute("DELETE FROM journal WHERE latest < ?", (cutoff,))
         self.connection.execute("DELETE FROM damaged WHERE latest < ?", (cutoff,))
-        self.connection.execute("DELETE FROM events WHERE time < ?", (cutoff,))
         self.connection.execute("DELETE FROM counters WHERE changed < ?", (cutoff,))
 
     def drop_series(self, refs: Sequence[int]) -> None:

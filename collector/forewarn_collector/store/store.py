@@ -5,8 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import queue
-import sqlite3
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -29,10 +29,19 @@ from forewarn_collector.store.columns import (
 )
 from forewarn_collector.store.commit import Committer
 from forewarn_collector.store.errors import StoreError
+from forewarn_collector.store.eventlog import (
+    EventLimits,
+    EventLog,
+    EventPage,
+    EventQuery,
+    EventReader,
+    EventStats,
+    EventTender,
+)
+from forewarn_collector.store.eventlog.reading import DamagedTextError
 from forewarn_collector.store.events import (
     EventCounter,
     EventCounters,
-    find_events,
     load_counters,
 )
 from forewarn_collector.store.head import Head
@@ -45,6 +54,7 @@ from forewarn_collector.store.jobs import (
     AppendSamples,
     EnforceRetention,
     SampleCounters,
+    TendEvents,
 )
 from forewarn_collector.store.journal import Journal
 from forewarn_collector.store.quota import SeriesLimits, SeriesQuota
@@ -62,6 +72,10 @@ from forewarn_wire.clock import Clock
 # Commits are replayed in groups, since the head takes in a few large batches faster.
 _REPLAY_SAMPLES = 1_000_000
 _NO_LIMITS = SeriesLimits()
+_EVENT_LIMITS = EventLimits()
+
+_EVIDENCE_SECONDS = 1.0
+"""The most that a search within the collector may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +110,15 @@ class Store:
         retention: int,
         clock: Clock,
         limits: SeriesLimits = _NO_LIMITS,
+        event_limits: EventLimits = _EVENT_LIMITS,
     ) -> None:
-        """`retention` in ms; samples, events and series older than it are dropped."""
+        """`retention` in ms; samples and series older than it are dropped."""
         self._directory = directory
         self._retention = retention
         self._clock = clock
         self._limits = limits
+        self._event_limits = event_limits
         self._lock = threading.Lock()
-        self._events_lock = threading.Lock()
         self._index = LabelIndex()
         self._head = Head()
         self._subscriptions: list[queue.SimpleQueue[Arrival]] = []
@@ -116,21 +131,19 @@ class Store:
             self._journal = Journal(path)
             try:
                 self._load()
-                # A connection of its own, so that a search of events never waits for a commit.
-                self._reading = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+                self._event_reader = EventReader(path)
             except BaseException:
                 self._journal.close()
                 raise
         except BaseException:
             os.close(self._held)
             raise
-        self._writer = Writer(self._committer.commit, self._drop_old)
+        self._writer = Writer(self._committer.commit, self._drop_old, self._tend)
 
     def close(self) -> None:
         """Finish what is queued and close the files."""
         self._writer.close()
-        with self._events_lock:
-            self._reading.close()
+        self._event_reader.close()
         self._journal.close()
         os.close(self._held)
 
@@ -172,7 +185,22 @@ class Store:
         """
         job = EnforceRetention()
         self._writer.submit(job)
-        return job.done.result()
+        cutoff = job.done.result()
+        self.tend_events(_EVIDENCE_SECONDS)
+        return cutoff
+
+    def tend_events(self, seconds: float) -> bool:
+        """Drop events by age and size and index others, in slices that writes go between.
+
+        Returns whether more is left to do after about `seconds`.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            job = TendEvents()
+            self._writer.submit(job)
+            if not job.done.result():
+                return False
+        return True
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
         """As `SeriesSource.select`. Raises ValueError for a bad regex or too many samples."""
@@ -242,18 +270,29 @@ class Store:
         return values_among(self._index, self._lock, name, refs)
 
     def events(self, matchers: Sequence[Matcher], start: int, end: int, limit: int) -> list[Event]:
-        """Events with `start <= time <= end`, newest first, at most `limit`.
+        """Events with `start <= time <= end`, newest first, at most `limit`, found within a second.
 
         Matchers see an event's labels and also `type` and `severity`. Raises ValueError for a bad
         regex and StoreError where the disk fails.
         """
+        query = EventQuery(start, end, limit, [matchers] if matchers else [])
+        return self._event_reader.search(query, _EVIDENCE_SECONDS).events
+
+    def search_events(self, query: EventQuery, seconds: float) -> EventPage:
+        """As `EventReader.search`. A damaged text index is made anew from here on."""
         try:
-            with self._events_lock:
-                return find_events(self._reading, matchers, start, end, limit)
-        except sqlite3.Error as error:
-            raise StoreError(
-                f"cannot read events in {self._directory}: {error}", retryable=True
-            ) from error
+            return self._event_reader.search(query, seconds)
+        except DamagedTextError:
+            self._writer.submit(TendEvents(mend=True))
+            raise
+
+    def event(self, uid: str) -> Event | None:
+        """The event with this uid. Raises StoreError."""
+        return self._event_reader.one(uid)
+
+    def event_stats(self) -> EventStats:
+        """Figures about the events now. Raises StoreError."""
+        return self._event_reader.stats()
 
     def arrivals(self) -> queue.SimpleQueue[Arrival]:
         """A queue of its own on which each durable write that added something is announced."""
@@ -325,6 +364,11 @@ class Store:
                 waiting, samples = [], 0
         if waiting:
             self._replay(waiting, known)
+        self._event_log = EventLog(self._journal)
+        self._event_log.prepare()
+        self._event_tender = EventTender(
+            self._journal, self._event_log, self._event_limits.max_bytes
+        )
         counters = EventCounters(
             {
                 labels: EventCounter(value, changed, self._last_time(labels))
@@ -341,6 +385,7 @@ class Store:
             self._clock,
             self._announce,
             SeriesQuota(self._limits, self._active),
+            self._event_log,
         )
 
     def _replay(
@@ -370,11 +415,21 @@ class Store:
         for subscription in self._subscriptions:
             subscription.put(arrival)
 
-    def _drop_old(self) -> int:
+    def _now(self) -> int:
+        """The time (ms) that retention goes by."""
         newest = self._committer.newest_received
         # A wrong clock alone, or one sample from the future, must not empty the store.
-        now = self._clock() if newest is None else min(self._clock(), newest)
-        cutoff = now - self._retention
+        return self._clock() if newest is None else min(self._clock(), newest)
+
+    def _tend(self, job: TendEvents) -> bool:
+        if job.mend:
+            self._event_tender.mend_index()
+            return True
+        kept = self._event_limits.retention
+        return self._event_tender.tend(self._now() - (self._retention if kept is None else kept))
+
+    def _drop_old(self) -> int:
+        cutoff = self._now() - self._retention
         gone = self._head.ended_before(cutoff)
         with self._journal.transaction():
             self._journal.drop_before(cutoff)

@@ -15,6 +15,7 @@ from forewarn_collector.store.jobs import (
     AppendSamples,
     EnforceRetention,
     Job,
+    TendEvents,
     Write,
 )
 
@@ -29,10 +30,14 @@ class Writer:
     """Runs jobs in the order they came; a job's future is done once its commit is."""
 
     def __init__(
-        self, commit: Callable[[Sequence[Write]], None], retain: Callable[[], int]
+        self,
+        commit: Callable[[Sequence[Write]], None],
+        retain: Callable[[], int],
+        tend: Callable[[TendEvents], bool],
     ) -> None:
         self._commit = commit
         self._retain = retain
+        self._tend = tend
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._gate = threading.Lock()
         self._open = True
@@ -68,15 +73,15 @@ class Writer:
             samples = 0
             while waiting and len(group) < _MOST_JOBS and samples < _MOST_SAMPLES:
                 job = waiting[0]
-                if isinstance(job, EnforceRetention):
+                if isinstance(job, EnforceRetention | TendEvents):
                     break
                 waiting.popleft()
                 group.append(job)
                 samples += _samples(job)
             if group:
                 self._attempt(group)
-            elif waiting and isinstance(job := waiting.popleft(), EnforceRetention):
-                self._enforce(job)
+            elif waiting:
+                self._upkeep(waiting.popleft())
 
     def _take(self, waiting: deque[Job]) -> bool:
         """Wait for a job and take all that are there; whether the last one was the end."""
@@ -103,13 +108,15 @@ class Writer:
             log.exception("a write failed for a reason that lies within it")
             _fail(group, error)
 
-    def _enforce(self, job: EnforceRetention) -> None:
+    def _upkeep(self, job: Job) -> None:
         try:
-            cutoff = self._retain()
+            match job:
+                case EnforceRetention():
+                    job.done.set_result(self._retain())
+                case TendEvents():
+                    job.done.set_result(self._tend(job))
         except Exception as error:  # noqa: BLE001 - it is handed to whoever waits for it
             job.done.set_exception(error)
-        else:
-            job.done.set_result(cutoff)
 
 
 def _fail(group: Sequence[Write], error: Exception) -> None:

@@ -1,0 +1,250 @@
+"""Events into their tables, each uid once; and rows back to events."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from forewarn_collector.store.eventlog.schema import (
+    ID_BITS,
+    LEAST_ID,
+    TABLES,
+    TEXT_TABLE,
+    UNINDEXED,
+    cost,
+    first_id,
+    load_state,
+    packed,
+    packed_attributes,
+    pairs_of,
+    save_state,
+    text_of,
+    uid_hash,
+    unpacked,
+    unpacked_attributes,
+)
+from forewarn_collector.store.journal import Journal, labels_from_text, labels_to_text
+from forewarn_wire import Event, Labels, Severity
+
+log = logging.getLogger(__name__)
+
+_STREAMS_KEPT = 100_000
+_FIND_UID = (
+    "SELECT 1 FROM event_uids JOIN event_log USING (id) WHERE hash = ? AND event_log.uid = ?"
+)
+ROWS = (
+    f"SELECT event_log.id >> {ID_BITS}, type, severity, labels, body, uid, attributes"  # noqa: S608
+    " FROM event_log JOIN event_streams ON event_streams.id = event_log.stream"
+)
+"""The rows that `event_of` takes."""
+
+Stream = tuple[str, Severity, Labels]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """A row as it stands; `text` is what the text index has of it, "" where it is damaged."""
+
+    number: int
+    stream: int
+    uid: str
+    text: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """The events that were new; how many were older than what is kept."""
+
+    added: list[Event]
+    late: int
+
+
+class EventLog:
+    """Writes events; used by the writer's thread alone, within its transactions."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._connection = journal.connection
+        self._streams: dict[Stream, int] = {}
+
+    def prepare(self) -> None:
+        """Make the tables, and take over events from the format before. Raises StoreError."""
+        with self._journal.transaction():
+            for statement in (*TABLES, TEXT_TABLE):
+                self._connection.execute(statement)
+            old = "SELECT 1 FROM sqlite_schema WHERE name = 'events' AND type = 'table'"
+            if self._connection.execute(old).fetchone():
+                self._take_over()
+
+    def insert(self, events: Iterable[Event]) -> Inserted:
+        """Within a transaction: add the events whose uid is new.
+
+        One that is older than what retention dropped is left out: it may have been here.
+        """
+        connection = self._connection
+        before = state = load_state(connection)
+        added: list[Event] = []
+        late = 0
+        texts: list[tuple[int, str]] = []
+        size = 0
+        for event in events:
+            if event.time < state.horizon:
+                late += 1
+                continue
+            key = uid_hash(event.uid)
+            if connection.execute(_FIND_UID, (key, event.uid)).fetchone():
+                continue
+            number = self._free_id(event.time)
+            text = text_of(event.body, event.attributes)
+            body, attributes = packed(event.body), packed_attributes(event.attributes)
+            connection.execute(
+                "INSERT INTO event_log (id, stream, uid, body, attributes) VALUES (?, ?, ?, ?, ?)",
+                (number, self._stream(event), event.uid, body, attributes),
+            )
+            connection.execute("INSERT INTO event_uids (hash, id) VALUES (?, ?)", (key, number))
+            size += cost(event.uid, body, attributes, text)
+            added.append(event)
+            if number >= state.text_from:
+                texts.append((number, text))
+        if added:
+            if not index_texts(connection, texts):
+                state = replace(state, text_from=UNINDEXED)
+            state = replace(state, events=state.events + len(added), bytes=state.bytes + size)
+            save_state(connection, before, state)
+        return Inserted(added, late)
+
+    def forget(self) -> None:
+        """Forget which streams there are, as a failed transaction or retention may undo some."""
+        self._streams.clear()
+
+    def _free_id(self, time: int) -> int:
+        while True:
+            first = first_id(time)
+            last = first_id(time + 1) - 1
+            row = self._connection.execute(
+                "SELECT max(id) FROM event_log WHERE id BETWEEN ? AND ?", (first, last)
+            ).fetchone()
+            if row[0] is None:
+                return first
+            if row[0] < last:
+                return int(row[0]) + 1
+            time += 1
+
+    def _stream(self, event: Event) -> int:
+        stream = (event.type, event.severity, event.labels)
+        number = self._streams.get(stream)
+        if number is not None:
+            return number
+        text = labels_to_text(event.labels)
+        row = self._connection.execute(
+            "SELECT id FROM event_streams WHERE labels = ? AND type = ? AND severity = ?",
+            (text, event.type, event.severity.value),
+        ).fetchone()
+        number = int(row[0]) if row else self._new_stream(event, text)
+        if len(self._streams) >= _STREAMS_KEPT:
+            self._streams.clear()
+        self._streams[stream] = number
+        return number
+
+    def _new_stream(self, event: Event, text: str) -> int:
+        number = self._connection.execute(
+            "INSERT INTO event_streams (labels, type, severity) VALUES (?, ?, ?)",
+            (text, event.type, event.severity.value),
+        ).lastrowid
+        pairs = pairs_of(event.type, event.severity.value, event.labels)
+        self._connection.executemany(
+            "INSERT INTO event_pairs (name, value, stream) VALUES (?, ?, ?)",
+            ((name, value, number) for name, value in pairs.items()),
+        )
+        return int(number or 0)
+
+    def _take_over(self) -> None:
+        """The events of format 1. They are in the text index later, as there may be many."""
+        connection, before = self._connection, load_state(self._connection)
+        save_state(connection, before, replace(before, text_from=UNINDEXED))
+        rows = connection.execute(
+            "SELECT time, type, severity, labels, body, uid, attributes FROM events"
+        )
+        while some := rows.fetchmany(10_000):
+            self.insert(event for row in some if (event := event_of(row)) is not None)
+        connection.execute("DROP TABLE events")
+        newest = connection.execute("SELECT max(id) FROM event_log").fetchone()[0]
+        state = load_state(connection)
+        text_from = LEAST_ID if newest is None else newest + 1
+        save_state(connection, state, replace(state, text_from=text_from))
+
+
+def index_texts(connection: sqlite3.Connection, texts: Sequence[tuple[int, str]]) -> bool:
+    """Within a transaction: add (id, text) to the text index; False, and none, if it is damaged."""
+    return _change_texts(connection, "INSERT INTO event_text (rowid, text) VALUES (?, ?)", texts)
+
+
+def unindex_texts(connection: sqlite3.Connection, texts: Sequence[tuple[int, str]]) -> bool:
+    """Within a transaction: take (id, text), as they were added, out of the text index."""
+    take_out = "INSERT INTO event_text (event_text, rowid, text) VALUES ('delete', ?, ?)"
+    return _change_texts(connection, take_out, texts)
+
+
+def _change_texts(
+    connection: sqlite3.Connection, statement: str, texts: Sequence[tuple[int, str]]
+) -> bool:
+    """Within a transaction: run a statement on each; False, and nothing done, for a damaged index.
+
+    The events must not suffer from it: the index can be made anew from them.
+    """
+    if not texts:
+        return True
+    connection.execute("SAVEPOINT event_text")
+    try:
+        connection.executemany(statement, texts)
+    except sqlite3.DatabaseError as error:
+        if not is_text_damage(error) or not connection.in_transaction:
+            raise
+        connection.execute("ROLLBACK TO event_text")
+        connection.execute("RELEASE event_text")
+        log.error("the text index of events is damaged and will be made anew: %s", error)
+        return False
+    connection.execute("RELEASE event_text")
+    return True
+
+
+def stored_row(connection: sqlite3.Connection, number: int) -> StoredRow:
+    """The row with this id, which must be there."""
+    stream, uid, body, attributes = connection.execute(
+        "SELECT stream, uid, body, attributes FROM event_log WHERE id = ?", (number,)
+    ).fetchone()
+    try:
+        text = text_of(unpacked(body), unpacked_attributes(attributes))
+    except ValueError:
+        text = ""
+    return StoredRow(number, stream, uid, text, cost(uid, body, attributes, text))
+
+
+def is_text_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether an error of a statement about the text index says that this is damaged."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code == sqlite3.SQLITE_CORRUPT or (
+        code == sqlite3.SQLITE_ERROR and "event_text" in str(error)
+    )
+
+
+def event_of(row: Sequence[Any]) -> Event | None:
+    """The event of a row of `ROWS`; None where it is damaged."""
+    time, kind, severity, labels, body, uid, attributes = row
+    try:
+        return Event(
+            time,
+            kind,
+            Severity(severity),
+            labels_from_text(labels),
+            unpacked(body),
+            uid,
+            unpacked_attributes(attributes),
+        )
+    except (ValueError, TypeError) as error:
+        log.error("the event %r is damaged: %s", uid, error)
+        return None
