@@ -110,10 +110,13 @@ def _same(left: ChunkData, right: ChunkData) -> bool:
     )
 
 
-@given(chunks(), st.sampled_from([8, 64, 8192]))
+@given(chunks(), st.sampled_from([8, 64, 8192]), st.sampled_from([1, 7, 1024]))
 @settings(deadline=None, max_examples=80)
-def test_what_is_decoded_is_what_was_encoded_bit_by_bit(data: ChunkData, block: int) -> None:
-    assert _same(decode_chunk(encode_chunk(data, block_samples=block)), data)
+def test_what_is_decoded_is_what_was_encoded_bit_by_bit(
+    data: ChunkData, block: int, column: int
+) -> None:
+    chunk = encode_chunk(data, block_samples=block, column_samples=column)
+    assert _same(decode_chunk(chunk), data)
 
 
 @given(chunks(), st.sets(st.integers(0, 7)))
@@ -122,7 +125,7 @@ def test_some_series_are_decoded_as_all_are(data: ChunkData, places: set[int]) -
     wanted = [place for place in sorted(places) if place < len(data.refs)]
     asked = np.array(sorted({*data.refs[wanted].tolist(), -5, 2**62 + 1}))
 
-    found = decode_chunk(encode_chunk(data, block_samples=16), asked)
+    found = decode_chunk(encode_chunk(data, block_samples=16, column_samples=9), asked)
 
     expected = _chunk(
         data.refs[wanted].tolist(),

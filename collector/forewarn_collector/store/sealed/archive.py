@@ -21,6 +21,7 @@ from forewarn_collector.store.sealed.codec import (
     Part,
     decode_parts,
     encode_chunk,
+    joined,
 )
 from forewarn_collector.store.sealed.directory import Directory, decode_directory
 from forewarn_collector.store.sealed.errors import DamagedError
@@ -183,12 +184,10 @@ class Archive:
             none = np.zeros(0, dtype=np.int64)
             if directory is None:
                 return ChunkData(none, np.zeros(1, np.int64), none, np.zeros(0))
-            columns = np.arange(directory.vectors, len(directory.columns))
-            rows = directory.refs
-            piece = self._decode(connection, [_Wanted(chunk, 0, rows, directory, columns)])
-        filled = np.flatnonzero(np.diff(piece.offsets))
-        offsets = np.concatenate((piece.offsets[filled], piece.offsets[-1:]))
-        return ChunkData(piece.rows[filled], offsets, piece.times, piece.values)
+            refs = np.unique(directory.refs)
+            found, columns = directory.find(refs)
+            piece = self._decode(connection, [_Wanted(chunk, 0, refs[found], directory, columns)])
+        return joined(piece.rows, piece.offsets, piece.times, piece.values)
 
     def select(
         self, refs: Ints, start: int, end: int, *, most: int | None = None
@@ -208,7 +207,7 @@ class Archive:
                 directory = self._directory(connection, chunk)
                 if directory is None:
                     continue
-                found, columns = directory.find(refs[members])
+                found, columns = directory.find(refs[members], start, end)
                 if not len(found):
                     continue
                 waiting.append(_Wanted(chunk, rank, members[found], directory, columns))

@@ -3,7 +3,8 @@
 Times that series share are one column, and columns of times and of values are coded alike: as
 integers (`decimals`), as residuals (`residuals`), byte by byte of one significance side by side,
 with zstd. Columns whose residuals need as many bytes share blocks of about 8,192 samples, so that
-one series costs two blocks, and all of them a few steps of numpy each.
+one series costs two blocks, and all of them a few steps of numpy each. A long series is several
+columns in one block, so that an hour of a day costs the inflation of the day, but no more.
 """
 
 from __future__ import annotations
@@ -31,10 +32,12 @@ from forewarn_collector.store.sealed.directory import (
 )
 from forewarn_collector.store.sealed.errors import DamagedError
 from forewarn_collector.store.sealed.residuals import Courses, to_integers, to_residuals
-from forewarn_collector.store.spans import slices, spans
+from forewarn_collector.store.spans import repeated, run_starts, slices, spans
 
 LEVEL = 3
 BLOCK_SAMPLES = 8_192
+COLUMN_SAMPLES = 1024
+"""Samples of a series that are one column."""
 _SLICE_SAMPLES = 262_144
 """Samples that are encoded at once: some megabytes of memory for each step."""
 _SMALL = 2**53
@@ -90,10 +93,15 @@ class _Coder:
         self.blocks: list[bytes] = []
         self._columns = 0
 
-    def add(self, refs: Ints, vectors: Ints, numbers: Numbers, offsets: Ints) -> None:
+    def add(self, refs: Ints, vectors: Ints, numbers: Numbers, offsets: Ints, owners: Ints) -> None:
+        """Columns; those with the same of `owners` are of one series, and share a block."""
         counts = np.diff(offsets)
         small = numbers.forms != Form.BITS
         courses, widths, folded = to_residuals(numbers.integers, offsets, small)
+        runs = run_starts(owners)
+        widest = np.maximum.reduceat(widths, runs).astype(np.int64)
+        widest = repeated(widest, np.diff(np.append(runs, len(owners))))
+        widths = np.where(widths > 0, widest, 0).astype(np.uint8)
         table = np.zeros(len(refs), dtype=COLUMN)
         table["ref"], table["count"], table["times"] = refs, counts, vectors
         table["width"], table["form"], table["exponent"] = widths, numbers.forms, numbers.exponents
@@ -103,16 +111,18 @@ class _Coder:
         planes = folded.view(np.uint8).reshape(-1, 8)
         for width in np.unique(widths[widths > 0]).tolist():
             alike = np.flatnonzero(widths == width)
-            ends = np.cumsum(counts[alike])
-            groups = (ends - counts[alike]) // self._block_samples
+            before = np.cumsum(counts[alike]) - counts[alike]
+            runs = run_starts(owners[alike])
+            groups = before[runs] // self._block_samples
+            groups = repeated(groups, np.diff(np.append(runs, len(alike))))
             for group in np.unique(groups).tolist():
                 members = alike[groups == group]
                 places = spans(offsets[members], counts[members])
                 table["block"][members] = len(self.blocks)
                 self._add_block(planes[places, :width], width)
-        owners = np.searchsorted(offsets, numbers.odd, "right") - 1
-        odd = np.zeros(len(owners), dtype=ODD)
-        odd["column"], odd["place"] = self._columns + owners, numbers.odd - offsets[owners]
+        columns = np.searchsorted(offsets, numbers.odd, "right") - 1
+        odd = np.zeros(len(columns), dtype=ODD)
+        odd["column"], odd["place"] = self._columns + columns, numbers.odd - offsets[columns]
         odd["bits"] = numbers.odd_bits
         self.odd.append(odd)
         self.tables.append(table)
@@ -125,30 +135,38 @@ class _Coder:
 
 
 def encode_chunk(
-    data: ChunkData, *, level: int = LEVEL, block_samples: int = BLOCK_SAMPLES
+    data: ChunkData,
+    *,
+    level: int = LEVEL,
+    block_samples: int = BLOCK_SAMPLES,
+    column_samples: int = COLUMN_SAMPLES,
 ) -> EncodedChunk:
     """The bytes of a chunk; series without a sample are left out."""
     coder = _Coder(level, block_samples)
     filled = np.diff(data.offsets) > 0
     refs, counts = data.refs[filled], np.diff(data.offsets)[filled]
     begins = data.offsets[:-1][filled]
-    owners, vectors = _shared(data.times, begins, counts)
-    times = data.times[spans(begins[owners], counts[owners])]
-    offsets = _offsets(counts[owners])
+    firsts, vectors = _shared(data.times, begins, counts)
+    owners, begins_of, counts_of, _ = _columns(begins[firsts], counts[firsts], column_samples)
+    columns = len(owners)
+    places = spans(begins_of, counts_of)
+    offsets = _offsets(counts_of)
     for low, high in slices(offsets, _SLICE_SAMPLES):
-        within = times[offsets[low] : offsets[high]]
         span = offsets[low : high + 1] - offsets[low]
-        coder.add(
-            np.arange(low, high), np.zeros(high - low, np.int64), _moments(within, span), span
-        )
-    offsets = _offsets(counts)
+        numbers = _moments(data.times[places[offsets[low] : offsets[high]]], span)
+        order = np.arange(low, high)
+        coder.add(order, np.zeros_like(order), numbers, span, owners[low:high])
+    first_columns = np.searchsorted(owners, np.arange(len(firsts)))
+    owners, begins_of, counts_of, nth = _columns(begins, counts, column_samples)
+    vectors_of = first_columns[vectors[owners]] + nth
+    offsets = _offsets(counts_of)
     for low, high in slices(offsets, _SLICE_SAMPLES):
-        places = spans(begins[low:high], counts[low:high])
         span = offsets[low : high + 1] - offsets[low]
-        numbers = to_numbers(data.values[places], span)
-        coder.add(refs[low:high], vectors[low:high], numbers, span)
+        numbers = to_numbers(data.values[spans(begins_of[low:high], counts_of[low:high])], span)
+        mine = owners[low:high]
+        coder.add(refs[mine], vectors_of[low:high], numbers, span, mine)
     directory = Directory(
-        len(owners),
+        columns,
         np.concatenate([np.zeros(0, dtype=COLUMN), *coder.tables]),
         np.concatenate([np.zeros(0, dtype=ODD), *coder.odd]),
         np.array(coder.infos, dtype=BLOCK),
@@ -163,7 +181,7 @@ def decode_chunk(chunk: EncodedChunk, refs: Ints | None = None) -> ChunkData:
     """
     directory = decode_directory(chunk.directory)
     if refs is None:
-        refs = directory.refs
+        refs = np.unique(directory.refs)
     found, columns = directory.find(refs)
 
     def fetch(numbers: Sequence[int]) -> list[bytes]:
@@ -173,7 +191,14 @@ def decode_chunk(chunk: EncodedChunk, refs: Ints | None = None) -> ChunkData:
         return [chunk.blocks[number] for number in numbers]
 
     times, values, offsets = decode_parts([Part(directory, columns, fetch)])
-    return ChunkData(refs[found], offsets, times, values)
+    return joined(refs[found], offsets, times, values)
+
+
+def joined(refs: Ints, offsets: Ints, times: Ints, values: Floats) -> ChunkData:
+    """Columns, those of a series side by side, as series; without those that have no sample."""
+    filled = np.flatnonzero(np.diff(offsets))
+    first = filled[run_starts(refs[filled])]
+    return ChunkData(refs[first], np.append(offsets[first], offsets[-1]), times, values)
 
 
 def decode_parts(parts: Sequence[Part]) -> tuple[Ints, Floats, Ints]:
@@ -273,6 +298,15 @@ def _shared(times: Ints, begins: Ints, counts: Ints) -> tuple[Ints, Ints]:
             owners.append(index)
         vectors[index] = number
     return np.array(owners, dtype=np.int64), vectors
+
+
+def _columns(begins: Ints, counts: Ints, most: int) -> tuple[Ints, Ints, Ints, Ints]:
+    # Runs cut into columns of at most `most` samples: the run, begin, count of each, and how many
+    # columns of its run stand before it.
+    cuts = -(-counts // most)
+    owners = repeated(np.arange(len(counts)), cuts)
+    nth = spans(np.zeros_like(cuts), cuts)
+    return owners, begins[owners] + nth * most, np.minimum(counts[owners] - nth * most, most), nth
 
 
 def _moments(times: Ints, offsets: Ints) -> Numbers:

@@ -15,8 +15,9 @@ import cramjam
 import numpy as np
 from numpy.typing import NDArray
 
-from forewarn_collector.store.columns import Ints
+from forewarn_collector.store.columns import NEVER, Ints
 from forewarn_collector.store.sealed.errors import DamagedError
+from forewarn_collector.store.spans import repeated, spans
 
 Table = NDArray[np.void]
 
@@ -41,6 +42,7 @@ COLUMN = np.dtype(
 ODD = np.dtype([("column", "<u4"), ("place", "<u4"), ("bits", "<i8")])
 BLOCK = np.dtype([("checksum", "<u4"), ("size", "<u4"), ("samples", "<u4"), ("width", "u1")])
 NOWHERE = 2**32 - 1
+ALWAYS = int(np.iinfo(np.int64).max)
 
 _MAGIC = b"FWS1"
 _SEALED = struct.Struct("<4sI")
@@ -50,7 +52,7 @@ _LEVEL = 3
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """`columns: COLUMN[n]`, the first `vectors` of them times, the rest by ascending ref."""
+    """`columns: COLUMN[n]`, the first `vectors` of them times, the rest by ref and time."""
 
     vectors: int
     columns: Table
@@ -72,16 +74,24 @@ class Directory:
 
     @property
     def refs(self) -> Ints:
-        """The series, ascending."""
+        """The series of the columns, ascending."""
         refs: Ints = self.columns["ref"][self.vectors :]
         return refs
 
-    def find(self, refs: Ints) -> tuple[Ints, Ints]:
-        """Which of these ascending refs are there, and the numbers of their columns."""
-        places = np.searchsorted(self.refs, refs)
-        places[places == len(self.refs)] = 0
-        found = np.flatnonzero(self.refs[places] == refs) if len(self.refs) else places[:0]
-        return found, places[found] + self.vectors
+    def find(self, refs: Ints, start: int = NEVER, end: int = ALWAYS) -> tuple[Ints, Ints]:
+        """Columns of these ascending refs with times in `start` to `end` (ms), or near them.
+
+        Which of the refs, ascending, and the numbers of the columns, by time for each ref.
+        """
+        low = np.searchsorted(self.refs, refs)
+        counts = np.searchsorted(self.refs, refs, "right") - low
+        found = repeated(np.arange(len(refs)), counts)
+        columns = spans(low + self.vectors, counts)
+        # The first value of a column is its base, also of times.
+        firsts = self.columns["base"][self.columns["times"][columns]]
+        apt = firsts <= end
+        apt[:-1] &= (found[1:] != found[:-1]) | (firsts[1:] > start)
+        return found[apt], columns[apt]
 
 
 def encode_directory(directory: Directory) -> bytes:
