@@ -24,10 +24,13 @@ from forewarn_collector.api.auth import (
     own_token,
 )
 from forewarn_collector.api.envelope import unknown_paths
+from forewarn_collector.api.events import EventsApi
 from forewarn_collector.api.health import HealthApi
 from forewarn_collector.api.labels import LabelsApi
+from forewarn_collector.api.otlp import OtlpApi
 from forewarn_collector.api.plans import PlansApi
 from forewarn_collector.api.prometheus import PrometheusApi
+from forewarn_collector.api.receiving import Receiving
 from forewarn_collector.api.rules import RulesApi
 from forewarn_collector.api.status import StatusApi
 from forewarn_collector.api.targets import TargetsApi
@@ -40,6 +43,7 @@ from forewarn_collector.ingest.agents import AgentWatch, known_agents
 from forewarn_collector.metrics import Metrics
 from forewarn_collector.observe import (
     admission_families,
+    event_families,
     ledger_families,
     notification_families,
     rule_families,
@@ -54,7 +58,7 @@ from forewarn_collector.rules import (
     Scheduler,
     TemplateContext,
 )
-from forewarn_collector.store import SeriesLimits, Store, StoreError
+from forewarn_collector.store import EventLimits, SeriesLimits, Store, StoreError
 from forewarn_collector.tasks import (
     Ledger,
     LedgerError,
@@ -101,6 +105,7 @@ class Collector:
             retention=config.retention,
             clock=clock,
             limits=SeriesLimits(config.limits.series, by_value=by_customer),
+            event_limits=EventLimits(config.events.retention, config.events.max_size),
         )
         self._ledger = Ledger(config.data)
         self._outbox = Outbox(self._ledger)
@@ -140,12 +145,11 @@ class Collector:
         # Apart from each other, so that a label is found while long queries run.
         self._query_threads = AnswerThreads("query", 2)
         self._answer_threads = AnswerThreads("answer", 2)
+        self._event_threads = AnswerThreads("events", 2)
         self._metadata = MetadataTable()
         limits = Limits(max_body=config.max_body)
         self._admission = Admission(config.limits, config.max_body, self._metrics)
-        self._write_api = WriteApi(
-            self._store, self._agents, self._metadata, limits, self._admission, self._metrics, clock
-        )
+        self._receiving = Receiving(limits, self._admission, self._metrics)
         self._runner = web.AppRunner(
             self._application(gate),
             auto_decompress=False,
@@ -215,7 +219,8 @@ class Collector:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._query_threads.close()
         self._answer_threads.close()
-        self._write_api.close()
+        self._event_threads.close()
+        self._receiving.close()
         await asyncio.to_thread(self._scheduler.stop)
         await self._alertmanagers.stop()
         await self._workers.stop()
@@ -324,13 +329,16 @@ class Collector:
             client_max_size=self._config.max_body,
         )
         queries = TaskQueries(self._ledger)
+        signals = self._store, self._agents, self._metadata, self._receiving
         for part in (
-            self._write_api,
+            WriteApi(*signals, self._clock),
+            OtlpApi(*signals, self._config.otlp, self._clock),
             PrometheusApi(
                 self._store, self._query_threads, self._config.query_timeout, self._clock
             ),
             LabelsApi(self._store, self._metadata, self._answer_threads),
             StatusApi(self._config, self._store, self._answer_threads, self._clock),
+            EventsApi(self._store, self._event_threads),
             TargetsApi(self._agents),
             RulesApi(self._scheduler, self._answer_threads),
             PlansApi(self._scheduler, self._store),
@@ -341,6 +349,7 @@ class Collector:
             application.add_routes(part.routes())
         self._metrics.add(lambda: store_families(self._store, self._agents))
         self._metrics.add(lambda: admission_families(self._admission))
+        self._metrics.add(lambda: event_families(self._store))
         self._metrics.add(lambda: rule_families(self._scheduler))
         self._metrics.add(lambda: notification_families(self._alertmanagers))
         self._metrics.add(lambda: ledger_families(queries, self._outbox))

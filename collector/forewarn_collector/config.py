@@ -15,8 +15,10 @@ from forewarn_collector.config_alertmanagers import (
     read_alertmanagers,
     read_external_labels,
 )
+from forewarn_collector.config_events import EventsConfig, read_events
 from forewarn_collector.config_files import required_file
 from forewarn_collector.config_limits import LimitsConfig, read_limits
+from forewarn_collector.config_otlp import OtlpSettings, read_otlp
 from forewarn_wire import Labels, Problem
 from forewarn_wire.document import Section, read_document
 from forewarn_wire.durations import parse_duration
@@ -89,7 +91,9 @@ class CollectorConfig:
     external_labels: Labels = ()
     alertmanagers: tuple[AlertmanagerConfig, ...] = ()
     resend_delay: int = RESEND_DELAY
+    events: EventsConfig = field(default_factory=EventsConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    otlp: OtlpSettings = field(default_factory=OtlpSettings)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -145,7 +149,9 @@ def read_config(content: str, file: str) -> CollectorConfig:
         external_labels=document.take("external_labels", read_external_labels, ()),
         alertmanagers=read_alertmanagers(document),
         resend_delay=document.take("resend_delay", _interval, defaults.resend_delay),
+        events=read_events(document),
         limits=read_limits(document),
+        otlp=read_otlp(document),
         problems=problems,
     )
     document.refuse_unknown()

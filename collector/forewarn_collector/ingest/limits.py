@@ -44,6 +44,9 @@ class Kind(StrEnum):
     NATIVE_HISTOGRAM = "native_histogram"
     BAD_TIME = "bad_time"
     BAD_REFERENCE = "bad_reference"
+    BAD_HISTOGRAM = "bad_histogram"
+    NO_VALUE = "no_value"
+    TEMPORALITY = "temporality"
     SERIES_LIMIT = "series_limit"
 
 

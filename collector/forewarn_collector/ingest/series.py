@@ -60,7 +60,7 @@ class SeriesCache:
             ]
         except UnicodeDecodeError:
             return Rejected(Kind.BAD_ENCODING, _readable(key), "a label is not valid UTF-8")
-        found = self._checked(pairs)
+        found = self.learn_pairs(pairs)
         if isinstance(found, Known):
             self.known[key] = found
         return found
@@ -70,12 +70,13 @@ class SeriesCache:
         known = self._by_texts.get(texts)
         if known is not None:
             return known
-        found = self._checked(list(zip(texts[::2], texts[1::2], strict=True)))
+        found = self.learn_pairs(list(zip(texts[::2], texts[1::2], strict=True)))
         if isinstance(found, Known):
             self._by_texts[texts] = found
         return found
 
-    def _checked(self, pairs: list[tuple[str, str]]) -> Known | Rejected:
+    def learn_pairs(self, pairs: list[tuple[str, str]]) -> Known | Rejected:
+        """The same of pairs, for those who keep it themselves."""
         problem = problem_of(pairs, self._limits)
         if problem is not None:
             return problem
