@@ -33,8 +33,9 @@ from forewarn_collector.store.jobs import (
 )
 from forewarn_collector.store.journal import Journal
 from forewarn_collector.store.quota import SeriesQuota
+from forewarn_collector.store.series import host_number
 from forewarn_collector.store.spans import run_starts
-from forewarn_wire import Event, Labels, Sample, metric_name
+from forewarn_wire import Labels, Sample, metric_name
 from forewarn_wire.clock import Clock
 
 T = TypeVar("T")
@@ -160,12 +161,10 @@ class Committer:
     def _events(
         self, jobs: Sequence[Write], resample: int | None, new_events: list[Inserted]
     ) -> tuple[list[Sample], dict[Labels, EventCounter]]:
-        added: list[Event] = []
-        for job in jobs:
-            if isinstance(job, AppendEvents):
-                inserted = self._event_log.insert(job.events)
-                new_events.append(inserted)
-                added += inserted.added
+        requests = [job.events for job in jobs if isinstance(job, AppendEvents)]
+        if requests:
+            new_events += self._event_log.insert(requests)
+        added = [event for inserted in new_events for event in inserted.added]
         if not added and resample is None:
             return [], {}
         return self._counters.plan(added, resample, self._clock())
@@ -255,7 +254,9 @@ class Committer:
     ) -> Admission:
         metrics = [self._index.metric_id(metric_name(labels)) for labels in fresh]
         self._head.add_series(
-            np.array(list(fresh.values()), dtype=np.int64), np.array(metrics, dtype=np.int64)
+            np.array(list(fresh.values()), dtype=np.int64),
+            np.array(metrics, dtype=np.int64),
+            np.array([host_number(labels) for labels in fresh], dtype=np.int64),
         )
         if len(batches) == 1:
             return self._head.admit(refs[0], batches[0].times, batches[0].values)

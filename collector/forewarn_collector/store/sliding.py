@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forewarn_collector.store.columns import NEVER, Floats, Ints, Matcher, SeriesLabels
-from forewarn_collector.store.head import LATEST, Head, Places
+from forewarn_collector.store.head import LATEST, Head
 from forewarn_collector.store.index import LabelIndex
+from forewarn_collector.store.places import Places
 from forewarn_collector.store.reading import SLICE_SAMPLES, join_columns, read_samples
 from forewarn_collector.store.spans import slices
 from forewarn_wire import STALE_NAN_BITS
@@ -151,7 +152,7 @@ class SlidingWindow:
             moved |= self._head.rewrites(self._refs) != self._rewrites
         if self._head.drops != self._drops:
             # Chunks that the places point to may be gone, and used again.
-            moved |= (self.counts > 0) & (self.first_times < self._head.cutoff)
+            moved |= (self.counts > 0) & (self.first_times < self._head.floors(self._refs))
         moved[known:] = True
         self._rewritten, self._drops = self._head.rewritten, self._head.drops
         return np.flatnonzero(moved)

@@ -64,6 +64,7 @@ from forewarn_collector.store.reading import (
     sorted_labels,
     values_among,
 )
+from forewarn_collector.store.series import host_number
 from forewarn_collector.store.sliding import SlidingWindow
 from forewarn_collector.store.writer import Writer
 from forewarn_wire import Event, Labels, metric_name
@@ -353,7 +354,10 @@ class Store:
         known[refs] = True
         metrics = [self._index.metric_id(metric_name(labels)) for _, labels in series]
         self._index.add(series)
-        self._head.add_series(refs, np.array(metrics, dtype=np.int64))
+        hosts = [host_number(labels) for _, labels in series]
+        self._head.add_series(
+            refs, np.array(metrics, dtype=np.int64), np.array(hosts, dtype=np.int64)
+        )
         waiting: list[tuple[Ints, Ints, Floats]] = []
         samples = 0
         for columns in self._journal.replay():
