@@ -107,6 +107,17 @@ def test_what_was_put_is_selected_in_the_order_asked_for(archive: Archive, path:
         assert selected(again, [1, 2]) == [ticks(0, 120), ticks(0, 120, 0.5)]
 
 
+@pytest.mark.parametrize("first", [0, 1, 1_000, 1_023, 1_024, 1_025, 2_047, 2_048, 2_999])
+def test_a_part_of_a_long_series_is_found_wherever_it_begins(archive: Archive, first: int) -> None:
+    samples = ticks(0, 3_000, 0.5)
+    seal(archive, {1: samples, 2: ticks(100, 2_000)})
+    for length in (0, 1, 30, 1_100):
+        low, high = START + first * STEP, START + (first + length) * STEP
+        assert selected(archive, [1], low, high) == [
+            {time: value for time, value in samples.items() if low <= time <= high}
+        ]
+
+
 def test_a_selection_of_too_many_samples_is_refused(archive: Archive) -> None:
     seal(archive, {1: ticks(0, 60), 2: ticks(0, 60)})
 
