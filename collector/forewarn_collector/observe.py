@@ -11,7 +11,7 @@ from forewarn_collector.api.admission import Admission
 from forewarn_collector.ingest.agents import AgentWatch
 from forewarn_collector.metrics import Family, Table
 from forewarn_collector.rules import AlertState, Scheduler
-from forewarn_collector.store import Store
+from forewarn_collector.store import Store, StoreError
 from forewarn_collector.tasks import LedgerError, Outbox, TaskQueries, TaskState
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,24 @@ def store_families(store: Store, agents: AgentWatch) -> Iterable[Family]:
     up = sum(agent.up for agent in known)
     table = Table("forewarn_agents", "Agents known, by whether they report.", ("state",))
     yield table.row(up, "up").row(len(known) - up, "silent").family()
+
+
+def event_families(store: Store) -> Iterable[Family]:
+    """How many events there are, what they take and how many went."""
+    try:
+        stats = store.event_stats()
+    except StoreError as error:
+        # The other metrics must stay readable just when the disk is in trouble.
+        log.warning("no metrics of events: %s", error)
+        return
+    yield Table("forewarn_events_stored", "Events in the store.").row(stats.events).family()
+    text = "About the bytes that events take on disk, with their indexes."
+    yield Table("forewarn_events_bytes", text).row(stats.bytes).family()
+    dropped = Table(
+        "forewarn_events_dropped_total", "Events that were not kept.", ("reason",), counter=True
+    )
+    dropped.row(stats.dropped_age, "age").row(stats.dropped_size, "size")
+    yield dropped.row(stats.dropped_late, "late").family()
 
 
 def admission_families(admission: Admission) -> Iterable[Family]:

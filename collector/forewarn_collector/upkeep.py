@@ -16,6 +16,8 @@ from forewarn_wire.clock import Clock
 log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 1.0
+_TENDING_SECONDS = 0.25
+"""The most of each second for the upkeep of events: enough to drop as many as can come in."""
 OWN_INTERVAL = 15_000
 RETENTION_INTERVAL = 60_000
 
@@ -66,6 +68,7 @@ class Upkeep:
         if now >= self._next_retention:
             self._next_retention = now + RETENTION_INTERVAL
             self._agents.forget(await asyncio.to_thread(self._store.enforce_retention))
+        await asyncio.to_thread(self._store.tend_events, _TENDING_SECONDS)
 
     async def _append(self, batch: Batch) -> None:
         await asyncio.wrap_future(self._store.append(batch, own=True))

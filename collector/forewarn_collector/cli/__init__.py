@@ -1,4 +1,4 @@
-"""The command line of the collector: `forewarn serve | demo | rules | tasks`."""
+"""The command line of the collector: `forewarn serve | demo | rules | tasks | events`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from importlib.metadata import version
 import click
 
 from forewarn_collector.cli.demo import demo
+from forewarn_collector.cli.events import events
 from forewarn_collector.cli.rules import rules
 from forewarn_collector.cli.serve import serve
 from forewarn_collector.cli.tasks import tasks
@@ -17,7 +18,7 @@ def build(clock: Clock) -> click.Command:
     """The whole command; `clock` is handed to what needs the time."""
 
     @click.group(
-        commands=[serve, demo, rules, tasks],
+        commands=[serve, demo, rules, tasks, events],
         context_settings={"obj": clock, "help_option_names": ["-h", "--help"]},
     )
     @click.version_option(version("forewarn"), prog_name="forewarn")

@@ -69,12 +69,16 @@ class EventPage:
 
 @dataclass(frozen=True, slots=True)
 class EventStats:
-    """How many events there are, their bytes on disk, and how many were dropped and why."""
+    """How many events there are, their bytes on disk, and how many were dropped and why.
+
+    Those that were `late` came in when retention had dropped what was of their time.
+    """
 
     events: int
     bytes: int
     dropped_age: int
     dropped_size: int
+    dropped_late: int
 
 
 class DamagedTextError(StoreError):
@@ -146,7 +150,13 @@ class EventReader:
         """Figures about the events now."""
         with self._snapshot(time.monotonic() + 60) as connection:
             state = load_state(connection)
-        return EventStats(state.events, state.bytes, state.dropped_age, state.dropped_size)
+        return EventStats(
+            state.events,
+            state.bytes,
+            state.dropped_age,
+            state.dropped_size,
+            state.dropped_late,
+        )
 
     @contextmanager
     def _snapshot(self, deadline: float) -> Iterator[sqlite3.Connection]:

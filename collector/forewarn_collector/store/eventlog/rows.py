@@ -14,6 +14,7 @@ from forewarn_collector.store.eventlog.schema import (
     TABLES,
     TEXT_TABLE,
     UNINDEXED,
+    EventState,
     cost,
     first_id,
     load_state,
@@ -70,6 +71,9 @@ class EventLog:
         self._journal = journal
         self._connection = journal.connection
         self._streams: dict[Stream, int] = {}
+        # Of the transaction that is going on: what is to be indexed, and what events take.
+        self._texts: list[tuple[int, str]] = []
+        self._bytes = 0
 
     def prepare(self) -> None:
         """Make the tables, and take over events from the format before. Raises StoreError."""
@@ -80,42 +84,57 @@ class EventLog:
             if self._connection.execute(old).fetchone():
                 self._take_over()
 
-    def insert(self, events: Iterable[Event]) -> Inserted:
-        """Within a transaction: add the events whose uid is new.
+    def insert(self, requests: Sequence[Iterable[Event]]) -> list[Inserted]:
+        """Within a transaction: add the events of several requests whose uid is new.
 
         One that is older than what retention dropped is left out: it may have been here.
         """
         connection = self._connection
-        before = state = load_state(connection)
+        before = load_state(connection)
+        self._texts, self._bytes = [], 0
+        inserted = [self._insert(events, before) for events in requests]
+        added = sum(len(item.added) for item in inserted)
+        late = sum(item.late for item in inserted)
+        if added or late:
+            indexed = index_texts(connection, self._texts)
+            after = replace(
+                before,
+                events=before.events + added,
+                bytes=before.bytes + self._bytes,
+                text_from=before.text_from if indexed else UNINDEXED,
+                dropped_late=before.dropped_late + late,
+            )
+            save_state(connection, before, after)
+        return inserted
+
+    def _insert(self, events: Iterable[Event], state: EventState) -> Inserted:
         added: list[Event] = []
         late = 0
-        texts: list[tuple[int, str]] = []
-        size = 0
         for event in events:
             if event.time < state.horizon:
                 late += 1
-                continue
-            key = uid_hash(event.uid)
-            if connection.execute(_FIND_UID, (key, event.uid)).fetchone():
-                continue
-            number = self._free_id(event.time)
-            text = text_of(event.body, event.attributes)
-            body, attributes = packed(event.body), packed_attributes(event.attributes)
-            connection.execute(
-                "INSERT INTO event_log (id, stream, uid, body, attributes) VALUES (?, ?, ?, ?, ?)",
-                (number, self._stream(event), event.uid, body, attributes),
-            )
-            connection.execute("INSERT INTO event_uids (hash, id) VALUES (?, ?)", (key, number))
-            size += cost(event.uid, body, attributes, text)
-            added.append(event)
-            if number >= state.text_from:
-                texts.append((number, text))
-        if added:
-            if not index_texts(connection, texts):
-                state = replace(state, text_from=UNINDEXED)
-            state = replace(state, events=state.events + len(added), bytes=state.bytes + size)
-            save_state(connection, before, state)
+            elif self._is_new(event, state):
+                added.append(event)
         return Inserted(added, late)
+
+    def _is_new(self, event: Event, state: EventState) -> bool:
+        """Add an event unless its uid is there."""
+        connection = self._connection
+        key = uid_hash(event.uid)
+        if connection.execute(_FIND_UID, (key, event.uid)).fetchone():
+            return False
+        number = self._free_id(event.time)
+        text = text_of(event.body, event.attributes)
+        body, attributes = packed(event.body), packed_attributes(event.attributes)
+        connection.execute(
+            "INSERT INTO event_log (id, stream, uid, body, attributes) VALUES (?, ?, ?, ?, ?)",
+            (number, self._stream(event), event.uid, body, attributes),
+        )
+        connection.execute("INSERT INTO event_uids (hash, id) VALUES (?, ?)", (key, number))
+        self._bytes += cost(event.uid, body, attributes, text)
+        if number >= state.text_from:
+            self._texts.append((number, text))
+        return True
 
     def forget(self) -> None:
         """Forget which streams there are, as a failed transaction or retention may undo some."""
@@ -170,7 +189,7 @@ class EventLog:
             "SELECT time, type, severity, labels, body, uid, attributes FROM events"
         )
         while some := rows.fetchmany(10_000):
-            self.insert(event for row in some if (event := event_of(row)) is not None)
+            self.insert([[event for row in some if (event := event_of(row)) is not None]])
         connection.execute("DROP TABLE events")
         newest = connection.execute("SELECT max(id) FROM event_log").fetchone()[0]
         state = load_state(connection)
@@ -201,6 +220,8 @@ def _change_texts(
     connection.execute("SAVEPOINT event_text")
     try:
         connection.executemany(statement, texts)
+        # Has FTS5 write now what it would write at the commit, where damage would undo all of it.
+        connection.execute("SAVEPOINT event_text_written")
     except sqlite3.DatabaseError as error:
         if not is_text_damage(error) or not connection.in_transaction:
             raise
@@ -227,7 +248,8 @@ def stored_row(connection: sqlite3.Connection, number: int) -> StoredRow:
 def is_text_damage(error: sqlite3.DatabaseError) -> bool:
     """Whether an error of a statement about the text index says that this is damaged."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code == sqlite3.SQLITE_CORRUPT or (
+    # A constraint is of the index' own tables, where it takes them to be other than they are.
+    return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CONSTRAINT} or (
         code == sqlite3.SQLITE_ERROR and "event_text" in str(error)
     )
 

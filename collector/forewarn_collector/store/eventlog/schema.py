@@ -64,6 +64,7 @@ class EventState:
     text_from: int = LEAST_ID
     dropped_age: int = 0
     dropped_size: int = 0
+    dropped_late: int = 0
 
 
 def load_state(connection: sqlite3.Connection) -> EventState:
