@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from forewarn_collector.ingest.otlp_names import label_name
-from forewarn_collector.ingest.protobuf import fields
+from forewarn_collector.ingest.protobuf import LENGTH, fields
 from forewarn_wire import WireError
 
 
@@ -34,6 +34,15 @@ def attributes_from(message: bytes) -> dict[str, str]:
             raise WireError("an attribute is not a KeyValue in protobuf") from None
         found[pair.key] = text_of(pair.value)
     return found
+
+
+def whole_fields(message: bytes, wanted: int) -> bytes:
+    """The fields of that number, tags included, one behind the other. Raises WireError."""
+    return b"".join(
+        message[begin:after]
+        for number, wire_type, begin, _, after in fields(message, 0, len(message))
+        if number == wanted and wire_type == LENGTH
+    )
 
 
 def labels_from_attributes(attributes: Mapping[str, str]) -> dict[str, str] | str:

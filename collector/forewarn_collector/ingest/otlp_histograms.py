@@ -21,6 +21,8 @@ _COARSEST = -11
 """At this scale one bucket holds all numbers that there are."""
 _POWERS: Floats = np.exp2(np.arange(LOWEST, HIGHEST + 1, dtype=np.float64))
 
+_NONE: Floats = np.zeros(len(_POWERS) + 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
@@ -67,6 +69,8 @@ def _by_power(buckets: Any, scale: int) -> Floats:
 
     The first holds those below too, and one more at the end all above.
     """
+    if not any(buckets.bucket_counts):
+        return _NONE
     counts = np.array(buckets.bucket_counts, dtype=np.float64)
     filled = np.flatnonzero(counts)
     upper = filled + buckets.offset + 1

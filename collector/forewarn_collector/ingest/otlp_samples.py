@@ -22,6 +22,9 @@ PADDING = b"\x00" * 24
 VALUE_TO_TIME, VALUE_TO_START = -9, -18
 """Where the time and the start of a usual number stand, seen from its value."""
 _NANOSECONDS = 1_000_000
+_INFO_EVERY = 150_000 * _NANOSECONDS
+"""Half of the time that an instant query looks back, so that it finds one everywhere."""
+_MOST_INFOS = 1_000
 
 
 class Noted:
@@ -52,6 +55,12 @@ class Noted:
         self.starts += [start] * len(values)
         self.times += [time] * len(values)
         self.values += values
+
+    def add_infos(self, known: Known, first: int, last: int) -> None:
+        """As Prometheus does it: 1 from the first time (ns) of any point to the last, no hole."""
+        times = range(max(first, last - _MOST_INFOS * _INFO_EVERY), last, _INFO_EVERY)
+        for time in (*times, last):
+            self.add(known, 0, time, 1.0)
 
     def mark(self) -> tuple[int, int]:
         """How much is noted so far."""

@@ -19,8 +19,10 @@ from forewarn_collector.ingest.otlp_attributes import (
     attributes_from,
     float_text,
     labels_from_attributes,
+    whole_fields,
 )
 from forewarn_collector.ingest.otlp_names import Kind, label_name, metric_name, unit_name
+from forewarn_collector.ingest.protobuf import LENGTH, fields
 from forewarn_collector.ingest.series import Known, SeriesCache, show
 from forewarn_wire.labels import METRIC_NAME
 
@@ -38,6 +40,20 @@ class OtlpCache:
         self.kept = 0
 
 
+def scope_labels(scope: bytes) -> dict[str, str]:
+    """As Prometheus' `promote_scope_metadata`, but for the address of the schema. WireError."""
+    texts = {1: "", 2: ""}
+    for number, wire_type, _, payload, after in fields(scope, 0, len(scope)):
+        if number in texts and wire_type == LENGTH:
+            texts[number] = scope[payload:after].decode(errors="replace")
+    if not texts[1]:
+        return {}
+    own = attributes_from(whole_fields(scope, 3))
+    found = labels_from_attributes({f"otel_scope_{key}": own[key] for key in own})
+    named = {"otel_scope_name": texts[1], "otel_scope_version": texts[2]}
+    return {**found, **named} if isinstance(found, dict) else named
+
+
 class ResourceSeries:
     """The series of one resource, and one of its scopes where that is in the labels."""
 
@@ -48,7 +64,8 @@ class ResourceSeries:
         scope: Mapping[str, str],
         settings: OtlpSettings,
     ) -> None:
-        self.metrics: dict[object, MetricSeries] = {}
+        self.metrics: dict[tuple[bytes, Kind], MetricSeries] = {}
+        self.usual: dict[bytes, Usual] = {}
         self.cache = cache
         self._scope = scope
         promoted = (
@@ -158,3 +175,8 @@ class MetricSeries:
 
     def _series(self, labels: Mapping[str, str], name: str) -> Known | Rejected:
         return self._resource.cache.series.learn_pairs(list({**labels, METRIC_NAME: name}.items()))
+
+
+Usual = tuple[int, MetricSeries, bool]
+"""What is known of a metric by all its bytes but its points: the number of its data's field, its
+series, and whether they are increases."""

@@ -21,7 +21,7 @@ from forewarn_collector.config_otlp import OtlpSettings
 from forewarn_collector.ingest.limits import Kind as RejectedKind
 from forewarn_collector.ingest.limits import Limits, Rejected, check_rejected
 from forewarn_collector.ingest.metadata import MetricMetadata
-from forewarn_collector.ingest.otlp_attributes import attributes_from, labels_from_attributes
+from forewarn_collector.ingest.otlp_attributes import attributes_from, whole_fields
 from forewarn_collector.ingest.otlp_histograms import (
     NO_BUCKETS,
     Buckets,
@@ -31,7 +31,13 @@ from forewarn_collector.ingest.otlp_histograms import (
 from forewarn_collector.ingest.otlp_names import Kind
 from forewarn_collector.ingest.otlp_points import Point, read_point
 from forewarn_collector.ingest.otlp_samples import PADDING, Columns, Noted
-from forewarn_collector.ingest.otlp_series import MetricSeries, OtlpCache, ResourceSeries
+from forewarn_collector.ingest.otlp_series import (
+    MetricSeries,
+    OtlpCache,
+    ResourceSeries,
+    Usual,
+    scope_labels,
+)
 from forewarn_collector.ingest.protobuf import LENGTH, VARINT, fields, varint
 from forewarn_collector.ingest.series import Known, show
 from forewarn_collector.store import Batch, Increases
@@ -40,9 +46,10 @@ from forewarn_wire import STALE_NAN, WireError
 _GAUGE, _SUM, _HISTOGRAM, _EXPONENTIAL, _SUMMARY = 5, 7, 9, 10, 11
 _DELTA, _CUMULATIVE = 1, 2
 _TIME, _DOUBLE, _INTEGER, _START = 0x19, 0x21, 0x31, 0x11
-_INFO_EVERY = 150_000
-"""Half of the time (ms) that an instant query looks back: `target_info` has no holes."""
-_MOST_INFOS = 1_000
+_STRINGS = (0x0A, 0x12, 0x1A)
+"""How the fields of a metric's name, description and unit begin."""
+_LONGEST_TAIL = 4
+"""Behind a sum's points stand two bytes for its temporality, and two if it is monotonic."""
 
 _Span = tuple[int, int]
 
@@ -94,7 +101,7 @@ class Walk:
             if isinstance(resource.target_info, Known):
                 times = plain.span(before[0], after[0]) + delta.span(before[1], after[1])
                 if times:
-                    _add_infos(infos, resource.target_info, min(times), max(times))
+                    infos.add_infos(resource.target_info, min(times), max(times))
         if infos.times:
             self._plain.others += infos.others
             self._plain.times += infos.times
@@ -120,32 +127,63 @@ class Walk:
         key = resource, scope if self._settings.promote_scope_metadata else b""
         found = self._cache.resources.get(key)
         if found is None:
-            attributes = attributes_from(b"".join(self._fields(resource, 1)))
+            attributes = attributes_from(whole_fields(resource, 1))
             self._cache.kept += 1
             found = self._cache.resources[key] = ResourceSeries(
-                self._cache, attributes, self._scope_labels(key[1]), self._settings
+                self._cache, attributes, scope_labels(key[1]), self._settings
             )
             if isinstance(found.target_info, Rejected):
                 self._note_refused(found.target_info, 0)
         return found
 
-    def _scope_labels(self, scope: bytes) -> dict[str, str]:
-        """As Prometheus' `promote_scope_metadata`, but for the address of the schema."""
-        texts = {1: "", 2: ""}
-        for number, wire_type, _, payload, after in fields(scope, 0, len(scope)):
-            if number in texts and wire_type == LENGTH:
-                texts[number] = scope[payload:after].decode(errors="replace")
-        if not texts[1]:
-            return {}
-        own = attributes_from(b"".join(self._fields(scope, 3)))
-        found = labels_from_attributes({f"otel_scope_{key}": own[key] for key in own})
-        return {
-            **(found if isinstance(found, dict) else {}),
-            "otel_scope_name": texts[1],
-            "otel_scope_version": texts[2],
-        }
-
     def _metric(self, resource: ResourceSeries, start: int, stop: int) -> None:
+        usual = self._usual(start, stop)
+        if usual is not None:
+            known = resource.usual.get(usual[0])
+            if known is not None:
+                data, metric, delta = known
+                self.metadata[metric.name] = metric.metadata
+                _READERS[data](self, metric, usual[1], delta)
+                return
+        found = self._any_metric(resource, start, stop)
+        if found is not None and usual is not None:
+            self._cache.kept += 1
+            resource.usual[usual[0]] = found
+
+    def _usual(self, start: int, stop: int) -> tuple[bytes, list[_Span]] | None:
+        """Of a metric whose fields are in order and short: all that is not points, and these.
+
+        None for any other, which must be read field by field.
+        """
+        message = self._message
+        position = start
+        while message[position] in _STRINGS:
+            size = message[position + 1]
+            if size >= 0x80:
+                return None
+            position += 2 + size
+        if position >= stop:
+            return None
+        size, begin = message[position + 1], position + 2
+        if size >= 0x80:
+            size, begin = varint(message, position + 1, stop)
+        head = message[start : position + 1]
+        if begin + size != stop:
+            return None
+        points: list[_Span] = []
+        position = begin
+        while position < stop and message[position] == 0x0A:
+            size, begin = message[position + 1], position + 2
+            if size >= 0x80:
+                size, begin = varint(message, position + 1, stop)
+            position = begin + size
+            points.append((begin, position))
+        if position > stop or stop - position > _LONGEST_TAIL:
+            return None
+        return head + message[position:stop], points
+
+    def _any_metric(self, resource: ResourceSeries, start: int, stop: int) -> Usual | None:
+        """Read a metric field by field; what is to be kept of it where it is as it should be."""
         head: list[bytes] = []
         data = 0
         span = (stop, stop)
@@ -157,7 +195,7 @@ class Walk:
             elif number in _READERS:
                 data, span = number, (payload, after)
         if not data:
-            return
+            return None
         points: list[_Span] = []
         temporality = monotonic = 0
         for number, wire_type, _, payload, after in fields(self._message, *span):
@@ -170,7 +208,8 @@ class Walk:
         kind = _kind(data, bool(monotonic))
         metric = self._series(resource, b"".join(head), kind)
         if not points:
-            return
+            return None
+        delta = temporality == _DELTA
         if data in (_SUM, _HISTOGRAM, _EXPONENTIAL) and temporality not in (_DELTA, _CUMULATIVE):
             named = temporality or "unspecified"
             reason = f"its aggregation temporality is {named}; it must be cumulative or delta"
@@ -184,7 +223,9 @@ class Walk:
             self._refuse(RejectedKind.BAD_NAME, metric.given_name, reason, len(points))
         else:
             self.metadata[metric.name] = metric.metadata
-            _READERS[data](self, metric, points, temporality == _DELTA)
+            _READERS[data](self, metric, points, delta)
+            return data, metric, delta
+        return None
 
     def _series(self, resource: ResourceSeries, head: bytes, kind: Kind) -> MetricSeries:
         metric = resource.metrics.get((head, kind))
@@ -311,13 +352,6 @@ class Walk:
             if number == wanted and wire_type == LENGTH
         ]
 
-    def _fields(self, message: bytes, wanted: int) -> list[bytes]:
-        return [
-            message[begin:after]
-            for number, wire_type, begin, _, after in fields(message, 0, len(message))
-            if number == wanted and wire_type == LENGTH
-        ]
-
     def _refuse(self, kind: RejectedKind, subject: str, reason: str, points: int = 1) -> None:
         self._note_refused(Rejected(kind, subject[:200], reason), points)
 
@@ -351,11 +385,3 @@ def _kind(data: int, monotonic: bool) -> Kind:
 
 def _shown(known: Known) -> str:
     return show(known.labels)
-
-
-def _add_infos(infos: Noted, known: Known, first: int, last: int) -> None:
-    """As in Prometheus: from the first time (ns) of any point to the last, without a hole."""
-    step = _INFO_EVERY * 1_000_000
-    times = range(max(first, last - _MOST_INFOS * step), last, step)
-    for time in (*times, last):
-        infos.add(known, 0, time, 1.0)
