@@ -2,7 +2,7 @@
 
 An exponential histogram gets the powers of two for bounds, whatever its scale: every scale from 0
 on has them among its own bounds, so no count is split, and the bounds stay when the scale changes.
-See docs/adr/014.
+See docs/adr/015.
 """
 
 from __future__ import annotations
