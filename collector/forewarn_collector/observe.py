@@ -44,7 +44,7 @@ def store_families(store: Store, agents: AgentWatch) -> Iterable[Family]:
 def event_families(store: Store) -> Iterable[Family]:
     """How many events there are, what they take and how many went."""
     try:
-        stats = store.event_stats()
+        stats = store.event_store.stats()
     except StoreError as error:
         # The other metrics must stay readable just when the disk is in trouble.
         log.warning("no metrics of events: %s", error)

@@ -41,6 +41,7 @@ class Upkeep:
         self._clock = clock
         self._look_at_rules = look_at_rules
         self._next_own = 0
+        self._next_tending = 0
         self._next_retention = clock() + RETENTION_INTERVAL
 
     async def run(self) -> None:
@@ -68,7 +69,15 @@ class Upkeep:
         if now >= self._next_retention:
             self._next_retention = now + RETENTION_INTERVAL
             self._agents.forget(await asyncio.to_thread(self._store.enforce_retention))
-        await asyncio.to_thread(self._store.tend_events, _TENDING_SECONDS)
+        if now >= self._next_tending or self._next_tending > now + RETENTION_INTERVAL:
+            await self._tend_events(now)
+
+    async def _tend_events(self, now: int) -> None:
+        try:
+            await asyncio.to_thread(self._store.event_store.tend, _TENDING_SECONDS)
+        except StoreError as error:
+            self._next_tending = now + RETENTION_INTERVAL
+            log.error("cannot drop or index events; it is tried again in a minute: %s", error)
 
     async def _append(self, batch: Batch) -> None:
         await asyncio.wrap_future(self._store.append(batch, own=True))

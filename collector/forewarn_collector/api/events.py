@@ -61,7 +61,7 @@ class EventsApi:
 
         def pieces(deadline: Deadline) -> Iterator[bytes]:
             try:
-                page = self._store.search_events(query, _SEARCH_SECONDS)
+                page = self._store.event_store.search(query, _SEARCH_SECONDS)
             except TextQueryError as error:
                 raise bad("q", error) from error
             except ValueError as error:
@@ -81,7 +81,7 @@ class EventsApi:
 
         def pieces(deadline: Deadline) -> Iterator[bytes]:
             try:
-                event = self._store.event(uid)
+                event = self._store.event_store.one(uid)
             except StoreError as error:
                 raise ApiError("unavailable", str(error)) from error
             if event is None:

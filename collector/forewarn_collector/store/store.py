@@ -6,7 +6,6 @@ import fcntl
 import os
 import queue
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -32,13 +31,9 @@ from forewarn_collector.store.errors import StoreError
 from forewarn_collector.store.eventlog import (
     EventLimits,
     EventLog,
-    EventPage,
-    EventQuery,
-    EventReader,
-    EventStats,
+    EventStore,
     EventTender,
 )
-from forewarn_collector.store.eventlog.reading import DamagedTextError
 from forewarn_collector.store.events import (
     EventCounter,
     EventCounters,
@@ -75,8 +70,7 @@ _REPLAY_SAMPLES = 1_000_000
 _NO_LIMITS = SeriesLimits()
 _EVENT_LIMITS = EventLimits()
 
-_EVIDENCE_SECONDS = 1.0
-"""The most that a search within the collector may take."""
+_TENDING_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +126,6 @@ class Store:
             self._journal = Journal(path)
             try:
                 self._load()
-                self._event_reader = EventReader(path)
             except BaseException:
                 self._journal.close()
                 raise
@@ -140,11 +133,12 @@ class Store:
             os.close(self._held)
             raise
         self._writer = Writer(self._committer.commit, self._drop_old, self._tend)
+        self.event_store = EventStore(path, self._writer.submit)
 
     def close(self) -> None:
         """Finish what is queued and close the files."""
         self._writer.close()
-        self._event_reader.close()
+        self.event_store.close()
         self._journal.close()
         os.close(self._held)
 
@@ -187,21 +181,8 @@ class Store:
         job = EnforceRetention()
         self._writer.submit(job)
         cutoff = job.done.result()
-        self.tend_events(_EVIDENCE_SECONDS)
+        self.event_store.tend(_TENDING_SECONDS)
         return cutoff
-
-    def tend_events(self, seconds: float) -> bool:
-        """Drop events by age and size and index others, in slices that writes go between.
-
-        Returns whether more is left to do after about `seconds`.
-        """
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            job = TendEvents()
-            self._writer.submit(job)
-            if not job.done.result():
-                return False
-        return True
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
         """As `SeriesSource.select`. Raises ValueError for a bad regex or too many samples."""
@@ -271,29 +252,8 @@ class Store:
         return values_among(self._index, self._lock, name, refs)
 
     def events(self, matchers: Sequence[Matcher], start: int, end: int, limit: int) -> list[Event]:
-        """Events with `start <= time <= end`, newest first, at most `limit`, found within a second.
-
-        Matchers see an event's labels and also `type` and `severity`. Raises ValueError for a bad
-        regex and StoreError where the disk fails.
-        """
-        query = EventQuery(start, end, limit, [matchers] if matchers else [])
-        return self._event_reader.search(query, _EVIDENCE_SECONDS).events
-
-    def search_events(self, query: EventQuery, seconds: float) -> EventPage:
-        """As `EventReader.search`. A damaged text index is made anew from here on."""
-        try:
-            return self._event_reader.search(query, seconds)
-        except DamagedTextError:
-            self._writer.submit(TendEvents(mend=True))
-            raise
-
-    def event(self, uid: str) -> Event | None:
-        """The event with this uid. Raises StoreError."""
-        return self._event_reader.one(uid)
-
-    def event_stats(self) -> EventStats:
-        """Figures about the events now. Raises StoreError."""
-        return self._event_reader.stats()
+        """As `EventStore.find`."""
+        return self.event_store.find(matchers, start, end, limit)
 
     def arrivals(self) -> queue.SimpleQueue[Arrival]:
         """A queue of its own on which each durable write that added something is announced."""

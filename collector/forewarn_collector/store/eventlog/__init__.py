@@ -1,5 +1,6 @@
 """Events on disk: stored once, found by time, labels and text, dropped by age and by size."""
 
+from forewarn_collector.store.eventlog.access import EventStore
 from forewarn_collector.store.eventlog.reading import (
     EventPage,
     EventQuery,
@@ -17,6 +18,7 @@ __all__ = [
     "EventQuery",
     "EventReader",
     "EventStats",
+    "EventStore",
     "EventTender",
     "Inserted",
     "TextQueryError",
