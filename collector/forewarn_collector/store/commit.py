@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from forewarn_collector.store.admission import Admission
 from forewarn_collector.store.columns import NEVER, Arrival, Batch, Floats, Increases, Ints, Layout
 from forewarn_collector.store.eventlog import EventLog, Inserted
 from forewarn_collector.store.events import (
@@ -19,7 +20,7 @@ from forewarn_collector.store.events import (
     EventCounters,
     save_counters,
 )
-from forewarn_collector.store.head import Admission, Head
+from forewarn_collector.store.head import Head
 from forewarn_collector.store.increases import Totals, running_totals
 from forewarn_collector.store.index import LabelIndex
 from forewarn_collector.store.jobs import (

@@ -19,7 +19,7 @@ from forewarn_collector.store.columns import NEVER, Floats, Ints
 from forewarn_collector.store.late import merge, write
 from forewarn_collector.store.places import Places, Runs
 from forewarn_collector.store.series import Series
-from forewarn_collector.store.spans import run_starts, spans
+from forewarn_collector.store.spans import repeated, run_starts, running_count, spans
 from forewarn_collector.store.unsealed import Sealing
 
 LATEST = int(np.iinfo(np.int64).max)
@@ -40,6 +40,7 @@ class Head:
         self._chunks = Chunks()
         self._series = Series()
         self._windows: Ints = np.zeros(0, dtype=np.int64)
+        self._kept_least = KEPT
         self.sealing = Sealing(self._chunks, self._series)
         # How often samples of any series were moved, and how often some were dropped.
         self.rewritten = 0
@@ -152,9 +153,9 @@ class Head:
         """Those of the series whose first and last sample span the range or a part of it."""
         series = self._series
         slots = series.slots.of(refs)
-        known = series.last_times[slots] != NEVER
-        spanning = (series.first_times[slots] <= end) & (series.last_times[slots] >= start)
-        found: Ints = refs[spanning & known]
+        ends = series.ends(slots)
+        spanning = (series.first_times[slots] <= end) & (ends >= start) & (ends != NEVER)
+        found: Ints = refs[spanning]
         return found
 
     def extent(self) -> tuple[int, int, int]:
@@ -163,7 +164,7 @@ class Head:
         if not len(known):
             return 0, 0, 0
         first = int(self._series.first_times[known].min())
-        return self._chunks.used, first, int(self._series.last_times[known].max())
+        return self._chunks.used, first, int(self._series.ends(known).max())
 
     def active(self, since: int, refs: Ints | None = None) -> int:
         """How many series, of these or of all, have a sample at or after a time (ms)."""
@@ -173,38 +174,49 @@ class Head:
         return int(np.count_nonzero(times >= since))
 
     def last_time(self, ref: int) -> int:
-        """The time of a series' newest sample (ms); NEVER where it has none."""
-        return int(self.newest(np.array([ref]))[0][0])
+        """The time of a series' newest sample (ms), or one not before it; NEVER without any."""
+        return int(self._series.ends(self._series.slots.of(np.array([ref])))[0])
 
     def ended_before(self, cutoff: int) -> Ints:
         """The series that have had samples, all of them before `cutoff`."""
         known = self._series.known()
-        return np.sort(self._series.refs[known[self._series.last_times[known] < cutoff]])
+        return np.sort(self._series.refs[known[self._series.ends(known) < cutoff]])
 
-    def keep(self, windows: Mapping[int, int]) -> None:
-        """How far back (ms) each metric (by its number) is kept, where that is more than `KEPT`."""
-        self._windows = np.full(max(windows, default=-1) + 1, KEPT, dtype=np.int64)
+    def keep(self, windows: Mapping[int, int], least: int = 0) -> None:
+        """How far back (ms) each metric (by its number) is kept, where that is more than `KEPT`.
+
+        `least` is how far all of them are.
+        """
+        self._kept_least = max(least, KEPT)
+        self._windows = np.full(max(windows, default=-1) + 1, self._kept_least, dtype=np.int64)
         for metric, window in windows.items():
-            self._windows[metric] = max(window, KEPT)
+            self._windows[metric] = max(window, self._kept_least)
         chunks, count = self._chunks, self._chunks.count
         used = np.flatnonzero(chunks.owner[:count] >= 0)
-        chunks.tiles.keep[:] = KEPT
+        chunks.tiles.keep[:] = self._kept_least
         kept = self._kept(chunks.owner[used].astype(np.int64))
         np.maximum.at(chunks.tiles.keep, chunks.tile[used], kept)
 
-    def begin(self, refs: Ints, floors: Ints | int) -> None:
-        """Have series begin at some times (ms): what is before them is elsewhere."""
+    def kept(self, refs: Ints) -> Ints:
+        """How far back (ms) each series is kept."""
+        return self._kept(self._series.slots.of(refs))
+
+    def begin(self, refs: Ints, firsts: Ints, floors: Ints) -> None:
+        """What is elsewhere of series: their first time (ms) and the one behind their last."""
         slots = self._series.slots.of(refs)
-        self._series.floors[slots] = np.maximum(self._series.floors[slots], floors)
+        self._series.first_times[slots] = firsts
+        self._series.floors[slots] = floors
 
     def restore(self, refs: Ints, times: Ints, values: Floats, offsets: Ints, since: int) -> None:
         """Take in sealed samples before those that are here: all there are from `since` on.
 
-        Series by series, as `select` gives them. A series that has samples here before the last of
-        them, late ones, is left as it is.
+        Series by series, as `select` gives them; those from a series' floor on are here already. A
+        series that has others before the last of them here, late ones, is left as it is.
         """
         series, chunks = self._series, self._chunks
         slots = series.slots.of(refs)
+        within = times < repeated(series.floors[slots], np.diff(offsets))
+        times, values, offsets = times[within], values[within], running_count(within)[offsets]
         oldest = self._oldest(slots)
         sizes = np.diff(offsets)
         bounds = np.where(oldest == NO_CHUNK, LATEST, chunks.first(oldest) if chunks.count else 0)
@@ -230,10 +242,7 @@ class Head:
         later = times[ends] > series.last_times[slots]
         series.last_times[slots[later]] = times[ends[later]]
         series.last_values[slots[later]] = values[ends[later]]
-        unknown = series.first_times[slots] == NEVER
-        series.first_times[slots] = np.where(
-            unknown, begins, np.minimum(begins, series.first_times[slots])
-        )
+        self._begun(slots, begins)
         self.samples += len(times)
         self._moved(slots)
 
@@ -258,7 +267,7 @@ class Head:
         """Drop chunks that end before `cutoff`; the series that are left with no sample at all."""
         chunks, series = self._chunks, self._series
         known = series.known()
-        gone = known[series.last_times[known] < cutoff]
+        gone = known[series.ends(known) < cutoff]
         old = np.zeros(chunks.tiles.count, dtype=np.bool_)
         # A chunk that fell behind its tile may end earlier.
         old[np.flatnonzero(chunks.tiles.times[: chunks.tiles.count * ROWS : ROWS] < cutoff)] = True
@@ -269,8 +278,8 @@ class Head:
             behind = self._drop(ids)
             oldest = behind[chunks.prev[behind] == NO_CHUNK]
             series.first_times[chunks.owner[oldest]] = chunks.first(oldest)
-        series.last_times[gone] = NEVER
-        series.first_times[gone] = NEVER
+        for column in (series.last_times, series.first_times, series.floors):
+            column[gone] = NEVER
         return np.sort(series.refs[gone])
 
     def _newest(self, refs: Ints) -> Ints:
@@ -287,9 +296,9 @@ class Head:
     def _kept(self, slots: Ints) -> Ints:
         metrics = self._series.metrics[slots]
         if not len(self._windows):
-            return np.full(len(slots), KEPT)
+            return np.full(len(slots), self._kept_least)
         within = metrics < len(self._windows)
-        return np.where(within, self._windows[np.where(within, metrics, 0)], KEPT)
+        return np.where(within, self._windows[np.where(within, metrics, 0)], self._kept_least)
 
     def _moved(self, slots: Ints) -> None:
         self.rewritten += 1
@@ -333,7 +342,7 @@ class Head:
         known = series.last_times[slots]
         first = known == NEVER
         if first.any():
-            series.first_times[slots[first]] = times[starts[first]]
+            self._begun(slots[first], times[starts[first]])
         # What comes before the end of a series without chunks is at no place that windows know.
         early = ~first & (times[starts] <= known)
         if early.any():
@@ -367,6 +376,11 @@ class Head:
             slots, starts, counts = slots[more], (starts + taken)[more], (counts - taken)[more]
             if len(slots):
                 self._open(slots, times[starts])
+
+    def _begun(self, slots: Ints, times: Ints) -> None:
+        # What is elsewhere may have begun before.
+        firsts = self._series.first_times
+        firsts[slots] = np.where(firsts[slots] == NEVER, times, np.minimum(firsts[slots], times))
 
     def _open(self, slots: Ints, times: Ints) -> None:
         """Have a new chunk be the newest of each series."""

@@ -63,6 +63,10 @@ class LabelIndex:
         """The ref of a label set."""
         return self._refs.get(labels)
 
+    def refs(self) -> Ints:
+        """All series, ascending."""
+        return np.array(self._all, dtype=np.int64)
+
     def labels(self, ref: int) -> Labels:
         """The label set of a ref; empty for one that was removed."""
         return self._labels.get(ref, ())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any
 
 from forewarn_collector.store.columns import Batch, Increases
 from forewarn_wire import Event, Labels
@@ -82,5 +83,13 @@ class TendEvents:
     done: Future[bool] = field(default_factory=Future)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Alone:
+    """Call something between two commits; the answer is what it gives."""
+
+    work: Callable[[], Any]
+    done: Future[Any] = field(default_factory=Future)
+
+
 Write = AppendSamples | AppendIncreases | AppendEvents | SampleCounters
-Job = Write | EnforceRetention | TendEvents
+Job = Write | EnforceRetention | TendEvents | Alone

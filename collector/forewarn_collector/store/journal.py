@@ -38,9 +38,20 @@ CREATE TABLE IF NOT EXISTS damaged (
     id INTEGER PRIMARY KEY, earliest INTEGER, latest INTEGER,
     samples INTEGER, checksum INTEGER, columns BLOB, reason TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counters (
     labels TEXT PRIMARY KEY, value REAL NOT NULL, changed INTEGER NOT NULL
 ) WITHOUT ROWID;
+"""
+# What dropped commits had received last.
+_NOTE_RECEIVED = """
+INSERT INTO facts SELECT 'received', max(received) FROM journal
+WHERE id <= ? AND received IS NOT NULL GROUP BY 1
+ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)
+"""
+_RECEIVED = """
+SELECT max(received) FROM
+(SELECT received FROM journal UNION ALL SELECT value FROM facts WHERE name = 'received')
 """
 _SET_ASIDE = """
 INSERT OR REPLACE INTO damaged
@@ -146,7 +157,7 @@ class Journal:
     def newest_received(self) -> int | None:
         """The newest time (ms) in any commit that a sender gave."""
         with self._errors("read"):
-            row = self.connection.execute("SELECT max(received) FROM journal").fetchone()
+            row = self.connection.execute(_RECEIVED).fetchone()
         return None if row[0] is None else int(row[0])
 
     def add_samples(self, refs: Ints, times: Ints, values: Floats, received: int | None) -> None:
@@ -177,6 +188,19 @@ class Journal:
                 with self.transaction():
                     self.connection.execute(_SET_ASIDE, (str(error), number))
                     self.connection.execute("DELETE FROM journal WHERE id = ?", (number,))
+
+    def last_commit(self) -> int:
+        """The number of the last commit that is there, or 0."""
+        with self._errors("read"):
+            row = self.connection.execute("SELECT max(id) FROM journal").fetchone()
+        return int(row[0] or 0)
+
+    def drop_until(self, commit: int) -> None:
+        """Drop commits up to one, which others hold now."""
+        with self.transaction():
+            self.connection.execute(_NOTE_RECEIVED, (commit,))
+            self.connection.execute("DELETE FROM journal WHERE id <= ?", (commit,))
+        self.give_back()
 
     def drop_before(self, cutoff: int) -> None:
         """Within a transaction: drop commits and counters that ended before `cutoff`."""

@@ -8,15 +8,17 @@ from __future__ import annotations
 import heapq
 import threading
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forewarn_collector.store.columns import Floats, Ints
+from forewarn_collector.store.columns import NEVER, Floats, Ints
 from forewarn_collector.store.errors import TooManySamplesError
 from forewarn_collector.store.head import Head
 from forewarn_collector.store.index import LabelIndex
-from forewarn_collector.store.spans import slices
+from forewarn_collector.store.sealed.merging import Piece, merged
+from forewarn_collector.store.spans import repeated, running_count, slices
 from forewarn_wire import Labels
 
 MOST_SAMPLES = 50_000_000
@@ -27,33 +29,121 @@ SLICE_SAMPLES = 100_000
 """What is found and copied under one hold of the lock: some milliseconds."""
 _SLICE_LABELS = 1_000
 
+Columns = tuple[Ints, Floats, Ints]
+"""Times, values and offsets, as in `SeriesColumns`."""
+
+
+class Older(Protocol):
+    """Where samples are that the head has no more. `Archive` is one."""
+
+    def select(self, refs: Ints, start: int, end: int) -> Columns:
+        """Samples with `start <= time <= end` (ms) of each of these series, each time once."""
+
 
 def read_samples(
-    head: Head, lock: threading.Lock, refs: Ints, start: int, end: int
-) -> tuple[Ints, Floats, Ints]:
-    """As `Head.select`. Between slices of series the writer may add samples.
+    head: Head,
+    lock: threading.Lock,
+    refs: Ints,
+    start: int,
+    end: int,
+    older: Older | None = None,
+) -> Columns:
+    """As `Head.select`, with what only `older` has. Between slices of series the writer may write.
 
     Raises TooManySamplesError before more than MOST_SAMPLES are copied.
     """
-    parts: list[tuple[Ints, Floats, Ints]] = []
+    parts: list[Columns] = []
     total = 0
     for first in range(0, max(len(refs), 1), _SLICE_SERIES):
         part = refs[first : first + _SLICE_SERIES]
-        with lock:
-            runs = head.find(part, start, end)
-            total += runs.samples
-            if total > MOST_SAMPLES:
-                raise TooManySamplesError(
-                    "query processing would load too many samples into memory in query execution: "
-                    f"more than {MOST_SAMPLES}; ask for fewer series or a shorter time"
-                )
-            if runs.samples <= SLICE_SAMPLES:
-                parts.append(head.gather(runs))
-                continue
-        for low, high in slices(runs.offsets, SLICE_SAMPLES):
-            with lock:
-                parts.append(head.select(part[low:high], start, end))
+        read = _read_here(head, lock, part, start, end, MOST_SAMPLES - total)
+        if older is not None:
+            read = _with_older(read, head, lock, part, start, end, older, MOST_SAMPLES - total)
+        total += len(read[0])
+        parts.append(read)
     return join_columns(parts)
+
+
+def read_latest(
+    head: Head,
+    lock: threading.Lock,
+    refs: Ints,
+    start: int,
+    end: int,
+    older: Older | None = None,
+) -> tuple[Ints, Floats]:
+    """As `Head.latest`, with what only `older` has."""
+    with lock:
+        times, values = head.latest(refs, start, end)
+        # What was dropped may be after `end`, or not be known here at all.
+        floors = head.floors(refs)
+        doubtful = (floors > start) & (times < np.minimum(end, floors - 1))
+    rows = np.flatnonzero(doubtful)
+    if older is not None and len(rows):
+        read = read_samples(head, lock, refs[rows], start, end, older)
+        filled = np.diff(read[2]) > 0
+        last = read[2][1:][filled] - 1
+        times[rows] = NEVER
+        times[rows[filled]], values[rows[filled]] = read[0][last], read[1][last]
+    return times, values
+
+
+def _read_here(
+    head: Head, lock: threading.Lock, refs: Ints, start: int, end: int, most: int
+) -> Columns:
+    with lock:
+        runs = head.find(refs, start, end)
+        _check(runs.samples, most)
+        if runs.samples <= SLICE_SAMPLES:
+            return head.gather(runs)
+    parts = []
+    for low, high in slices(runs.offsets, SLICE_SAMPLES):
+        with lock:
+            parts.append(head.select(refs[low:high], start, end))
+    return join_columns(parts)
+
+
+def _with_older(
+    read: Columns,
+    head: Head,
+    lock: threading.Lock,
+    refs: Ints,
+    start: int,
+    end: int,
+    older: Older,
+    most: int,
+) -> Columns:
+    # Asked for after the head was read: what was dropped from it before is sealed, so it is found.
+    with lock:
+        floors = head.floors(refs)
+    rows = np.flatnonzero(floors > start)
+    if not len(rows):
+        return read
+    until = min(end, int(floors[rows].max()) - 1)
+    times, values, offsets = older.select(refs[rows], start, until)
+    _check(len(times) + len(read[0]), most)
+    if not len(times):
+        return read
+    within = times < repeated(floors[rows], np.diff(offsets))
+    if not within.all():
+        times, values, offsets = times[within], values[within], running_count(within)[offsets]
+    everything = np.arange(len(refs), dtype=np.int64)
+    # Of two samples of one time the sealed one came first.
+    return merged(
+        [
+            Piece(rows, np.zeros(len(rows), dtype=np.int64), times, values, offsets),
+            Piece(everything, np.ones(len(refs), dtype=np.int64), *read),
+        ],
+        len(refs),
+    )
+
+
+def _check(samples: int, most: int) -> None:
+    if samples > most:
+        raise TooManySamplesError(
+            "query processing would load too many samples into memory in query execution: "
+            f"more than {MOST_SAMPLES}; ask for fewer series or a shorter time"
+        )
 
 
 def join_columns(parts: Sequence[tuple[Ints, Floats, Ints]]) -> tuple[Ints, Floats, Ints]:

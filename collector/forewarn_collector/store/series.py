@@ -37,19 +37,20 @@ class Series:
     """
 
     _FILLS = (
-        ("newest", np.int32, NO_CHUNK),
-        ("last_times", np.int64, NEVER),
-        ("last_values", np.float64, 0),
-        ("first_times", np.int64, NEVER),
-        ("floors", np.int64, NEVER),
-        ("appended", np.int64, 0),
-        ("rewrites", np.int32, 0),
-        ("metrics", np.int32, 0),
-        ("hosts", np.int32, 0),
-        ("refs", np.int64, -1),
+        ("newest", NO_CHUNK),
+        ("last_times", NEVER),
+        ("last_values", 0),
+        ("first_times", NEVER),
+        ("floors", NEVER),
+        ("appended", 0),
+        ("rewrites", 0),
+        ("metrics", 0),
+        ("hosts", 0),
+        ("refs", -1),
     )
 
     def __init__(self) -> None:
+        """No series; the columns begin with those of `NOWHERE`."""
         self.slots = Slots()
         self.newest: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
         self.last_times: Ints = np.zeros(0, dtype=np.int64)
@@ -61,11 +62,12 @@ class Series:
         self.metrics: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
         self.hosts: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
         self.refs: Ints = np.zeros(0, dtype=np.int64)
+        self._enlarge()
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory held."""
-        columns = sum(int(getattr(self, name).nbytes) for name, _, _ in self._FILLS)
+        columns = sum(int(getattr(self, name).nbytes) for name, _ in self._FILLS)
         return columns + self.slots.nbytes
 
     def add(self, refs: Ints, metrics: Ints, hosts: Ints) -> None:
@@ -73,17 +75,24 @@ class Series:
         if not len(refs):
             return
         slots = self.slots.add(refs)
-        for name, _, fill in self._FILLS:
-            setattr(self, name, enlarged(getattr(self, name), self.slots.count, fill))
+        self._enlarge()
         self.metrics[slots], self.hosts[slots], self.refs[slots] = metrics, hosts, refs
 
     def remove(self, refs: Ints) -> None:
         """Forget series that have no sample in the head."""
         slots = self.slots.remove(refs)
-        for name, _, fill in self._FILLS:
+        for name, fill in self._FILLS:
             getattr(self, name)[slots] = fill
 
     def known(self) -> Ints:
-        """The slots of all series that have had a sample."""
-        count = self.slots.count
-        return np.flatnonzero((self.refs[:count] >= 0) & (self.last_times[:count] != NEVER))
+        """The slots of all series that have had a sample, here or before what is here."""
+        return np.flatnonzero((self.last_times != NEVER) | (self.floors != NEVER))
+
+    def ends(self, slots: Ints) -> Ints:
+        """The times of the newest samples; where they are not here, a time not before them."""
+        floors = self.floors[slots]
+        return np.maximum(self.last_times[slots], np.where(floors == NEVER, NEVER, floors - 1))
+
+    def _enlarge(self) -> None:
+        for name, fill in self._FILLS:
+            setattr(self, name, enlarged(getattr(self, name), self.slots.count, fill))

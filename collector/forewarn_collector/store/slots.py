@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from forewarn_collector.store.columns import Ints
 
-NOWHERE = -1
+NOWHERE = 0
+"""The slot of a series that is not there (any more): its columns say that there is nothing."""
+
 _BITS = 12
 _PAGE = 1 << _BITS
 
@@ -26,11 +28,11 @@ class Slots:
         self._used: Ints = np.zeros(1, dtype=np.int64)
         self._free_pages: list[int] = []
         self._free: list[int] = []
-        self.count = 0
+        self.count = 1
 
     def __len__(self) -> int:
         """How many series have one."""
-        return self.count - len(self._free)
+        return self.count - 1 - len(self._free)
 
     @property
     def nbytes(self) -> int:
@@ -38,15 +40,9 @@ class Slots:
         return int(self._numbers.nbytes + self._pages.nbytes + self._used.nbytes)
 
     def of(self, refs: Ints) -> Ints:
-        """The slots of series that have one."""
+        """The slots of series, `NOWHERE` of one that was removed."""
         slots: Ints = self._pages[(self._numbers[refs >> _BITS] << _BITS) + (refs & (_PAGE - 1))]
         return slots.astype(np.int64)
-
-    def known(self, refs: Ints) -> NDArray[np.bool_]:
-        """Whether the series have one."""
-        within = (refs >= 0) & (refs >> _BITS < len(self._numbers))
-        found: NDArray[np.bool_] = self.of(np.where(within, refs, 0)) != NOWHERE
-        return within & found
 
     def add(self, refs: Ints) -> Ints:
         """Give a slot to series that have none; the slots of all."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from forewarn_collector.store.columns import Increases
 from forewarn_collector.store.errors import StoreError
 from forewarn_collector.store.jobs import (
+    Alone,
     AppendIncreases,
     AppendSamples,
     EnforceRetention,
@@ -73,7 +74,7 @@ class Writer:
             samples = 0
             while waiting and len(group) < _MOST_JOBS and samples < _MOST_SAMPLES:
                 job = waiting[0]
-                if isinstance(job, EnforceRetention | TendEvents):
+                if isinstance(job, EnforceRetention | TendEvents | Alone):
                     break
                 waiting.popleft()
                 group.append(job)
@@ -115,6 +116,8 @@ class Writer:
                     job.done.set_result(self._retain())
                 case TendEvents():
                     job.done.set_result(self._tend(job))
+                case Alone(work):
+                    job.done.set_result(work())
         except Exception as error:  # noqa: BLE001 - it is handed to whoever waits for it
             job.done.set_exception(error)
 

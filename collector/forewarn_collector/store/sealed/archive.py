@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from forewarn_collector.store.columns import Floats, Ints
+from forewarn_collector.store.columns import NEVER, Floats, Ints
 from forewarn_collector.store.errors import StoreError, TooManySamplesError
 from forewarn_collector.store.sealed.codec import (
     ChunkData,
@@ -221,6 +221,20 @@ class Archive:
         _check(pieces, most)
         return merged(pieces, len(refs))
 
+    def extents(self, refs: Ints) -> tuple[Ints, Ints]:
+        """The first and last time (ms) that the group of each series has, NEVER without any."""
+        with self._tables.snapshot() as connection:
+            rows = connection.execute(
+                "SELECT grp, min(earliest), max(latest) FROM chunks GROUP BY grp"
+            ).fetchall()
+        groups = self._groups.of(refs)
+        table = np.array(rows, dtype=np.int64).reshape(-1, 3)
+        most = max(int(table[:, 0].max(initial=0)), int(groups.max(initial=0)))
+        known = np.full((2, most + 2), NEVER)
+        known[:, table[:, 0]] = table[:, 1:].T
+        # An unknown group is numbered -1: the last element.
+        return known[0, groups], known[1, groups]
+
     def damaged(self) -> list[Damage]:
         """What cannot be read, as far as it was tried."""
         return [
@@ -228,6 +242,10 @@ class Archive:
             for chunk, blocks in list(self._damaged.items())
             for block, reason in list(blocks.items())
         ]
+
+    def size(self) -> int:
+        """Bytes on disk, write-ahead log included."""
+        return self._tables.size()
 
     def stats(self) -> ArchiveStats:
         """Figures of the whole archive."""
