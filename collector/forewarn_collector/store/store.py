@@ -6,16 +6,18 @@ import fcntl
 import os
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forewarn_collector.store.cardinality import Cardinality, rankings
 from forewarn_collector.store.columns import (
+    NEVER,
     Arrival,
     Batch,
     Floats,
@@ -42,6 +44,7 @@ from forewarn_collector.store.events import (
 from forewarn_collector.store.head import Head
 from forewarn_collector.store.index import LabelIndex
 from forewarn_collector.store.jobs import (
+    Alone,
     Appended,
     AppendedEvents,
     AppendEvents,
@@ -55,10 +58,13 @@ from forewarn_collector.store.journal import Journal
 from forewarn_collector.store.quota import SeriesLimits, SeriesQuota
 from forewarn_collector.store.reading import (
     names_among,
+    read_latest,
     read_samples,
     sorted_labels,
     values_among,
 )
+from forewarn_collector.store.sealed import Archive
+from forewarn_collector.store.sealer import Sealer
 from forewarn_collector.store.series import host_number
 from forewarn_collector.store.sliding import SlidingWindow
 from forewarn_collector.store.writer import Writer
@@ -125,7 +131,12 @@ class Store:
         try:
             self._journal = Journal(path)
             try:
-                self._load()
+                self._archive = Archive(self._directory / "archive.db")
+                try:
+                    self._load()
+                except BaseException:
+                    self._archive.close()
+                    raise
             except BaseException:
                 self._journal.close()
                 raise
@@ -134,11 +145,15 @@ class Store:
             raise
         self._writer = Writer(self._committer.commit, self._drop_old, self._tend)
         self.event_store = EventStore(path, self._writer.submit)
+        self._sealer = Sealer(
+            self._index, self._head, self._journal, self._archive, self._lock, self._alone
+        )
 
     def close(self) -> None:
         """Finish what is queued and close the files."""
         self._writer.close()
         self.event_store.close()
+        self._archive.close()
         self._journal.close()
         os.close(self._held)
 
@@ -184,13 +199,28 @@ class Store:
         self.event_store.tend(_TENDING_SECONDS)
         return cutoff
 
+    def keep(self, windows: Mapping[str, int]) -> None:
+        """How far back (ms) each metric is read again and again, and under "" all of them.
+
+        As much stays in memory, and some minutes of all else.
+        """
+        self._sealer.keep(windows)
+
+    def seal(self) -> int:
+        """Bring to the archive what it has not, and drop what memory need not have: how many."""
+        return self._sealer.seal(self._now())
+
+    def restore(self) -> int:
+        """Take back into memory what `keep` asks for, from the archive: how many samples."""
+        return self._sealer.restore(self._now())
+
     def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
         """As `SeriesSource.select`. Raises ValueError for a bad regex or too many samples."""
         with self._lock:
             found = self._index.select(matchers)
             labels, refs = found.labels, found.refs
-        times, values, offsets = read_samples(self._head, self._lock, refs, start, end)
-        return SeriesColumns(labels, times, values, offsets)
+        columns = read_samples(self._head, self._lock, refs, start, end, self._archive)
+        return SeriesColumns(labels, *columns)
 
     def labels_of(self, refs: Ints) -> list[Labels]:
         """The label sets of series that an arrival names; empty where retention dropped one."""
@@ -209,20 +239,20 @@ class Store:
                 (labels, ref) for labels in series if (ref := self._index.ref(labels)) is not None
             ]
         refs = np.array([ref for _, ref in found], dtype=np.int64)
-        columns = read_samples(self._head, self._lock, refs, start, end)
+        columns = read_samples(self._head, self._lock, refs, start, end, self._archive)
         return SeriesColumns(SeriesLabels(labels for labels, _ in found), *columns)
 
     def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
         """As `SeriesSource.latest`. Raises ValueError for a bad regex."""
         with self._lock:
             found = self._index.select(matchers)
-            labels = found.labels
-            times, values = self._head.latest(found.refs, start, end)
-        return LatestColumns(labels, times, values)
+            labels, refs = found.labels, found.refs
+        newest = read_latest(self._head, self._lock, refs, start, end, self._archive)
+        return LatestColumns(labels, *newest)
 
     def sliding(self, matchers: Sequence[Matcher]) -> SlidingWindow:
         """A window over the series that match every matcher. ValueError at a slide: a bad regex."""
-        return SlidingWindow(self._index, self._head, self._lock, matchers)
+        return SlidingWindow(self._index, self._head, self._lock, matchers, self._archive)
 
     def series(
         self, matcher_sets: Sequence[Sequence[Matcher]], start: int, end: int
@@ -268,7 +298,7 @@ class Store:
                 series=len(self._index),
                 samples=self._head.samples,
                 memory_bytes=self._head.nbytes,
-                disk_bytes=self._journal.size(),
+                disk_bytes=self._journal.size() + self._archive.size(),
                 commits=self._committer.commits,
                 duplicates=self._committer.duplicates,
                 conflicts=self._committer.conflicts,
@@ -318,6 +348,9 @@ class Store:
         self._head.add_series(
             refs, np.array(metrics, dtype=np.int64), np.array(hosts, dtype=np.int64)
         )
+        earliest, latest = self._archive.extents(refs)
+        sealed = latest != NEVER
+        self._head.begin(refs[sealed], earliest[sealed], latest[sealed] + 1)
         waiting: list[tuple[Ints, Ints, Floats]] = []
         samples = 0
         for columns in self._journal.replay():
@@ -375,6 +408,11 @@ class Store:
         refs = self._index.posting(self._limits.label, value) if value else None
         return self._head.active(since, refs)
 
+    def _alone(self, work: Callable[[], Any]) -> Any:
+        job = Alone(work)
+        self._writer.submit(job)
+        return job.done.result()
+
     def _announce(self, arrival: Arrival) -> None:
         for subscription in self._subscriptions:
             subscription.put(arrival)
@@ -399,7 +437,10 @@ class Store:
             self._journal.drop_before(cutoff)
             self._journal.drop_series(gone.tolist())
         with self._lock:
-            self._index.remove(self._head.drop_before(cutoff))
+            gone = self._head.drop_before(cutoff)
+            self._index.remove(gone)
+            self._head.remove_series(gone)
+        self._archive.drop([chunk.id for chunk in self._archive.chunks(before=cutoff)])
         self._counters.forget(cutoff)
         self._committer.forget()
         self._journal.give_back()
