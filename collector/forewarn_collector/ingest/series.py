@@ -38,6 +38,7 @@ class SeriesCache:
         self._by_labels: dict[Labels, Known] = {}
         # Equal pairs are one object in all series, which saves most of their memory.
         self._pairs: dict[bytes, tuple[str, str]] = {}
+        self._shared: dict[tuple[str, str], tuple[str, str]] = {}
 
     def trim(self) -> None:
         """Start anew where too much is kept; to be called between bodies."""
@@ -46,6 +47,7 @@ class SeriesCache:
             self._by_texts.clear()
             self._by_labels.clear()
             self._pairs.clear()
+            self._shared.clear()
 
     def learn(self, key: bytes) -> Known | Rejected:
         """The label set of label fields, or why it is refused. Raises WireError: not protobuf."""
@@ -82,7 +84,8 @@ class SeriesCache:
             return problem
         if self.extra:
             pairs = list({**dict(pairs), **dict(self.extra)}.items())
-        labels = tuple(sorted(pair for pair in pairs if pair[1]))
+        share = self._shared.setdefault
+        labels = tuple(sorted(share(pair, pair) for pair in pairs if pair[1]))
         return self._by_labels.setdefault(labels, Known(labels))
 
     def _pair(self, message: bytes) -> tuple[str, str]:
