@@ -25,7 +25,7 @@ from forewarn_collector.ingest import (
     encode_metrics_response,
     media_type,
 )
-from forewarn_collector.ingest.agents import AgentWatch
+from forewarn_collector.ingest.agents import INTERVAL_METRIC, AgentWatch
 from forewarn_collector.store import Appended, Store
 from forewarn_wire.clock import Clock
 
@@ -115,7 +115,10 @@ class OtlpApi:
         waiting = []
         sizes = 0
         if len(decoded.batch.times):
-            batch = self._agents.observe(decoded.batch, self._clock())
+            batch = decoded.batch
+            if INTERVAL_METRIC in decoded.metadata:
+                # An agent whose samples an OpenTelemetry Collector passes on.
+                batch = self._agents.observe(batch, self._clock())
             waiting.append(self._store.append(batch))
             sizes += len(batch.times)
         if len(decoded.increases.starts):

@@ -110,13 +110,25 @@ class Walk:
         return plain.batch(), delta.increases()
 
     def _scope(self, resource: bytes, start: int, stop: int) -> None:
+        message = self._message
         scope = b""
         metrics: list[_Span] = []
-        for number, wire_type, _, payload, after in fields(self._message, start, stop):
+        position = start
+        while position < stop:
+            if message[position] == 0x12:
+                size, begin = message[position + 1], position + 2
+                if size >= 0x80:
+                    size, begin = varint(message, position + 1, stop)
+                position = begin + size
+                metrics.append((begin, position))
+                continue
+            number, wire_type, _, payload, position = next(fields(message, position, stop))
             if number == 1 and wire_type == LENGTH:
-                scope = self._message[payload:after]
+                scope = message[payload:position]
             elif number == 2 and wire_type == LENGTH:
-                metrics.append((payload, after))
+                metrics.append((payload, position))
+        if position > stop:
+            raise WireError("truncated: a metric is longer than its scope")
         found = self._resource(resource, scope)
         before = self._plain.mark(), self._delta.mark()
         for span in metrics:

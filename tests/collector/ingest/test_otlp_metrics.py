@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
 from forewarn_collector.config_otlp import OtlpSettings
 from forewarn_collector.ingest import (
@@ -26,8 +27,10 @@ from forewarn_collector.ingest import (
     UnsupportedTypeError,
     encode_metrics_response,
 )
+from forewarn_collector.ingest.agents import INTERVAL_METRIC
 from forewarn_collector.store import NEVER
 from forewarn_wire import Labels, WireError, is_stale, labels_from
+from forewarn_wire.protobuf import length_delimited
 from support.otlp_metrics import (
     CUMULATIVE,
     DELTA,
@@ -102,6 +105,28 @@ def test_what_is_decoded_again_by_what_is_kept_is_the_same() -> None:
     assert second.increases.starts.tolist() == [START]
     # The committer finds series by the identity of their labels.
     assert first.batch.labels[0] is second.batch.labels[0]
+
+
+def test_fields_in_another_order_and_in_more_bytes_mean_the_same() -> None:
+    """Protobuf allows any order, a length in more bytes than it needs, and repeated parts."""
+    data = Metric(gauge={"data_points": [{"as_int": 3, "time_unix_nano": TIME * 1_000_000}]})
+    again = Metric(gauge={"data_points": [{"as_int": 4, "time_unix_nano": TIME * 2_000_000}]})
+    name = Metric(name="heat", unit="Cel").SerializeToString()
+    metric = data.SerializeToString() + name
+    long_length = bytes([len(metric) | 0x80, 0x80, 0x00])
+    scope = b"\x1a\x01s\x12" + long_length + metric + length_delimited(1, b"\x0a\x03lib")
+    scope += length_delimited(2, name + again.SerializeToString())
+    body = length_delimited(1, length_delimited(2, scope))
+    decoder = MetricsDecoder(Limits(), OtlpSettings())
+    for _ in range(2):
+        ((labels, found),) = samples(decoder.decode(body, PROTOBUF)).items()
+        assert labels == named("heat_celsius")
+        assert sorted(found) == [(TIME, 3.0), (TIME * 2, 4.0)]
+
+
+def test_an_agent_whose_samples_come_by_otlp_is_known_by_its_interval() -> None:
+    decoded = decode(document(gauge("forewarn_agent_interval_seconds", point(asInt="10"))))
+    assert INTERVAL_METRIC in decoded.metadata
 
 
 def test_cumulative_sums_keep_their_value_and_delta_ones_are_increases() -> None:
