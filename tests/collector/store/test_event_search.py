@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from forewarn_collector.store import (
     Store,
     StoreError,
 )
+from forewarn_collector.store.eventlog import tending
 from forewarn_wire import Event, Severity, labels_from
 from support.stores import HOUR, START, Clock, contents, matching
 
@@ -220,8 +222,9 @@ def tables(folder: Path) -> dict[str, int]:
 
 
 def test_the_oldest_go_once_events_take_more_room_than_they_may(
-    tmp_path: Path, clock: Clock
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tending, "_LEAST_MERGED", 100)
     limit = 400_000
     with opened(tmp_path, clock, EventLimits(max_bytes=limit)) as store:
         for round_ in range(20):
@@ -241,6 +244,45 @@ def test_the_oldest_go_once_events_take_more_room_than_they_may(
         assert store.append_events(random_events(300, 0)).result(10) == AppendedEvents(0, 0, 300)
     # The estimate is right to a factor of two, whatever the size of pages.
     assert limit / 2.5 < sum(tables(tmp_path).values()) < limit * 2.5
+
+
+def test_the_text_index_gives_back_the_room_of_what_was_dropped(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tending, "_LEAST_MERGED", 100)
+    sizes = []
+    with opened(tmp_path, clock, EventLimits(max_bytes=300_000)) as store:
+        for round_ in range(24):
+            some = random_events(200, round_)
+            some = [item._replace(time=item.time + round_ * 1_000) for item in some]
+            store.append_events(some).result(10)
+            store.event_store.tend(10)
+            sizes.append(tables(tmp_path)["event_text_data"])
+        assert store.event_store.stats().dropped_size > 3_000
+        assert set(uids(store, text=" OR ".join(WORDS))) == set(uids(store))
+    # Without merging it would grow by a third of its size each time.
+    assert max(sizes[12:]) <= 3 * max(sizes[:4])
+
+
+def test_a_write_that_fails_leaves_no_event_no_count_and_no_word(store: Store) -> None:
+    good, bad = event("good", body="disk full", instance="new"), event("bad", body="\ud800")
+    with pytest.raises(UnicodeEncodeError):
+        store.append_events([good, bad]).result(10)
+    assert uids(store) == uids(store, text="disk") == []
+    assert contents(store, matching("forewarn_events_total")) == {}
+    assert store.append_events([good]).result(10) == AppendedEvents(1, 0)
+    new = [Matcher("instance", MatchOp.EQUAL, "new")]
+    assert uids(store, text="disk", selectors=[new]) == ["good"]
+
+
+def test_a_search_that_goes_on_holds_up_no_write(store: Store) -> None:
+    store.append_events(random_events(500, 3)).result(10)
+    reader = store.event_store._reader
+    with reader._snapshot(time.monotonic() + 60) as searching:
+        rows = searching.execute("SELECT id FROM event_log")
+        rows.fetchone()
+        assert store.append_events([event("meanwhile")]).result(10).added == 1
+        assert "meanwhile" in uids(store)
 
 
 def test_labels_that_have_no_events_any_more_are_forgotten(tmp_path: Path, clock: Clock) -> None:

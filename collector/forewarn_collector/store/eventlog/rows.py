@@ -208,8 +208,17 @@ def unindex_texts(connection: sqlite3.Connection, texts: Sequence[tuple[int, str
     return _change_texts(connection, take_out, texts)
 
 
+def merge_texts(connection: sqlite3.Connection, pages: int) -> bool:
+    """Within a transaction: merge so many pages of the text index; False if it is damaged.
+
+    Negative, it begins anew with all of it.
+    """
+    merge = "INSERT INTO event_text (event_text, rank) VALUES ('merge', ?)"
+    return _change_texts(connection, merge, [(pages,)])
+
+
 def _change_texts(
-    connection: sqlite3.Connection, statement: str, texts: Sequence[tuple[int, str]]
+    connection: sqlite3.Connection, statement: str, texts: Sequence[tuple[Any, ...]]
 ) -> bool:
     """Within a transaction: run a statement on each; False, and nothing done, for a damaged index.
 

@@ -55,13 +55,16 @@ class EventState:
 
     `bytes` is what the events take on disk, indexes included, by `cost`. What is older than
     `horizon` (ms) was dropped, and is not taken again. Events with an id from `text_from` on are in
-    the text index. The `dropped_*` count events since the data directory was made.
+    the text index; `taken_out` of it were so many since it was last merged, which goes on while
+    `merging`. The `dropped_*` count events since the data directory was made.
     """
 
     events: int = 0
     bytes: int = 0
     horizon: int = 0
     text_from: int = LEAST_ID
+    taken_out: int = 0
+    merging: int = 0
     dropped_age: int = 0
     dropped_size: int = 0
     dropped_late: int = 0

@@ -9,6 +9,7 @@ from forewarn_collector.store.eventlog.rows import (
     EventLog,
     StoredRow,
     index_texts,
+    merge_texts,
     stored_row,
     unindex_texts,
 )
@@ -28,6 +29,8 @@ from forewarn_collector.store.journal import Journal, labels_from_text
 
 _SLICE = 500
 """Events that are dropped or indexed at once: some 30 ms, for which writes wait."""
+_MERGE_PAGES = 250
+_LEAST_MERGED = 5_000
 _HORIZON_STEP = 60_000
 """How far (ms) time goes on until it is noted, for which alone there would be no transaction."""
 
@@ -65,6 +68,8 @@ class EventTender:
             self._drop(state, self._excess(state, oldest), 0, by_age=False)
         elif state.text_from == UNINDEXED:
             self._begin_index(state)
+        elif state.merging or state.taken_out > max(state.events // 2, _LEAST_MERGED):
+            self._merge_index(state)
         else:
             return self._extend_index(state)
         return True
@@ -116,6 +121,7 @@ class EventTender:
                 bytes=max(before.bytes - sum(row.bytes for row in rows), 0),
                 horizon=horizon,
                 text_from=before.text_from if intact else UNINDEXED,
+                taken_out=before.taken_out + len(indexed),
                 dropped_age=before.dropped_age + (len(rows) if by_age else 0),
                 dropped_size=before.dropped_size + (0 if by_age else len(rows)),
             )
@@ -148,7 +154,22 @@ class EventTender:
             connection.execute(TEXT_TABLE)
             newest = connection.execute("SELECT max(id) FROM event_log").fetchone()[0]
             text_from = LEAST_ID if newest is None else newest + 1
-            save_state(connection, state, replace(state, text_from=text_from))
+            after = replace(state, text_from=text_from, taken_out=0, merging=0)
+            save_state(connection, state, after)
+
+    def _merge_index(self, state: EventState) -> None:
+        """Let go of the room of what was taken out: FTS5 only notes it as gone until it merges."""
+        connection = self._connection
+        with self._journal.transaction():
+            before = connection.total_changes
+            intact = merge_texts(connection, _MERGE_PAGES if state.merging else -_MERGE_PAGES)
+            after = replace(state, merging=1, taken_out=0)
+            if not intact:
+                after = replace(after, text_from=UNINDEXED)
+            elif connection.total_changes - before < 2:
+                # As its manual has it, there was nothing left to merge.
+                after = replace(after, merging=0)
+            save_state(connection, state, after)
 
     def _extend_index(self, state: EventState) -> bool:
         with self._journal.reading():
