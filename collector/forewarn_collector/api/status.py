@@ -144,6 +144,10 @@ def settings(config: CollectorConfig) -> dict[str, Any]:
         "data": str(config.data),
         "rules": list(config.rules),
         "retention": format_duration(config.retention),
+        "events": {
+            "retention": format_duration(config.events.retention or config.retention),
+            "max_size": config.events.max_size,
+        },
         "evaluation_interval": format_duration(config.evaluation_interval),
         "query_timeout": format_duration(config.query_timeout),
         "max_body": config.max_body,
