@@ -8,12 +8,14 @@ See docs/adr/015.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
 
 LOWEST, HIGHEST = -32, 63
 """The exponents of the smallest and the largest bound; what lies beyond is counted with them."""
@@ -21,6 +23,8 @@ _COARSEST = -11
 """At this scale one bucket holds all numbers that there are."""
 _POWERS: Floats = np.exp2(np.arange(LOWEST, HIGHEST + 1, dtype=np.float64))
 
+_MOST_KEPT = 512
+"""Buckets, of whose places some are kept: no SDK has more than 160 unless it is told to."""
 _NONE: Floats = np.zeros(len(_POWERS) + 1)
 
 
@@ -72,14 +76,23 @@ def _by_power(buckets: Any, scale: int) -> Floats:
     if not any(buckets.bucket_counts):
         return _NONE
     counts = np.array(buckets.bucket_counts, dtype=np.float64)
-    filled = np.flatnonzero(counts)
-    upper = filled + buckets.offset + 1
+    find = _kept_places if len(counts) <= _MOST_KEPT else _places
+    places = find(buckets.offset, len(counts), scale)
+    found = np.bincount(places, weights=counts, minlength=len(_POWERS) + 1)
+    return found.astype(np.float64, copy=False)
+
+
+def _places(offset: int, count: int, scale: int) -> Places:
+    """Which element of `_by_power` each of so many buckets belongs to."""
+    upper = np.arange(count, dtype=np.int64) + (offset + 1)
     # The next power of two from a bucket's upper bound on, which is 2 ** (upper / 2 ** scale).
     powers = -((-upper) >> min(scale, 62)) if scale >= 0 else upper << -scale
-    places = np.clip(powers, LOWEST, HIGHEST + 1) - LOWEST
-    found: Floats = np.zeros(len(_POWERS) + 1)
-    np.add.at(found, places, counts[filled])
-    return found
+    places: Places = np.clip(powers, LOWEST, HIGHEST + 1) - LOWEST
+    return places
+
+
+# Senders keep to an offset and a scale for as long as their range stays.
+_kept_places = lru_cache(maxsize=1_024)(_places)
 
 
 def _positive(counts: Floats) -> tuple[Floats, Floats]:
