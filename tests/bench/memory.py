@@ -62,7 +62,18 @@ def measured(arguments: argparse.Namespace) -> Mapping[str, float]:
         store = Store(Path(folder), retention=1 << 50, clock=lambda: now)
         store.open()
         rows = np.arange(series, dtype=np.int64)
-        layouts = [Layout(host_labels(series, host), rows) for host in range(hosts)]
+        shared: dict[tuple[str, str], tuple[str, str]] = {}
+        layouts = [
+            # As decoders hand them out: equal pairs are one object.
+            Layout(
+                [
+                    tuple(shared.setdefault(pair, pair) for pair in labels)
+                    for labels in host_labels(series, host)
+                ],
+                rows,
+            )
+            for host in range(hosts)
+        ]
         if arguments.only == "range":
             store.keep({labels[0][1]: 3_600_000 for labels in layouts[0].labels})
         dice = np.random.default_rng(7)

@@ -217,24 +217,33 @@ class Committer:
             kept = self._refs_by_layout.get(layout)
             if kept is not None:
                 return kept
-        found = self._refs_of(batch.labels, fresh, refused)
+        found = self._refs_of(batch.labels, fresh, refused, keep=layout is None)
         refs = found[batch.rows]
         if layout is not None and not refused and (found < self._next_ref).all():
             self._refs_by_layout[layout] = refs
         return refs
 
     def _refs_of(
-        self, labels: Sequence[Labels], fresh: dict[Labels, int], refused: dict[Labels, str] | None
+        self,
+        labels: Sequence[Labels],
+        fresh: dict[Labels, int],
+        refused: dict[Labels, str] | None,
+        *,
+        keep: bool,
     ) -> Ints:
         refs = list(map(self._refs_by_id.get, map(id, labels)))
         if None in refs:
             for place, ref in enumerate(refs):
                 if ref is None:
-                    refs[place] = self._lookup(labels[place], fresh, refused)
+                    refs[place] = self._lookup(labels[place], fresh, refused, keep)
         return np.array(refs, dtype=np.int64)
 
     def _lookup(
-        self, labels: Labels, fresh: dict[Labels, int], refused: dict[Labels, str] | None
+        self,
+        labels: Labels,
+        fresh: dict[Labels, int],
+        refused: dict[Labels, str] | None,
+        keep: bool,
     ) -> int:
         ref = self._index.ref(labels)
         if ref is None:
@@ -244,6 +253,8 @@ class Committer:
                     refused[labels] = reason
                     return _REFUSED
             return fresh.setdefault(labels, self._next_ref + len(fresh))
+        if not keep:
+            return ref
         if len(self._seen) > 2 * len(self._index) + 1_000:
             self.forget()
         self._refs_by_id[id(labels)] = ref

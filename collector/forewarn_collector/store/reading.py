@@ -157,16 +157,16 @@ def join_columns(parts: Sequence[tuple[Ints, Floats, Ints]]) -> tuple[Ints, Floa
     return times, values, offsets
 
 
-def sorted_labels(index: LabelIndex, refs: Ints) -> list[Labels]:
-    """The label sets of series, sorted; without those that retention has dropped. Needs no lock.
+def sorted_labels(index: LabelIndex, lock: threading.Lock, refs: Ints) -> list[Labels]:
+    """The label sets of series, sorted; without those that retention has dropped.
 
     Sorted in runs that are then merged: one sort of them all would hold the interpreter's lock.
     """
-    found = [labels for ref in refs.tolist() if (labels := index.labels(ref))]
-    runs = [
-        sorted(found[first : first + _SLICE_SERIES])
-        for first in range(0, len(found), _SLICE_SERIES)
-    ]
+    runs = []
+    for first in range(0, len(refs), _SLICE_SERIES):
+        with lock:
+            found = index.labels_of(refs[first : first + _SLICE_SERIES])
+        runs.append(sorted(labels for labels in found if labels))
     return runs[0] if len(runs) == 1 else list(heapq.merge(*runs))
 
 

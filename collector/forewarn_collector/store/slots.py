@@ -44,6 +44,14 @@ class Slots:
         slots: Ints = self._pages[(self._numbers[refs >> _BITS] << _BITS) + (refs & (_PAGE - 1))]
         return slots.astype(np.int64)
 
+    def one(self, ref: int) -> int:
+        """The slot of one ref, `NOWHERE` also where it was never given out."""
+        number = ref >> _BITS
+        if not 0 <= number < len(self._numbers):
+            return NOWHERE
+        page = int(self._numbers[number])
+        return int(self._pages[(page << _BITS) + (ref & (_PAGE - 1))])
+
     def add(self, refs: Ints) -> Ints:
         """Give a slot to series that have none; the slots of all."""
         ranges = np.unique(refs >> _BITS)

@@ -225,7 +225,7 @@ class Store:
     def labels_of(self, refs: Ints) -> list[Labels]:
         """The label sets of series that an arrival names; empty where retention dropped one."""
         with self._lock:
-            return [self._index.labels(ref) for ref in refs.tolist()]
+            return self._index.labels_of(refs)
 
     def has_series(self, matchers: Sequence[Matcher]) -> bool:
         """Whether there is any series that meets all matchers. Raises ValueError: bad regex."""
@@ -263,7 +263,7 @@ class Store:
         """
         with self._lock:
             refs = self._overlapping(matcher_sets, start, end)
-        return sorted_labels(self._index, refs)
+        return sorted_labels(self._index, self._lock, refs)
 
     def label_names(
         self, matcher_sets: Sequence[Sequence[Matcher]], start: int, end: int
