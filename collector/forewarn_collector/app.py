@@ -58,6 +58,7 @@ from forewarn_collector.rules import (
     Scheduler,
     TemplateContext,
 )
+from forewarn_collector.rules.windows import windows_of
 from forewarn_collector.store import EventLimits, SeriesLimits, Store, StoreError
 from forewarn_collector.tasks import (
     Ledger,
@@ -110,6 +111,7 @@ class Collector:
         self._ledger = Ledger(config.data)
         self._outbox = Outbox(self._ledger)
         self._open_databases()
+        self._store.keep(windows_of(rules))
         self._agents = AgentWatch()
         self._workers = QueueWorkers(self._ledger, queues, clock)
         external_url = config.external_url or self.url(config.listen.port)
@@ -236,6 +238,7 @@ class Collector:
             self._metrics.rule_reloads.labels("refused").inc()
             log.error("the running rules stay in force, the new ones are refused:\n%s", error)
             return
+        self._store.keep(windows_of(rules))
         self._scheduler.reload(rules)
         self._metrics.rule_reloads.labels("taken").inc()
         log.info("rules reloaded: %d in %d groups", _count(rules), len(rules.groups))
