@@ -173,8 +173,8 @@ class Collector:
     async def start(self) -> None:
         """Run everything and listen; returns once requests are answered. Raises StartError."""
         now = self._clock()
-        known = self._store.select(known_agents(), now - self._config.retention, now)
-        self._agents.restore(known, now)
+        since = now - self._config.retention
+        self._agents.restore(self._store.latest(known_agents(), since, now), since, now)
         await self._alertmanagers.start(self._scheduler.groups)
         self._scheduler.start()
         await self._workers.start()

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from forewarn_collector.store import Batch, Layout, Matcher, MatchOp, SeriesColumns
+from forewarn_collector.store import Batch, LatestColumns, Layout, Matcher, MatchOp
 from forewarn_wire import STALE_NAN, Labels, is_stale, labels_from, metric_name, without
 from forewarn_wire.labels import METRIC_NAME
 
@@ -66,18 +66,19 @@ class AgentWatch:
         self._reports: WeakKeyDictionary[Layout, _Reports] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
-    def restore(self, columns: SeriesColumns, now: int) -> None:
-        """Take the agents that the store knows from before a restart.
+    def restore(self, latest: LatestColumns, since: int, now: int) -> None:
+        """Take the agents that the store knows from before a restart, of all since a time (ms).
 
         They count as having reported just now: while the collector was down nobody could. Each
         has `RESTART_GRACE` to find its way back.
         """
         with self._lock:
-            for row, labels in enumerate(columns.labels):
-                start, end = int(columns.offsets[row]), int(columns.offsets[row + 1])
-                if start == end or is_stale(float(columns.values[end - 1])):
+            for labels, time, value in zip(
+                latest.labels, latest.times.tolist(), latest.values.tolist(), strict=True
+            ):
+                if time < since or is_stale(value):
                     continue
-                agent = self._report(labels, float(columns.values[end - 1]), now)
+                agent = self._report(labels, value, now)
                 grace = max(agent.expected_by, now + RESTART_GRACE)
                 self._agents[agent.labels] = replace(agent, expected_by=grace)
 

@@ -20,9 +20,9 @@ ROWS = 32
 """Samples in a chunk: an hour at 10 s is eleven of them and a quarter."""
 
 _SMALLEST = 64
-_SLACK = 16
-_MOST_SLACK = 1 << 18
-"""Rows that are reserved beyond those in use: a sixteenth of them, at most 64 MB of samples."""
+_SLACK = 64
+_MOST_SLACK = 1 << 16
+"""Rows that are reserved beyond those in use: some hundredths of them, at most 16 MB of samples."""
 _WORTH_IT = 1 << 10
 _WASTE = 4
 

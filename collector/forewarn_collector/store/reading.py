@@ -28,6 +28,7 @@ _SLICE_SERIES = 8_192
 SLICE_SAMPLES = 100_000
 """What is found and copied under one hold of the lock: some milliseconds."""
 _SLICE_LABELS = 1_000
+_LOOK_BACK = 600_000
 
 Columns = tuple[Ints, Floats, Ints]
 """Times, values and offsets, as in `SeriesColumns`."""
@@ -79,12 +80,19 @@ def read_latest(
         floors = head.floors(refs)
         doubtful = (floors > start) & (times < np.minimum(end, floors - 1))
     rows = np.flatnonzero(doubtful)
-    if older is not None and len(rows):
-        read = read_samples(head, lock, refs[rows], start, end, older)
-        filled = np.diff(read[2]) > 0
-        last = read[2][1:][filled] - 1
-        times[rows] = NEVER
-        times[rows[filled]], values[rows[filled]] = read[0][last], read[1][last]
+    if older is None:
+        return times, values
+    times[rows] = NEVER
+    # Few have ended long ago: not all of the past is read for all.
+    for span in (_LOOK_BACK, _LOOK_BACK * 24, None):
+        if not len(rows):
+            break
+        begin = start if span is None else max(start, end - span)
+        found_times, found_values, offsets = read_samples(head, lock, refs[rows], begin, end, older)
+        filled = np.diff(offsets) > 0
+        last = offsets[1:][filled] - 1
+        times[rows[filled]], values[rows[filled]] = found_times[last], found_values[last]
+        rows = rows[~filled] if begin > start else rows[:0]
     return times, values
 
 
