@@ -201,7 +201,7 @@ class Committer:
         refs, starts, times, values = map(np.concatenate, zip(*columns, strict=True))
         last_times, last_values = np.full(len(refs), NEVER), np.zeros(len(refs))
         known = refs < self._next_ref
-        last_times[known], last_values[known] = self._head.newest(refs[known])
+        last_times[known], last_values[known] = self._head.newest(self._head.slots(refs[known]))
         totals = running_totals(refs, starts, times, values, last_times, last_values)
         return _Grown(totals, [len(column[0]) for column in columns], refused)
 

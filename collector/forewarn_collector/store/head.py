@@ -102,7 +102,14 @@ class Head:
 
         Where it is before `start` the time is that or an earlier one, the value anything at all.
         """
-        times, values = self.newest(refs)
+        times, values, _ = self.latest_known(refs, start, end)
+        return times, values
+
+    def latest_known(self, refs: Ints, start: int, end: int) -> tuple[Ints, Floats, Ints]:
+        """The same, and the rows of those series that may have a later one elsewhere."""
+        slots = self.slots(refs)
+        floors = self.floors(slots)
+        times, values = self.newest(slots)
         beyond = np.flatnonzero(times > end)
         if len(beyond):
             found_times, found_values, offsets = self.select(refs[beyond], start, end)
@@ -111,35 +118,40 @@ class Head:
             times[beyond] = NEVER
             times[beyond[filled]] = found_times[last]
             values[beyond[filled]] = found_values[last]
-        return times, values
+        doubtful = np.flatnonzero(floors > start)
+        doubtful = doubtful[times[doubtful] < np.minimum(end, floors[doubtful] - 1)]
+        return times, values, doubtful
 
-    def floors(self, refs: Ints) -> Ints:
+    def slots(self, refs: Ints) -> Ints:
+        """The places of series in what follows; they hold until some of them are removed."""
+        return self._series.slots.of(refs)
+
+    def floors(self, slots: Ints) -> Ints:
         """The times (ms) from which on each series' samples are all here."""
-        return self._series.floors[self._series.slots.of(refs)]
+        return self._series.floors[slots]
 
-    def appended(self, refs: Ints) -> Ints:
+    def appended(self, slots: Ints) -> Ints:
         """How many samples of each series came in order of time."""
-        return self._series.appended[self._series.slots.of(refs)]
+        return self._series.appended[slots]
 
-    def newest(self, refs: Ints) -> tuple[Ints, Floats]:
+    def newest(self, slots: Ints) -> tuple[Ints, Floats]:
         """The times and values of the newest samples."""
-        slots = self._series.slots.of(refs)
         return self._series.last_times[slots], self._series.last_values[slots]
 
-    def rewrites(self, refs: Ints) -> Ints:
+    def rewrites(self, slots: Ints) -> Ints:
         """How often each series' samples were moved."""
-        return self._series.rewrites[self._series.slots.of(refs)].astype(np.int64)
+        return self._series.rewrites[slots].astype(np.int64)
 
-    def back(self, refs: Ints, counts: Ints) -> Places:
+    def back(self, slots: Ints, counts: Ints) -> Places:
         """The places of the samples so many before the end; 1 is the newest."""
-        return placing.back(self._chunks, self._newest(refs), counts)
+        return placing.back(self._chunks, self._series.newest[slots].astype(np.int64), counts)
 
-    def seek(self, refs: Ints, times: Ints) -> Places:
+    def seek(self, slots: Ints, times: Ints) -> Places:
         """The places of the first samples later than a time of each series' own.
 
         A place may lie just behind a chunk's last sample, see `settle`.
         """
-        return placing.seek(self._chunks, self._newest(refs), times)
+        return placing.seek(self._chunks, self._series.newest[slots].astype(np.int64), times)
 
     def settle(self, places: Places) -> None:
         """Move places behind a chunk's last sample to the next chunk, where there is one."""

@@ -75,12 +75,8 @@ def read_latest(
 ) -> tuple[Ints, Floats]:
     """As `Head.latest`, with what only `older` has."""
     with lock:
-        times, values = head.latest(refs, start, end)
-        # What was dropped may be after `end`, or not be known here at all.
-        floors = head.floors(refs)
-        doubtful = (floors > start) & (times < np.minimum(end, floors - 1))
-    rows = np.flatnonzero(doubtful)
-    if older is None:
+        times, values, rows = head.latest_known(refs, start, end)
+    if older is None or not len(rows):
         return times, values
     times[rows] = NEVER
     # Few have ended long ago: not all of the past is read for all.
@@ -123,7 +119,7 @@ def _with_older(
 ) -> Columns:
     # Asked for after the head was read: what was dropped from it before is sealed, so it is found.
     with lock:
-        floors = head.floors(refs)
+        floors = head.floors(head.slots(refs))
     rows = np.flatnonzero(floors > start)
     if not len(rows):
         return read

@@ -93,7 +93,7 @@ class Sealer:
         with self._lock:
             refs = self._index.refs()
             kept = self._head.kept(refs)
-            lacking = self._head.floors(refs) > now - kept
+            lacking = self._head.floors(self._head.slots(refs)) > now - kept
         refs, kept = refs[lacking], kept[lacking]
         order = np.argsort(kept, kind="stable")
         for run in np.split(order, run_starts(kept[order])[1:]) if len(order) else ():
@@ -105,7 +105,7 @@ class Sealer:
 
     def _restore(self, refs: Ints, since: int) -> int:
         with self._lock:
-            until = int(self._head.floors(refs).max()) - 1
+            until = int(self._head.floors(self._head.slots(refs)).max()) - 1
         if until < since:
             return 0
         times, values, offsets = self._archive.select(refs, since, until)

@@ -93,6 +93,7 @@ class SlidingWindow:
         self._lock = lock
         self._matchers = tuple(matchers)
         self._refs: Ints = np.zeros(0, dtype=np.int64)
+        self._slots: Ints = np.zeros(0, dtype=np.int64)
         self.labels: SeriesLabels = SeriesLabels()
         self.opens = NEVER
         self.closes = NEVER
@@ -153,13 +154,14 @@ class SlidingWindow:
         if found.labels is not self.labels:
             self._grow(len(found.refs))
             self.labels, self._refs = found.labels, found.refs
+            self._slots = self._head.slots(found.refs)
         moved = np.full(len(self._refs), every)
         if self._head.rewritten != self._rewritten:
-            moved |= self._head.rewrites(self._refs) != self._rewrites
+            moved |= self._head.rewrites(self._slots) != self._rewrites
         if self._head.drops != self._drops:
             # Chunks that the places point to may be gone, and used again.
             # Nor need the samples be there that have come since.
-            moved |= self._head.floors(self._refs) > self.opens + 1
+            moved |= self._head.floors(self._slots) > self.opens + 1
         moved |= self._partial
         moved[known:] = True
         self._rewritten, self._drops = self._head.rewritten, self._head.drops
@@ -192,7 +194,7 @@ class SlidingWindow:
         between is seen by the next slide, or at the end of this one.
         """
         with self._lock:
-            lacking = self._head.floors(self._refs[rows]) > self.opens + 1
+            lacking = self._head.floors(self._slots[rows]) > self.opens + 1
             self._partial[rows] = lacking & (self._older is not None)
             partial = rows[self._partial[rows]]
             rows = rows[~self._partial[rows]]
@@ -208,11 +210,11 @@ class SlidingWindow:
         return np.concatenate((partial, rows)), Contents(*join_columns(columns))
 
     def _renew_partial(self, rows: Ints) -> Contents:
-        refs = self._refs[rows]
+        refs, slots = self._refs[rows], self._slots[rows]
         with self._lock:
-            self._rewrites[rows] = self._head.rewrites(refs)
-            self._taken[rows] = self._head.appended(refs)
-            ends = np.maximum(self._head.newest(refs)[0], self._head.floors(refs) - 1)
+            self._rewrites[rows] = self._head.rewrites(slots)
+            self._taken[rows] = self._head.appended(slots)
+            ends = np.maximum(self._head.newest(slots)[0], self._head.floors(slots) - 1)
         times, values, offsets = read_samples(
             self._head, self._lock, refs, self.opens + 1, self.closes, self._older
         )
@@ -221,17 +223,17 @@ class SlidingWindow:
         return self._note(rows, _without(times, values, offsets, since))
 
     def _renew_slice(self, rows: Ints) -> Contents:
-        head, refs = self._head, self._refs[rows]
-        self._rewrites[rows] = head.rewrites(refs)
-        self._taken[rows] = head.appended(refs)
-        ahead = head.newest(refs)[0] > self.closes
+        head, refs, slots = self._head, self._refs[rows], self._slots[rows]
+        self._rewrites[rows] = head.rewrites(slots)
+        self._taken[rows] = head.appended(slots)
+        ahead = head.newest(slots)[0] > self.closes
         if ahead.any():
             later = head.find(refs[ahead], self.closes + 1, LATEST)
             self._taken[rows[ahead]] -= np.diff(later.offsets)
         contents = self._note(rows, Contents(*head.select(refs, self.opens + 1, self.closes)))
         filled = np.diff(contents.offsets) > 0
         first = contents.offsets[:-1][filled]
-        begin = head.seek(refs[filled], contents.times[first] - 1)
+        begin = head.seek(slots[filled], contents.times[first] - 1)
         head.settle(begin)
         self._begin.put(rows[filled], begin)
         return contents
@@ -257,21 +259,21 @@ class SlidingWindow:
         """Take in what has arrived, or give up where that is too much."""
         head = self._head
         turns: list[Turn] = []
-        fresh = head.appended(self._refs) - self._taken
+        fresh = head.appended(self._slots) - self._taken
         rows = np.flatnonzero(fresh)
         fresh = fresh[rows]
         while len(rows):
             if len(turns) == _MOST_TURNS:
                 return None
-            refs = self._refs[rows]
+            slots = self._slots[rows]
             if (fresh == 1).all():
                 # As a rule one sample has come since: it is at hand.
-                times, values = head.newest(refs)
+                times, values = head.newest(slots)
             else:
-                times, values = head.read(head.back(refs, fresh))
+                times, values = head.read(head.back(slots, fresh))
             due = times <= self.closes
             if not due.all():
-                rows, refs, fresh = rows[due], refs[due], fresh[due]
+                rows, slots, fresh = rows[due], slots[due], fresh[due]
                 times, values = times[due], values[due]
             self._taken[rows] += 1
             turns.append(self._take(rows, fresh, times, values))
@@ -291,7 +293,7 @@ class SlidingWindow:
             alone = ~linked
             first = rows[alone]
             self.first_times[first], self.first_values[first] = times[alone], values[alone]
-            self._begin.put(first, self._head.back(self._refs[first], fresh[alone]))
+            self._begin.put(first, self._head.back(self._slots[first], fresh[alone]))
         self.counts[rows] += 1
         self.last_times[rows], self.last_values[rows] = times, values
         return turn

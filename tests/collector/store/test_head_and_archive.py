@@ -229,7 +229,7 @@ def test_a_restart_takes_back_what_rules_read(kept: Whole) -> None:
     kept.clock.now = START + HOUR
     assert kept.store.restore() == kept.store.stats().samples
     refs = kept.store._index.select(matching("load")).refs
-    assert (kept.store._head.floors(refs) <= START).all()
+    assert (kept.store._head.floors(kept.store._head.slots(refs)) <= START).all()
     ticks(kept, 3_600, 3_700)
     kept.check(0, 1 << 60)
     # What came back is sealed already.
@@ -256,4 +256,4 @@ def test_series_that_come_and_go_for_a_day_take_no_more_memory(kept: Whole) -> N
             sizes.append(head.nbytes)
     # A page of 4,096 numbers costs 16 KiB while any series of it lives.
     assert sizes[1] - sizes[0] < 40_000
-    assert head.floors(np.array([5]))[0] == NEVER
+    assert head.floors(head.slots(np.array([5])))[0] == NEVER
