@@ -7,7 +7,7 @@ the archive, or in both, where one of them counts.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from forewarn_collector.store.journal import Journal
 from forewarn_collector.store.sealed import Archive, ChunkData, NewChunk
 from forewarn_collector.store.series import host_of
 from forewarn_collector.store.spans import run_starts, spans
-from forewarn_collector.store.unsealed import Unsealed, UnsealedPart, arranged
+from forewarn_collector.store.unsealed import UnsealedPart, arranged
 
 _LOOK_CHUNKS = 100_000
 _RESTORE_SAMPLES = 500_000
@@ -57,11 +57,14 @@ class Sealer:
         sealed = 0
         position, ids = self._alone(self._begin)
         try:
-            unsealed = self._arranged(ids)
-            for number in range(unsealed.parts):
+            for some in self._by_hosts(ids):
                 with self._lock:
-                    part = self._head.sealing.part(unsealed, number)
-                sealed += self._put(part)
+                    seen = self._head.sealing.look(some)
+                unsealed = arranged(seen)
+                for number in range(unsealed.parts):
+                    with self._lock:
+                        part = self._head.sealing.part(unsealed, number)
+                    sealed += self._put(part)
             while (rest := self._rest()) is not None:
                 sealed += self._put(rest)
         except BaseException:
@@ -119,12 +122,16 @@ class Sealer:
         with self._lock:
             return position, self._head.sealing.begin()
 
-    def _arranged(self, ids: Ints) -> Unsealed:
-        seen = []
-        for first in range(0, max(len(ids), 1), _LOOK_CHUNKS):
+    def _by_hosts(self, ids: Ints) -> Iterator[Ints]:
+        """About as many chunks at a time as are looked at at once, all of a host together."""
+        times = len(ids) // _LOOK_CHUNKS + 1
+        turns = np.empty(len(ids), dtype=np.int32)
+        for first in range(0, len(ids), _LOOK_CHUNKS):
+            part = slice(first, first + _LOOK_CHUNKS)
             with self._lock:
-                seen.append(self._head.sealing.look(ids[first : first + _LOOK_CHUNKS]))
-        return arranged(seen)
+                turns[part] = self._head.sealing.hosts(ids[part]) % times
+        for turn in range(times):
+            yield ids[turns == turn]
 
     def _rest(self) -> UnsealedPart | None:
         with self._lock:

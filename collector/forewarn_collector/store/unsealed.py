@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -80,6 +79,10 @@ class Sealing:
         self.going_on = True
         return np.flatnonzero(self._chunks.fill[:count] > self._chunks.taken[:count])
 
+    def hosts(self, ids: Ints) -> Ints:
+        """The numbers of their hosts; anything at all of those that were given back."""
+        return self._series.hosts[self._chunks.owner[ids]].astype(np.int64)
+
     def look(self, ids: Ints) -> Seen:
         """Of whom these chunks are. Those that were given back meanwhile are left out."""
         chunks, series = self._chunks, self._series
@@ -118,7 +121,7 @@ class Sealing:
             ids = chunks.prev[ids].astype(np.int64)
         if not found:
             return None
-        return self._take(arranged([self.look(np.concatenate(found))]).ids)
+        return self._take(arranged(self.look(np.concatenate(found))).ids)
 
     def moved(self, slots: Ints) -> None:
         """Samples of these series are about to be in other chunks."""
@@ -158,14 +161,12 @@ class Sealing:
         )
 
 
-def arranged(seen: Sequence[Seen]) -> Unsealed:
+def arranged(seen: Seen) -> Unsealed:
     """What was seen, in order. Needs no lock."""
-    ids, slots, refs, hosts, firsts, counts = (
-        np.concatenate(column) for column in zip(*seen, strict=True)
-    )
-    order = np.lexsort((firsts, refs, hosts))
-    ids, slots, refs = ids[order], slots[order], refs[order]
-    return Unsealed(ids, slots, refs, _bounds(hosts[order], refs, counts[order]))
+    order = np.lexsort((seen.firsts, seen.refs, seen.hosts))
+    refs = seen.refs[order]
+    bounds = _bounds(seen.hosts[order], refs, seen.counts[order])
+    return Unsealed(seen.ids[order], seen.slots[order], refs, bounds)
 
 
 def _bounds(hosts: Ints, refs: Ints, counts: Ints) -> Ints:
