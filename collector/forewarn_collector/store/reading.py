@@ -37,8 +37,11 @@ Columns = tuple[Ints, Floats, Ints]
 class Older(Protocol):
     """Where samples are that the head has no more. `Archive` is one."""
 
-    def select(self, refs: Ints, start: int, end: int) -> Columns:
-        """Samples with `start <= time <= end` (ms) of each of these series, each time once."""
+    def select(self, refs: Ints, start: int, end: int, *, most: int | None = None) -> Columns:
+        """Samples with `start <= time <= end` (ms) of each of these series, each time once.
+
+        Raises TooManySamplesError where there are more than `most`.
+        """
 
 
 def read_samples(
@@ -124,8 +127,8 @@ def _with_older(
     if not len(rows):
         return read
     until = min(end, int(floors[rows].max()) - 1)
-    times, values, offsets = older.select(refs[rows], start, until)
-    _check(len(times) + len(read[0]), most)
+    left = most - len(read[0])
+    times, values, offsets = older.select(refs[rows], start, until, most=left)
     if not len(times):
         return read
     within = times < repeated(floors[rows], np.diff(offsets))

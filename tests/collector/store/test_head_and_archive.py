@@ -29,12 +29,12 @@ class Whole:
 
     def __init__(self, folder: Path) -> None:
         self.clock = Clock(START)
-        self._folder = folder
+        self.folder = folder
         self.samples: dict[Labels, dict[int, float]] = {}
         self._open()
 
     def _open(self) -> None:
-        self.store = Store(self._folder, retention=1 << 50, clock=self.clock)
+        self.store = Store(self.folder, retention=1 << 50, clock=self.clock)
         self.store.open()
 
     def reopen(self) -> None:
