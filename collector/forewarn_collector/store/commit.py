@@ -105,6 +105,7 @@ class Committer:
         self._refs_by_layout: WeakKeyDictionary[Layout, Ints] = WeakKeyDictionary()
         self.newest_received = journal.newest_received()
         self.commits = 0
+        self.samples = 0
         self.duplicates = 0
         self.conflicts = 0
         self.created = 0
@@ -148,6 +149,7 @@ class Committer:
             self._head.apply(admission)
         self._next_ref += len(fresh)
         self.created += len(series)
+        self.samples += len(admission.refs)
         self._counters.accept(counters)
         if received is not None:
             self.newest_received = max(received, self.newest_received or received)

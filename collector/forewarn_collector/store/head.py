@@ -219,6 +219,13 @@ class Head:
         self._series.first_times[slots] = firsts
         self._series.floors[slots] = floors
 
+    def end(self, refs: Ints, ends: Ints) -> None:
+        """Where (ms) at the latest what is elsewhere of series ends; NEVER where nothing is."""
+        slots = self._series.slots.of(refs)
+        floors = self._series.floors
+        # Not NEVER itself: it has had samples, and may be forgotten.
+        floors[slots] = np.minimum(floors[slots], np.maximum(ends, 0) + 1)
+
     def restore(self, refs: Ints, times: Ints, values: Floats, offsets: Ints, since: int) -> None:
         """Take in sealed samples before those that are here: all there are from `since` on.
 

@@ -66,13 +66,6 @@ class SampleCounters:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EnforceRetention:
-    """Drop what is too old; the answer is the time (ms) before which nothing is kept."""
-
-    done: Future[int] = field(default_factory=Future)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class TendEvents:
     """Do a slice of the events' upkeep; whether there was anything to do.
 
@@ -92,4 +85,4 @@ class Alone:
 
 
 Write = AppendSamples | AppendIncreases | AppendEvents | SampleCounters
-Job = Write | EnforceRetention | TendEvents | Alone
+Job = Write | TendEvents | Alone

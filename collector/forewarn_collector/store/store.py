@@ -6,7 +6,7 @@ import fcntl
 import os
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from forewarn_collector.store.columns import (
     SeriesLabels,
 )
 from forewarn_collector.store.commit import Committer
+from forewarn_collector.store.compact import Compactor, StoppedError
 from forewarn_collector.store.errors import StoreError
 from forewarn_collector.store.eventlog import (
     EventLimits,
@@ -50,11 +51,10 @@ from forewarn_collector.store.jobs import (
     AppendEvents,
     AppendIncreases,
     AppendSamples,
-    EnforceRetention,
     SampleCounters,
     TendEvents,
 )
-from forewarn_collector.store.journal import Journal
+from forewarn_collector.store.journal import JOURNAL_FILE, Journal
 from forewarn_collector.store.quota import SeriesLimits, SeriesQuota
 from forewarn_collector.store.reading import (
     names_among,
@@ -63,7 +63,8 @@ from forewarn_collector.store.reading import (
     sorted_labels,
     values_among,
 )
-from forewarn_collector.store.sealed import Archive
+from forewarn_collector.store.retention import drop_old, size_cutoff
+from forewarn_collector.store.sealed import ARCHIVE_FILE, Archive
 from forewarn_collector.store.sealer import Sealer
 from forewarn_collector.store.series import host_number
 from forewarn_collector.store.sliding import SlidingWindow
@@ -110,28 +111,39 @@ class Store:
         *,
         retention: int,
         clock: Clock,
+        max_bytes: int | None = None,
         limits: SeriesLimits = _NO_LIMITS,
         event_limits: EventLimits = _EVENT_LIMITS,
     ) -> None:
-        """`retention` in ms; samples and series older than it are dropped."""
+        """`retention` in ms; samples and series older than it are dropped.
+
+        So are the oldest where what is sealed takes more than `max_bytes`.
+        """
         self._directory = directory
         self._retention = retention
+        self._max_bytes = max_bytes
         self._clock = clock
         self._limits = limits
         self._event_limits = event_limits
         self._lock = threading.Lock()
+        # Sealing, merging and dropping are done by one at a time.
+        self._upkeep = threading.Lock()
+        self._sealed = 0
+        self._replayed = 0
+        self._dropped_chunks = 0
+        self._cutoff = NEVER
         self._index = LabelIndex()
         self._head = Head()
         self._subscriptions: list[queue.SimpleQueue[Arrival]] = []
 
     def open(self) -> None:
         """Load what is on disk and start to take writes. Raises StoreError."""
-        path = self._directory / "store.db"
+        path = self._directory / JOURNAL_FILE
         self._hold()
         try:
             self._journal = Journal(path)
             try:
-                self._archive = Archive(self._directory / "archive.db")
+                self._archive = Archive(self._directory / ARCHIVE_FILE)
                 try:
                     self._load()
                 except BaseException:
@@ -143,7 +155,7 @@ class Store:
         except BaseException:
             os.close(self._held)
             raise
-        self._writer = Writer(self._committer.commit, self._drop_old, self._tend)
+        self._writer = Writer(self._committer.commit, self._tend)
         self.event_store = EventStore(path, self._writer.submit)
         self._sealer = Sealer(
             self._index, self._head, self._journal, self._archive, self._lock, self._alone
@@ -193,11 +205,21 @@ class Store:
 
         Returns the time (ms) before which nothing is kept.
         """
-        job = EnforceRetention()
-        self._writer.submit(job)
-        cutoff = job.done.result()
+        with self._upkeep:
+            aged = self._now() - self._retention
+            cutoff = max(aged, size_cutoff(self._archive, self._max_bytes))
+            self._dropped_chunks += drop_old(self._archive, cutoff)
+            gone = self._alone(lambda: self._drop_old(cutoff))
+            if len(gone):
+                self._archive.forget(gone)
+            self._cutoff = cutoff
         self.event_store.tend(_TENDING_SECONDS)
         return cutoff
+
+    @property
+    def cutoff(self) -> int:
+        """The time (ms) before which nothing is kept, as of the last retention."""
+        return self._cutoff
 
     def keep(self, windows: Mapping[str, int]) -> None:
         """How far back (ms) each metric is read again and again, and under "" all of them.
@@ -206,13 +228,47 @@ class Store:
         """
         self._sealer.keep(windows)
 
+    @property
+    def unsealed(self) -> int:
+        """About how many samples the journal has and the archive has not."""
+        return max(self._replayed + self._committer.samples - self._sealed, 0)
+
     def seal(self) -> int:
         """Bring to the archive what it has not, and drop what memory need not have: how many."""
-        return self._sealer.seal(self._now())
+        with self._upkeep:
+            before = self._replayed + self._committer.samples
+            count = self._sealer.seal(self._now())
+            self._sealed = max(before, self._sealed)
+            return count
 
     def restore(self) -> int:
         """Take back into memory what `keep` asks for, from the archive: how many samples."""
-        return self._sealer.restore(self._now())
+        with self._upkeep:
+            return self._sealer.restore(self._now())
+
+    def settle(self, stopping: Callable[[], bool]) -> None:
+        """Find where each series ends in the archive, of which opening tells about only.
+
+        Without it a series that ended is listed, and kept in the index, as long as another of its
+        host goes on.
+        """
+        for group in self._archive.group_ids():
+            if stopping():
+                raise StoppedError
+            with self._upkeep:
+                refs, ends = self._archive.ends(group)
+                with self._lock:
+                    self._head.end(refs, ends)
+
+    def compact(self, stopping: Callable[[], bool] = lambda: False) -> Iterator[int]:
+        """Merge small chunks, step by step: how many each. StoppedError once `stopping` says so."""
+        steps = Compactor(self._archive, stopping).steps(self._now())
+        while True:
+            with self._upkeep:
+                count = next(steps, None)
+            if count is None:
+                return
+            yield count
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
         """As `SeriesSource.select`. Raises ValueError for a bad regex or too many samples."""
@@ -361,6 +417,8 @@ class Store:
                 waiting, samples = [], 0
         if waiting:
             self._replay(waiting, known)
+        self._begin_lost(refs)
+        self._archive.forget(np.setdiff1d(self._archive.known(), refs))
         self._event_log = EventLog(self._journal)
         self._event_log.prepare()
         self._event_tender = EventTender(
@@ -392,7 +450,15 @@ class Store:
         # Samples of a series that retention dropped may share a row with younger ones.
         kept = (refs >= 0) & (refs < len(known))
         kept[kept] = known[refs[kept]]
+        self._replayed += len(refs)
         self._head.apply(self._head.admit(refs[kept], times[kept], values[kept]))
+
+    def _begin_lost(self, refs: Ints) -> None:
+        """Series whose samples are nowhere, since they are damaged or their file was moved away."""
+        lost = refs[(self._head.floors(refs) == NEVER) & (self._head.newest(refs)[0] == NEVER)]
+        # They are kept for a whole retention, in which that may be mended.
+        now = np.full(len(lost), self._clock())
+        self._head.begin(lost, now, now)
 
     def _last_time(self, labels: Labels) -> int:
         ref = self._index.ref(labels)
@@ -430,8 +496,7 @@ class Store:
         kept = self._event_limits.retention
         return self._event_tender.tend(self._now() - (self._retention if kept is None else kept))
 
-    def _drop_old(self) -> int:
-        cutoff = self._now() - self._retention
+    def _drop_old(self, cutoff: int) -> Ints:
         gone = self._head.ended_before(cutoff)
         with self._journal.transaction():
             self._journal.drop_before(cutoff)
@@ -440,8 +505,7 @@ class Store:
             gone = self._head.drop_before(cutoff)
             self._index.remove(gone)
             self._head.remove_series(gone)
-        self._archive.drop([chunk.id for chunk in self._archive.chunks(before=cutoff)])
         self._counters.forget(cutoff)
         self._committer.forget()
         self._journal.give_back()
-        return cutoff
+        return gone

@@ -14,7 +14,6 @@ from forewarn_collector.store.jobs import (
     Alone,
     AppendIncreases,
     AppendSamples,
-    EnforceRetention,
     Job,
     TendEvents,
     Write,
@@ -33,11 +32,9 @@ class Writer:
     def __init__(
         self,
         commit: Callable[[Sequence[Write]], None],
-        retain: Callable[[], int],
         tend: Callable[[TendEvents], bool],
     ) -> None:
         self._commit = commit
-        self._retain = retain
         self._tend = tend
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._gate = threading.Lock()
@@ -74,7 +71,7 @@ class Writer:
             samples = 0
             while waiting and len(group) < _MOST_JOBS and samples < _MOST_SAMPLES:
                 job = waiting[0]
-                if isinstance(job, EnforceRetention | TendEvents | Alone):
+                if isinstance(job, TendEvents | Alone):
                     break
                 waiting.popleft()
                 group.append(job)
@@ -112,8 +109,6 @@ class Writer:
     def _upkeep(self, job: Job) -> None:
         try:
             match job:
-                case EnforceRetention():
-                    job.done.set_result(self._retain())
                 case TendEvents():
                     job.done.set_result(self._tend(job))
                 case Alone(work):

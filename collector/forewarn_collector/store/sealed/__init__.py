@@ -5,6 +5,7 @@ from forewarn_collector.store.sealed.archive import (
     ArchiveStats,
     ChunkInfo,
     Damage,
+    LevelStats,
 )
 from forewarn_collector.store.sealed.codec import (
     ChunkData,
@@ -14,8 +15,10 @@ from forewarn_collector.store.sealed.codec import (
 )
 from forewarn_collector.store.sealed.errors import DamagedError
 from forewarn_collector.store.sealed.rows import NewChunk
+from forewarn_collector.store.sealed.tables import ARCHIVE_FILE
 
 __all__ = [
+    "ARCHIVE_FILE",
     "Archive",
     "ArchiveStats",
     "ChunkData",
@@ -23,6 +26,7 @@ __all__ = [
     "Damage",
     "DamagedError",
     "EncodedChunk",
+    "LevelStats",
     "NewChunk",
     "decode_chunk",
     "encode_chunk",

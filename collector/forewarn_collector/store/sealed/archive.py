@@ -6,7 +6,7 @@ import logging
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,7 +20,6 @@ from forewarn_collector.store.sealed.codec import (
     ChunkData,
     Part,
     decode_parts,
-    encode_chunk,
     joined,
 )
 from forewarn_collector.store.sealed.directory import Directory, decode_directory
@@ -29,6 +28,7 @@ from forewarn_collector.store.sealed.groups import UNKNOWN, Groups
 from forewarn_collector.store.sealed.merging import Piece, merged
 from forewarn_collector.store.sealed.rows import (
     NewChunk,
+    coded_chunk,
     delete_chunks,
     insert_chunk,
     lowest_rank,
@@ -45,7 +45,7 @@ _BATCH_SAMPLES = 262_144
 _PAGES = 4096
 _DIRECTORIES_KEPT = 500_000
 """Columns of directories that are kept decoded: 60 bytes each."""
-_INFO = "id, grp, level, earliest, latest, samples, bytes"
+_INFO = "id, coalesce(rank, id), grp, level, earliest, latest, samples, bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ class ChunkInfo:
     """A chunk as its row tells; times in ms."""
 
     id: int
+    rank: int
+    """Of doubles that of the chunk with the lowest rank holds."""
     group: int
     level: int
     earliest: int
@@ -73,9 +75,20 @@ class Damage:
 
 
 @dataclass(frozen=True, slots=True)
+class LevelStats:
+    """Chunks of a level, with their samples and bytes."""
+
+    level: int
+    chunks: int
+    samples: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class ArchiveStats:
     """Plain figures; times in ms, None without chunks. `damaged` counts blocks and directories."""
 
+    levels: Sequence[LevelStats]
     chunks: int
     samples: int
     bytes: int
@@ -91,10 +104,11 @@ class Archive:
     `select` and what else reads may be called from any thread, also while another one writes.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, or make it."""
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open the file, or make it. For reading only, what another process has."""
         self._path = path
-        self._tables = Tables(path)
+        self._tables = Tables(path, read_only=read_only)
+        self._version = 0
         self._cache: OrderedDict[int, Directory] = OrderedDict()
         self._cached = 0
         self._cache_lock = threading.Lock()
@@ -114,6 +128,15 @@ class Archive:
         """Close the file."""
         self._tables.close()
 
+    def refresh(self) -> None:
+        """See what groups another process has made since."""
+        with self._tables.lock, self._tables.errors("read"):
+            connection = self._tables.connection
+            version = connection.execute("PRAGMA data_version").fetchone()[0]
+            if version != self._version:
+                self._version = version
+                self._groups = Groups(connection)
+
     def groups(self, refs: Ints, host_of: Callable[[int], str]) -> Ints:
         """The group that each series is sealed in; `host_of` is asked about new series."""
         if (self._groups.of(refs) != UNKNOWN).all():
@@ -126,17 +149,29 @@ class Archive:
         with self._changed_groups() as connection:
             self._groups.forget(connection, refs)
 
-    def put(self, chunks: Sequence[NewChunk]) -> list[int]:
+    def members(self, group: int) -> Ints:
+        """The series of a group, ascending."""
+        return self._groups.members(group)
+
+    def known(self) -> Ints:
+        """The series of all groups."""
+        return self._groups.known()
+
+    def put(self, chunks: Iterable[NewChunk]) -> list[int]:
         """Seal chunks in one transaction: they are on the disk when this returns. Their ids."""
         return self.replace((), chunks)
 
-    def replace(self, old: Sequence[int], chunks: Sequence[NewChunk]) -> list[int]:
-        """In one transaction: put `chunks` where `old` ones were, which go."""
-        encoded = [(chunk, encode_chunk(chunk.data)) for chunk in chunks]
+    def replace(self, old: Sequence[int], chunks: Iterable[NewChunk]) -> list[int]:
+        """In one transaction: put `chunks` where `old` ones were, which go.
+
+        All chunks are taken and encoded one by one before it begins; what that raises changes
+        nothing.
+        """
+        encoded = [coded_chunk(chunk) for chunk in chunks]
         with self._tables.transaction() as connection:
             rank = lowest_rank(connection, old)
             delete_chunks(connection, old)
-            ids = [insert_chunk(connection, chunk, coded, rank) for chunk, coded in encoded]
+            ids = [insert_chunk(connection, chunk, rank) for chunk in encoded]
         self._forget_chunks(old)
         return ids
 
@@ -170,10 +205,7 @@ class Archive:
                 f"SELECT {_INFO} FROM chunks WHERE {where} ORDER BY earliest, id",  # noqa: S608
                 [value for _, value in conditions],
             ).fetchall()
-        return [
-            ChunkInfo(chunk, grp, lvl, earliest, latest, samples, size, chunk in self._damaged)
-            for chunk, grp, lvl, earliest, latest, samples, size in rows
-        ]
+        return [ChunkInfo(*row, damaged=row[0] in self._damaged) for row in rows]
 
     def read(self, chunk: int) -> ChunkData | None:
         """All that can be read of a chunk; None where it is gone."""
@@ -235,6 +267,29 @@ class Archive:
         # An unknown group is numbered -1: the last element.
         return known[0, groups], known[1, groups]
 
+    def ends(self, group: int) -> tuple[Ints, Ints]:
+        """The series of a group, and the ends (ms) of the last chunks that may have samples of
+        them, NEVER where there is none. Directories are read from the newest on, as far as needed.
+        """
+        members = self._groups.members(group)
+        ends = np.full(len(members), NEVER)
+        with self._tables.snapshot() as connection:
+            rows = connection.execute(
+                "SELECT id, latest FROM chunks WHERE grp = ? ORDER BY latest DESC", (group,)
+            )
+            for chunk, latest in rows:
+                open_ = np.flatnonzero(ends == NEVER)
+                if not len(open_):
+                    break
+                directory = self._directory(connection, chunk)
+                there = open_ if directory is None else open_[_among(members[open_], directory)]
+                ends[there] = latest
+        return members, ends
+
+    def group_ids(self) -> list[int]:
+        """All groups."""
+        return self._groups.ids()
+
     def damaged(self) -> list[Damage]:
         """What cannot be read, as far as it was tried."""
         return [
@@ -250,13 +305,20 @@ class Archive:
     def stats(self) -> ArchiveStats:
         """Figures of the whole archive."""
         with self._tables.snapshot() as connection:
-            row = connection.execute(
-                "SELECT count(*), coalesce(sum(samples), 0), coalesce(sum(bytes), 0),"
-                " min(earliest), max(latest) FROM chunks"
-            ).fetchone()
-        chunks, samples, size, earliest, latest = row
+            rows = connection.execute(
+                "SELECT level, count(*), sum(samples), sum(bytes), min(earliest), max(latest)"
+                " FROM chunks GROUP BY level ORDER BY level"
+            ).fetchall()
+        levels = [LevelStats(*row[:4]) for row in rows]
         return ArchiveStats(
-            chunks, samples, size, self._tables.size(), len(self.damaged()), earliest, latest
+            levels,
+            sum(level.chunks for level in levels),
+            sum(level.samples for level in levels),
+            sum(level.bytes for level in levels),
+            self._tables.size(),
+            len(self.damaged()),
+            min((row[4] for row in rows), default=None),
+            max((row[5] for row in rows), default=None),
         )
 
     def _overlapping(
@@ -327,6 +389,8 @@ class Archive:
     def _set_aside(self, chunk: int, block: int, reason: str) -> None:
         log.error("%s: chunk %d is damaged, set aside: %s", self._path, chunk, reason)
         self._damaged.setdefault(chunk, {})[block] = reason
+        if self._tables.read_only:
+            return
         try:
             with self._tables.transaction() as connection:
                 connection.execute(
@@ -374,6 +438,10 @@ class _Wanted:
         lost = list(damaged)
         sound = ~(np.isin(blocks[self.columns], lost) | np.isin(blocks[times], lost))
         return replace(self, rows=self.rows[sound], columns=self.columns[sound])
+
+
+def _among(refs: Ints, directory: Directory) -> Ints:
+    return np.flatnonzero(np.isin(refs, directory.refs))
 
 
 def _check(pieces: Sequence[Piece], most: int | None) -> None:

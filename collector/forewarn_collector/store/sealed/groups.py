@@ -47,6 +47,18 @@ class Groups:
         known = (refs >= 0) & (refs < len(groups))
         return np.where(known, groups[np.where(known, refs, 0)], UNKNOWN).astype(np.int64)
 
+    def members(self, group: int) -> Ints:
+        """The series of a group, ascending; none where there is no such group."""
+        return self._members.get(group, np.zeros(0, dtype=np.int64))
+
+    def ids(self) -> list[int]:
+        """All groups."""
+        return list(self._members)
+
+    def known(self) -> Ints:
+        """The series of all groups, ascending."""
+        return np.flatnonzero(self._of != UNKNOWN)
+
     def assign(
         self, connection: sqlite3.Connection, refs: Ints, host_of: Callable[[int], str]
     ) -> Ints:

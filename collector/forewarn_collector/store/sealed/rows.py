@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from forewarn_collector.store.sealed.codec import ChunkData, EncodedChunk
+from forewarn_collector.store.sealed.codec import ChunkData, EncodedChunk, encode_chunk
 from forewarn_collector.store.sealed.errors import DamagedError
 from forewarn_collector.store.sealed.tables import block_id
 
@@ -20,18 +20,41 @@ class NewChunk:
     data: ChunkData
 
 
-def insert_chunk(
-    connection: sqlite3.Connection, chunk: NewChunk, coded: EncodedChunk, rank: int | None
-) -> int:
-    """A new chunk; its id."""
+@dataclass(frozen=True, slots=True)
+class CodedChunk:
+    """A chunk ready to be written, without its samples; times in ms."""
+
+    group: int
+    level: int
+    earliest: int
+    latest: int
+    samples: int
+    coded: EncodedChunk
+
+
+def coded_chunk(chunk: NewChunk) -> CodedChunk:
+    """Encode a chunk."""
     times = chunk.data.times
-    row = (
+    return CodedChunk(
         chunk.group,
         chunk.level,
         int(times.min()),
         int(times.max()),
-        rank,
         len(times),
+        encode_chunk(chunk.data),
+    )
+
+
+def insert_chunk(connection: sqlite3.Connection, chunk: CodedChunk, rank: int | None) -> int:
+    """A new chunk; its id."""
+    coded = chunk.coded
+    row = (
+        chunk.group,
+        chunk.level,
+        chunk.earliest,
+        chunk.latest,
+        rank,
+        chunk.samples,
         coded.size(),
         coded.directory,
     )

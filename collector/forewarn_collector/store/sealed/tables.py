@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from forewarn_collector.store.errors import StoreError
+from forewarn_collector.store.readonly import connect_read_only
 
+ARCHIVE_FILE = "sealed.db"
 VERSION = 1
 _SCHEMA = """
 -- What is sealed together: series of one host. A series stays in its group.
@@ -30,7 +32,9 @@ CREATE TABLE IF NOT EXISTS chunks (
 );
 -- With all that a selection asks, so that it reads no row of a chunk that it does not decode.
 CREATE INDEX IF NOT EXISTS chunks_of_group ON chunks (grp, latest, earliest, rank);
-CREATE INDEX IF NOT EXISTS chunks_of_level ON chunks (level, latest);
+CREATE INDEX IF NOT EXISTS chunks_of_level ON chunks (
+    level, latest, earliest, grp, rank, samples, bytes
+);
 -- Block n of chunk c has the id c << 20 | n.
 CREATE TABLE IF NOT EXISTS blocks (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS damaged (
@@ -53,26 +57,24 @@ class Tables:
     Every failure is raised as StoreError.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
+        self.read_only = read_only
         self.lock = threading.Lock()
         # Not the writer's: a reader never waits for a commit.
         self._idle_lock = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
-        try:
-            # Made by us first: SQLite's side files take its mode over.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as error:
-            raise StoreError(
-                f"cannot open {path}: {error.strerror}; mend its permissions or free some space",
-                retryable=True,
-            ) from error
-        with self.errors("open"):
-            self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        if read_only:
+            with self.errors("open"):
+                self.connection = connect_read_only(path)
+        else:
+            self._make()
         try:
             with self.errors("open"):
-                self._prepare()
+                self._check_version()
+                if not read_only:
+                    self._prepare()
         except BaseException:
             self.connection.close()
             raise
@@ -94,6 +96,8 @@ class Tables:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing, one at a time."""
+        if self.read_only:
+            raise StoreError(f"{self._path} is open for reading only", retryable=False)
         with self.lock, self.errors("write to"):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
@@ -135,10 +139,27 @@ class Tables:
                 retryable=False,
             ) from error
 
+    def _make(self) -> None:
+        try:
+            # Made by us first: SQLite's side files take its mode over.
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise StoreError(
+                f"cannot open {self._path}: {error.strerror};"
+                " mend its permissions or free some space",
+                retryable=True,
+            ) from error
+        with self.errors("open"):
+            self.connection = sqlite3.connect(
+                self._path, isolation_level=None, check_same_thread=False
+            )
+
     def _borrow(self) -> sqlite3.Connection:
         with self._idle_lock:
             if self._idle:
                 return self._idle.pop()
+        if self.read_only:
+            return connect_read_only(self._path)
         connection = sqlite3.connect(
             f"{self._path.absolute().as_uri()}?mode=rw",
             uri=True,
@@ -165,6 +186,10 @@ class Tables:
             "journal_size_limit = 67108864",
         ):
             self.connection.execute(f"PRAGMA {setting}").fetchall()
+        self.connection.executescript(_SCHEMA)
+        self.connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _check_version(self) -> None:
         version = self.connection.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
             raise StoreError(
@@ -172,6 +197,3 @@ class Tables:
                 f" one knows {VERSION}); install that version or use another data directory",
                 retryable=False,
             )
-        self.connection.executescript(_SCHEMA)
-        if version != VERSION:
-            self.connection.execute(f"PRAGMA user_version = {VERSION}")
