@@ -23,8 +23,8 @@ from forewarn_collector.store.eventlog import (
     EventStats,
     TextQueryError,
 )
-from forewarn_collector.store.history import History, open_history
 from forewarn_collector.store.jobs import Appended, AppendedEvents
+from forewarn_collector.store.past import Past
 from forewarn_collector.store.quota import SeriesLimits
 from forewarn_collector.store.sliding import Contents, Slide, SlidingWindow, Turn
 from forewarn_collector.store.store import Store, StoreStats
@@ -41,13 +41,13 @@ __all__ = [
     "EventQuery",
     "EventStats",
     "Floats",
-    "History",
     "Increases",
     "Ints",
     "LatestColumns",
     "Layout",
     "MatchOp",
     "Matcher",
+    "Past",
     "SeriesColumns",
     "SeriesLabels",
     "SeriesLimits",
@@ -59,5 +59,4 @@ __all__ = [
     "StoreStats",
     "TextQueryError",
     "Turn",
-    "open_history",
 ]

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 Pair = tuple[str, str]
 
+JOURNAL_FILE = "store.db"
 VERSION = 2
 _SCHEMA = """
 -- AUTOINCREMENT: a ref is never given out twice, since old rows of samples may still name it.
