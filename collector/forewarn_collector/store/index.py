@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from operator import is_
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,24 +90,23 @@ class LabelIndex:
         if not series:
             return
         slots = self._slots.add(np.array([ref for ref, _ in series], dtype=np.int64))
-        self._labels.extend(() for _ in range(self._slots.count - len(self._labels)))
+        self._labels.extend([()] * (self._slots.count - len(self._labels)))
         for slot, (ref, given) in zip(slots.tolist(), series, strict=True):
             labels = self._shared(given)
             self._refs[labels] = ref
             self._labels[slot] = labels
             self._all.append(ref)
             for name, value in labels:
-                values = self._postings.setdefault(name, {})
-                posting = values.get(value)
-                if posting is None:
-                    posting = values[value] = array("q")
-                posting.append(ref)
+                try:
+                    self._postings[name][value].append(ref)
+                except KeyError:
+                    self._postings.setdefault(name, {})[value] = array("q", (ref,))
 
     def _shared(self, labels: Labels) -> Labels:
         # Most senders' pairs are shared already, and then so is the label set itself.
-        pairs = [self._pairs.setdefault(pair, pair) for pair in labels]
-        same = all(one is other for one, other in zip(pairs, labels, strict=True))
-        return labels if same else tuple(pairs)
+        share = self._pairs.setdefault
+        pairs = [share(pair, pair) for pair in labels]
+        return labels if all(map(is_, pairs, labels)) else tuple(pairs)
 
     def remove(self, refs: Collection[int]) -> None:
         """Forget series."""
@@ -194,6 +194,11 @@ class LabelIndex:
     def value_counts(self, name: str) -> list[tuple[str, int]]:
         """All values of a label, each with how many series have it. Needs no lock."""
         return [(value, len(refs)) for value, refs in list(self._postings.get(name, {}).items())]
+
+    def postings(self, name: str) -> Iterator[tuple[str, Ints]]:
+        """The values of a label, each with the series that have it, ascending."""
+        for value, refs in self._postings.get(name, {}).items():
+            yield value, _as_array(refs)
 
     def posting(self, name: str, value: str) -> Ints:
         """The series that have a label's value."""

@@ -25,6 +25,8 @@ Pair = tuple[str, str]
 
 JOURNAL_FILE = "store.db"
 VERSION = 2
+_ROWS = 1_000
+"""Label sets that are parsed at once."""
 _SCHEMA = """
 -- AUTOINCREMENT: a ref is never given out twice, since old rows of samples may still name it.
 CREATE TABLE IF NOT EXISTS series (ref INTEGER PRIMARY KEY AUTOINCREMENT, labels TEXT NOT NULL);
@@ -72,6 +74,21 @@ def labels_from_text(text: str, shared: dict[Pair, Pair] | None = None) -> Label
     """
     pairs = [(str(name), str(value)) for name, value in json.loads(text)]
     return tuple(pairs if shared is None else [shared.setdefault(pair, pair) for pair in pairs])
+
+
+def _labels_of(
+    rows: Sequence[tuple[int, str]], shared: dict[Pair, Pair]
+) -> list[tuple[int, Labels]]:
+    """What `labels_from_text` gives of each row, all of them parsed at once."""
+    sets = json.loads(f"[{','.join([text for _, text in rows])}]")
+    if len(sets) != len(rows):
+        raise ValueError("a row has more than one label set")
+    share = shared.setdefault
+    found = []
+    for (ref, _), pairs in zip(rows, sets, strict=True):
+        labels = [(str(name), str(value)) for name, value in pairs]
+        found.append((ref, tuple([share(pair, pair) for pair in labels])))
+    return found
 
 
 class Journal:
@@ -140,12 +157,19 @@ class Journal:
         shared: dict[Pair, Pair] = {}
         with self._errors("read"):
             rows = self.connection.execute("SELECT ref, labels FROM series ORDER BY ref").fetchall()
-        for ref, text in rows:
+        for first in range(0, len(rows), _ROWS):
+            part = rows[first : first + _ROWS]
             try:
-                found.append((ref, labels_from_text(text, shared)))
-            except (ValueError, TypeError) as error:
-                self.damaged += 1
-                log.error("%s: the labels of series %d are damaged: %s", self._path, ref, error)
+                found += _labels_of(part, shared)
+                continue
+            except (ValueError, TypeError):
+                pass  # it is found below which one it is
+            for ref, text in part:
+                try:
+                    found.append((ref, labels_from_text(text, shared)))
+                except (ValueError, TypeError) as error:
+                    self.damaged += 1
+                    log.error("%s: the labels of series %d are damaged: %s", self._path, ref, error)
         return found
 
     def add_series(self, series: Iterable[tuple[int, Labels]]) -> None:

@@ -64,13 +64,14 @@ from forewarn_collector.store.reading import (
     values_among,
 )
 from forewarn_collector.store.retention import drop_old, size_cutoff
-from forewarn_collector.store.sealed import ARCHIVE_FILE, Archive
+from forewarn_collector.store.sealed import ARCHIVE_FILE, Archive, ArchiveStats
 from forewarn_collector.store.sealer import Sealer
-from forewarn_collector.store.series import host_number
+from forewarn_collector.store.series import HOST_LABEL, host_number
 from forewarn_collector.store.sliding import SlidingWindow
 from forewarn_collector.store.writer import Writer
-from forewarn_wire import Event, Labels, metric_name
+from forewarn_wire import Event, Labels
 from forewarn_wire.clock import Clock
+from forewarn_wire.labels import METRIC_NAME
 
 # Commits are replayed in groups, since the head takes in a few large batches faster.
 _REPLAY_SAMPLES = 1_000_000
@@ -372,6 +373,15 @@ class Store:
         pairs, *ranked = rankings(self._index, limit)
         return Cardinality(series, pairs, chunks, earliest, latest, *ranked)
 
+    def archive_stats(self) -> ArchiveStats:
+        """Figures about what is sealed. Raises StoreError."""
+        return self._archive.stats()
+
+    @property
+    def dropped_chunks(self) -> int:
+        """How many sealed chunks retention has dropped since opening."""
+        return self._dropped_chunks
+
     def _hold(self) -> None:
         """Hold the directory, since two processes that write would not see each other's series."""
         try:
@@ -398,12 +408,13 @@ class Store:
         known = np.zeros(self._journal.last_ref() + 1, dtype=np.bool_)
         refs = np.array([ref for ref, _ in series], dtype=np.int64)
         known[refs] = True
-        metrics = [self._index.metric_id(metric_name(labels)) for _, labels in series]
         self._index.add(series)
-        hosts = [host_number(labels) for _, labels in series]
-        self._head.add_series(
-            refs, np.array(metrics, dtype=np.int64), np.array(hosts, dtype=np.int64)
-        )
+        metrics, hosts = np.zeros_like(refs), np.full_like(refs, host_number(()))
+        for name, members in self._index.postings(METRIC_NAME):
+            metrics[np.searchsorted(refs, members)] = self._index.metric_id(name)
+        for host, members in self._index.postings(HOST_LABEL):
+            hosts[np.searchsorted(refs, members)] = host_number(((HOST_LABEL, host),))
+        self._head.add_series(refs, metrics, hosts)
         earliest, latest = self._archive.extents(refs)
         sealed = latest != NEVER
         self._head.begin(refs[sealed], earliest[sealed], latest[sealed] + 1)
