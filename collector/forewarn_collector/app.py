@@ -43,6 +43,7 @@ from forewarn_collector.ingest.agents import AgentWatch, known_agents
 from forewarn_collector.metrics import Metrics
 from forewarn_collector.observe import (
     admission_families,
+    archive_families,
     event_families,
     ledger_families,
     notification_families,
@@ -59,7 +60,7 @@ from forewarn_collector.rules import (
     TemplateContext,
 )
 from forewarn_collector.rules.windows import windows_of
-from forewarn_collector.store import EventLimits, SeriesLimits, Store, StoreError
+from forewarn_collector.store import Caretaker, EventLimits, SeriesLimits, Store, StoreError
 from forewarn_collector.tasks import (
     Ledger,
     LedgerError,
@@ -105,6 +106,7 @@ class Collector:
             config.data,
             retention=config.retention,
             clock=clock,
+            max_bytes=config.retention_size,
             limits=SeriesLimits(config.limits.series, by_value=by_customer),
             event_limits=EventLimits(config.events.retention, config.events.max_size),
         )
@@ -112,6 +114,7 @@ class Collector:
         self._outbox = Outbox(self._ledger)
         self._open_databases()
         self._store.keep(windows_of(rules))
+        self._caretaker = Caretaker(self._store)
         self._agents = AgentWatch()
         self._workers = QueueWorkers(self._ledger, queues, clock)
         external_url = config.external_url or self.url(config.listen.port)
@@ -175,6 +178,7 @@ class Collector:
         now = self._clock()
         since = now - self._config.retention
         self._agents.restore(self._store.latest(known_agents(), since, now), since, now)
+        self._caretaker.start()
         await self._alertmanagers.start(self._scheduler.groups)
         self._scheduler.start()
         await self._workers.start()
@@ -226,6 +230,7 @@ class Collector:
         await asyncio.to_thread(self._scheduler.stop)
         await self._alertmanagers.stop()
         await self._workers.stop()
+        await asyncio.to_thread(self._caretaker.stop)
         await asyncio.to_thread(self._store.close)
         self._ledger.close()
         log.info("stopped")
@@ -239,6 +244,7 @@ class Collector:
             log.error("the running rules stay in force, the new ones are refused:\n%s", error)
             return
         self._store.keep(windows_of(rules))
+        self._caretaker.rules_changed()
         self._scheduler.reload(rules)
         self._metrics.rule_reloads.labels("taken").inc()
         log.info("rules reloaded: %d in %d groups", _count(rules), len(rules.groups))
@@ -351,6 +357,7 @@ class Collector:
         ):
             application.add_routes(part.routes())
         self._metrics.add(lambda: store_families(self._store, self._agents))
+        self._metrics.add(lambda: archive_families(self._store, self._caretaker))
         self._metrics.add(lambda: admission_families(self._admission))
         self._metrics.add(lambda: event_families(self._store))
         self._metrics.add(lambda: rule_families(self._scheduler))

@@ -26,6 +26,7 @@ from forewarn_wire.readers import duration, size, text, texts
 
 DEFAULT_LISTEN = "127.0.0.1:9815"
 DEFAULT_DATA = "./forewarn-data"
+_LEAST_SIZE = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,8 @@ class CollectorConfig:
     listen: Address = Address("127.0.0.1", 9815)
     data: Path = Path(DEFAULT_DATA)
     rules: tuple[str, ...] = ()
-    retention: int = 24 * 3_600_000
+    retention: int = 90 * 86_400_000
+    retention_size: int | None = None
     evaluation_interval: int = 15_000
     external_url: str = ""
     auth: bool = True
@@ -136,6 +138,7 @@ def read_config(content: str, file: str) -> CollectorConfig:
         data=Path(document.take("data", text, str(defaults.data))),
         rules=document.take("rules", texts, ()),
         retention=document.take("retention", parse_retention, defaults.retention),
+        retention_size=document.take("retention_size", _retention_size, None),
         evaluation_interval=document.take(
             "evaluation_interval", _interval, defaults.evaluation_interval
         ),
@@ -157,6 +160,13 @@ def read_config(content: str, file: str) -> CollectorConfig:
     document.refuse_unknown()
     _check_tokens(document, config.tokens)
     return _with_default_queue(document, config)
+
+
+def _retention_size(value: Any) -> int:
+    found = size(value)
+    if found < _LEAST_SIZE:
+        raise ValueError(f"expected 16MiB or more, found {value!r}")
+    return found
 
 
 def _interval(value: Any) -> int:

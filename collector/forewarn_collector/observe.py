@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Iterable
 
@@ -11,7 +12,7 @@ from forewarn_collector.api.admission import Admission
 from forewarn_collector.ingest.agents import AgentWatch
 from forewarn_collector.metrics import Family, Table
 from forewarn_collector.rules import AlertState, Scheduler
-from forewarn_collector.store import Store, StoreError
+from forewarn_collector.store import Caretaker, Store, StoreError
 from forewarn_collector.tasks import LedgerError, Outbox, TaskQueries, TaskState
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,55 @@ def store_families(store: Store, agents: AgentWatch) -> Iterable[Family]:
     up = sum(agent.up for agent in known)
     table = Table("forewarn_agents", "Agents known, by whether they report.", ("state",))
     yield table.row(up, "up").row(len(known) - up, "silent").family()
+
+
+def archive_families(store: Store, caretaker: Caretaker) -> Iterable[Family]:
+    """What is sealed, and how sealing, merging and dropping fare."""
+    text = "Samples that the journal has and the archive has not."
+    yield Table("forewarn_store_unsealed_samples", text).row(store.unsealed).family()
+    seal = caretaker.tasks["seal"]
+    text = "Time since samples were sealed last, or since the start."
+    age = time.monotonic() - seal.last_done
+    yield Table("forewarn_store_seal_age_seconds", text).row(age).family()
+    runs = Table("forewarn_store_upkeep_total", "Runs of upkeep.", ("task", "result"), counter=True)
+    seconds = Table(
+        "forewarn_store_upkeep_seconds_total", "Time that upkeep took.", ("task",), counter=True
+    )
+    for name, stats in caretaker.tasks.items():
+        runs.row(stats.runs, name, "done").row(stats.failures, name, "failed")
+        seconds.row(stats.seconds, name)
+    yield runs.family()
+    yield seconds.family()
+    for name, text, value in (
+        ("forewarn_store_sealed_samples_total", "Samples sealed.", seal.amount),
+        (
+            "forewarn_store_chunks_merged_total",
+            "Chunks that larger ones replaced.",
+            caretaker.tasks["compact"].amount,
+        ),
+        ("forewarn_store_chunks_dropped_total", "Chunks too old.", store.dropped_chunks),
+    ):
+        yield Table(name, text, counter=True).row(value).family()
+    try:
+        sealed = store.archive_stats()
+    except StoreError as error:
+        # The other metrics must stay readable just when the disk is in trouble.
+        log.warning("no metrics of the archive: %s", error)
+        return
+    chunks = Table("forewarn_archive_chunks", "Sealed chunks.", ("level",))
+    samples = Table("forewarn_archive_samples", "Samples in them.", ("level",))
+    size = Table("forewarn_archive_bytes", "Bytes of them.", ("level",))
+    for level in sealed.levels:
+        chunks.row(level.chunks, str(level.level))
+        samples.row(level.samples, str(level.level))
+        size.row(level.bytes, str(level.level))
+    for table in (chunks, samples, size):
+        yield table.family()
+    text = "Blocks of sealed chunks that cannot be read, set aside."
+    yield Table("forewarn_archive_damaged_blocks", text).row(sealed.damaged).family()
+    text = "Time of the oldest sealed sample."
+    oldest = (sealed.earliest or 0) / 1000
+    yield Table("forewarn_archive_oldest_timestamp_seconds", text).row(oldest).family()
 
 
 def event_families(store: Store) -> Iterable[Family]:

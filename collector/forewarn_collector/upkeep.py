@@ -68,7 +68,7 @@ class Upkeep:
             await self._append(own)
         if now >= self._next_retention:
             self._next_retention = now + RETENTION_INTERVAL
-            self._agents.forget(await asyncio.to_thread(self._store.enforce_retention))
+            self._agents.forget(self._store.cutoff)
         if now >= self._next_tending or self._next_tending > now + RETENTION_INTERVAL:
             await self._tend_events(now)
 

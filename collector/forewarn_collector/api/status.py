@@ -144,6 +144,7 @@ def settings(config: CollectorConfig) -> dict[str, Any]:
         "data": str(config.data),
         "rules": list(config.rules),
         "retention": format_duration(config.retention),
+        "retention_size": config.retention_size or "unlimited",
         "events": {
             "retention": format_duration(config.events.retention or config.retention),
             "max_size": config.events.max_size,

@@ -1,5 +1,6 @@
 """Where signals live: columns in memory, a journal on disk."""
 
+from forewarn_collector.store.caretaker import Caretaker, TaskStats
 from forewarn_collector.store.columns import (
     NEVER,
     Arrival,
@@ -35,6 +36,7 @@ __all__ = [
     "AppendedEvents",
     "Arrival",
     "Batch",
+    "Caretaker",
     "Contents",
     "EventLimits",
     "EventPage",
@@ -57,6 +59,7 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreStats",
+    "TaskStats",
     "TextQueryError",
     "Turn",
 ]

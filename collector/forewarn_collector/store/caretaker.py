@@ -55,13 +55,14 @@ class Tended(Protocol):
 
 @dataclass(slots=True)
 class TaskStats:
-    """What became of one kind of work: `last` is when it was last done (`time.monotonic`)."""
+    """What became of one kind of work; when it was tried and done last, by `time.monotonic`."""
 
     runs: int = 0
     failures: int = 0
     seconds: float = 0.0
     amount: int = 0
-    last: float = field(default_factory=time.monotonic)
+    last_tried: float = field(default_factory=time.monotonic)
+    last_done: float = field(default_factory=time.monotonic)
 
 
 class Caretaker:
@@ -114,7 +115,7 @@ class Caretaker:
 
     def _full(self) -> bool:
         stats = self.tasks["seal"]
-        waited = time.monotonic() - stats.last > _RETRY_SECONDS
+        waited = time.monotonic() - stats.last_tried > _RETRY_SECONDS
         return waited and self._store.unsealed > MOST_UNSEALED
 
     def _next(self, task: str, work: Callable[[], int | None], seconds: float) -> float:
@@ -136,11 +137,12 @@ class Caretaker:
             log.exception("%s of samples failed, it is tried again", task)
             amount = None
         stats.seconds += time.monotonic() - began
-        stats.last = time.monotonic()
+        stats.last_tried = time.monotonic()
         if amount is None:
             stats.failures += 1
             return False
         stats.runs += 1
+        stats.last_done = stats.last_tried
         if task != "retention":
             stats.amount += amount
             if amount:

@@ -42,7 +42,7 @@ from forewarn_collector.store.events import (
     EventCounters,
     load_counters,
 )
-from forewarn_collector.store.head import Head
+from forewarn_collector.store.head import LATEST, Head
 from forewarn_collector.store.index import LabelIndex
 from forewarn_collector.store.jobs import (
     Alone,
@@ -452,6 +452,7 @@ class Store:
             self._announce,
             SeriesQuota(self._limits, self._active),
             self._event_log,
+            self._newest,
         )
 
     def _replay(
@@ -466,10 +467,15 @@ class Store:
 
     def _begin_lost(self, refs: Ints) -> None:
         """Series whose samples are nowhere, since they are damaged or their file was moved away."""
-        lost = refs[(self._head.floors(refs) == NEVER) & (self._head.newest(refs)[0] == NEVER)]
+        slots = self._head.slots(refs)
+        lost = refs[(self._head.floors(slots) == NEVER) & (self._head.newest(slots)[0] == NEVER)]
         # They are kept for a whole retention, in which that may be mended.
         now = np.full(len(lost), self._clock())
         self._head.begin(lost, now, now)
+
+    def _newest(self, refs: Ints) -> tuple[Ints, Floats]:
+        since = self._now() - self._retention
+        return read_latest(self._head, self._lock, refs, since, LATEST - 1, self._archive)
 
     def _last_time(self, labels: Labels) -> int:
         ref = self._index.ref(labels)

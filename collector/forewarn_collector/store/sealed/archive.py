@@ -205,7 +205,7 @@ class Archive:
                 f"SELECT {_INFO} FROM chunks WHERE {where} ORDER BY earliest, id",  # noqa: S608
                 [value for _, value in conditions],
             ).fetchall()
-        return [ChunkInfo(*row, damaged=row[0] in self._damaged) for row in rows]
+        return [ChunkInfo(*(*row, row[0] in self._damaged)) for row in rows]
 
     def read(self, chunk: int) -> ChunkData | None:
         """All that can be read of a chunk; None where it is gone."""
