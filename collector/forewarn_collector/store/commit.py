@@ -85,7 +85,9 @@ class Committer:
         announce: Callable[[Arrival], None],
         quota: SeriesQuota,
         events: EventLog,
+        newest: Callable[[Ints], tuple[Ints, Floats]],
     ) -> None:
+        """`newest` gives the times and values of the newest samples of series that are known."""
         self._index = index
         self._head = head
         self._journal = journal
@@ -95,6 +97,7 @@ class Committer:
         self._announce = announce
         self._quota = quota
         self._event_log = events
+        self._newest = newest
         self._next_ref = journal.last_ref() + 1
         # Decoders keep label sets and hand out the same object each time, and an object's id is
         # found much faster than a tuple of tuples is hashed. The object is kept, so that its id
@@ -203,7 +206,7 @@ class Committer:
         refs, starts, times, values = map(np.concatenate, zip(*columns, strict=True))
         last_times, last_values = np.full(len(refs), NEVER), np.zeros(len(refs))
         known = refs < self._next_ref
-        last_times[known], last_values[known] = self._head.newest(self._head.slots(refs[known]))
+        last_times[known], last_values[known] = self._newest(refs[known])
         totals = running_totals(refs, starts, times, values, last_times, last_values)
         return _Grown(totals, [len(column[0]) for column in columns], refused)
 

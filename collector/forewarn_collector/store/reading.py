@@ -79,6 +79,7 @@ def read_latest(
     """As `Head.latest`, with what only `older` has."""
     with lock:
         times, values, rows = head.latest_known(refs, start, end)
+        until = min(end, int(head.floors(head.slots(refs[rows])).max(initial=start)) - 1)
     if older is None or not len(rows):
         return times, values
     times[rows] = NEVER
@@ -86,7 +87,7 @@ def read_latest(
     for span in (_LOOK_BACK, _LOOK_BACK * 24, None):
         if not len(rows):
             break
-        begin = start if span is None else max(start, end - span)
+        begin = start if span is None else max(start, until - span)
         found_times, found_values, offsets = read_samples(head, lock, refs[rows], begin, end, older)
         filled = np.diff(offsets) > 0
         last = offsets[1:][filled] - 1

@@ -132,3 +132,13 @@ def test_totals_are_those_of_one_addition_after_the_other(
     got = zip(found.refs.tolist(), found.times.tolist(), found.values.tolist(), strict=True)
     assert list(got) == expected
     assert int(found.taken.sum()) == len(expected)
+
+
+def test_a_total_goes_on_where_it_was_sealed_before_a_restart(reopen: Reopen) -> None:
+    store = reopen()
+    assert store.append_increases(grow((A, START, START + SECOND, 5.0))).result(10).added == 1
+    store.seal()
+    store = reopen()
+    again = grow((A, START, START + SECOND, 5.0), (A, START + SECOND, START + 2 * SECOND, 2.0))
+    assert store.append_increases(again).result(10) == Appended(1, 1)
+    assert orders(store)[A][-1] == (START + 2 * SECOND, 7.0)
