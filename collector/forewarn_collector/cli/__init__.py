@@ -1,4 +1,4 @@
-"""The command line of the collector: `forewarn serve | demo | rules | tasks | events`."""
+"""The command line of the collector: `forewarn serve`, and what is done beside it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import click
 
 from forewarn_collector.cli.demo import demo
 from forewarn_collector.cli.events import events
+from forewarn_collector.cli.export import export
+from forewarn_collector.cli.importing import import_samples
 from forewarn_collector.cli.rules import rules
 from forewarn_collector.cli.serve import serve
 from forewarn_collector.cli.tasks import tasks
@@ -18,7 +20,7 @@ def build(clock: Clock) -> click.Command:
     """The whole command; `clock` is handed to what needs the time."""
 
     @click.group(
-        commands=[serve, demo, rules, tasks, events],
+        commands=[serve, demo, rules, tasks, events, export, import_samples],
         context_settings={"obj": clock, "help_option_names": ["-h", "--help"]},
     )
     @click.version_option(version("forewarn"), prog_name="forewarn")
