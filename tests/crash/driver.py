@@ -1,4 +1,4 @@
-"""Starts collectors by fork, tells what they found, and kills them: `python -m crash.driver FOLDER`.
+"""Starts collectors by fork, tells what they found, kills them: `python -m crash.driver FOLDER`.
 
 To import a collector's libraries takes a second; a fork of a process that has them does not. Each
 collector is a process of its own with the real parts, and a thread that seals, compacts and
@@ -18,6 +18,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,10 @@ from forewarn_collector.config import Address, read_config
 from forewarn_collector.config_events import EventsConfig
 from forewarn_collector.store import Matcher, MatchOp, Store, StoreError
 from forewarn_collector.store.commit import Committer
+from forewarn_collector.store.compact import Compactor, StoppedError
 from forewarn_collector.store.eventlog import EventLog, EventTender
 from forewarn_collector.store.journal import Journal
+from forewarn_collector.store.sealed import Archive
 from forewarn_collector.store.sealer import Sealer
 from forewarn_collector.tasks.ledger import Ledger
 from forewarn_collector.tasks.schema import alerts, tasks
@@ -51,7 +54,10 @@ def mark(phases: Phases) -> None:
     phases.mark(Sealer, "_put", "seal: put")
     phases.mark(Journal, "drop_until", "seal: drop from the journal")
     phases.mark(Sealer, "drop", "seal: drop from memory")
-    phases.mark(Store, "_drop_old", "retention")
+    phases.mark(Compactor, "_merge_small", "compaction")
+    phases.mark(Compactor, "_merge_day", "compaction of a day")
+    phases.mark(Store, "_drop_old", "retention: journal, series")
+    phases.mark(Archive, "drop", "retention: chunks")
     phases.mark(EventTender, "tend", "event upkeep")
 
 
@@ -108,11 +114,15 @@ def look(collector: Collector, target: Path) -> None:
 
 
 def upkeep(store: Store, ended: threading.Event) -> None:
-    """Seal and enforce retention, all the time."""
+    """Seal, merge and enforce retention all the time, beside the collector's own caretaker."""
     while not ended.wait(UPKEEP_SECONDS):
         try:
             store.seal()
+            for _ in store.compact(ended.is_set):
+                pass
             store.enforce_retention()
+        except StoppedError:
+            return
         except StoreError as error:
             print(f"upkeep: {error}", file=sys.stderr)
 
@@ -138,7 +148,7 @@ async def live(folder: Path, order: Order, phases: Phases) -> None:
     ended = threading.Event()
     keeping = threading.Thread(target=upkeep, args=(collector._store, ended))
     keeping.start()
-    say(listening=collector._runner.addresses[0][1])
+    say(listening=collector._runner.addresses[0][1], process=os.getpid())
     await stop.wait()
     ended.set()
     await asyncio.to_thread(keeping.join)
@@ -200,12 +210,13 @@ def main(folder: Path) -> None:
     while line := sys.stdin.readline():
         order = order_of(line)
         phases.clear()
-        began = time.monotonic()
         process = os.fork()
         if process == 0:
             status = 1
             try:
                 status = be_collector(folder, order, phases)
+            except BaseException:  # noqa: BLE001 - nobody is left to handle it
+                traceback.print_exc()
             finally:
                 os._exit(status)
         try:
@@ -217,7 +228,6 @@ def main(folder: Path) -> None:
         say(
             ended=os.waitstatus_to_exitcode(status),
             phases=phases.now(),
-            seconds=time.monotonic() - began,
         )
 
 

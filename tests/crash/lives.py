@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -16,10 +17,12 @@ from typing import Any
 import numpy as np
 
 from crash.phases import Aim
-from crash.truth import Stored
+from crash.truth import SERIES, Stored
 
 RETENTION = 72 * 3_600_000
 EVENT_RETENTION = 20_000
+PENDING = 2_000
+"""How long (ms) a fault lasts before its alert fires."""
 
 RULES = """
 groups:
@@ -41,11 +44,15 @@ queues:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """How a collector ended: its exit status (negative: a signal), what it was doing, its age."""
+    """How a collector ended: its exit status (negative: a signal), and what it was doing.
+
+    It answered requests from `listening` to `ended` (ms since epoch), or not at all.
+    """
 
     status: int
     phases: tuple[str, ...]
-    seconds: float
+    listening: int | None
+    ended: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +67,15 @@ class Found:
 
 
 class Lives:
-    """Collectors in one data directory, one after the other. `port` is that of the living one."""
+    """Collectors in one data directory, one after the other. `port` and `process` are those
+    of the living one."""
 
     def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
         self._process = process
         self._folder = folder
         self._port: int | None = None
+        self.process = 0
+        self._listening: int | None = None
         self._change = threading.Condition()
 
     @property
@@ -75,8 +85,9 @@ class Lives:
 
     @property
     def log(self) -> str:
-        """What all collectors logged."""
-        return (self._folder / "collector.log").read_text()
+        """What the driver and all collectors logged."""
+        files = [self._folder / name for name in ("driver.log", "collector.log")]
+        return "".join(file.read_text() for file in files if file.exists())
 
     def port(self, seconds: float = 5) -> int | None:
         """The port of the collector that lives, or soon does; None after so long without any."""
@@ -102,12 +113,13 @@ class Lives:
         while True:
             answer = self._answer()
             if "listening" in answer:
-                self._set_port(answer["listening"])
+                self._lives(answer)
             elif "refused" in answer:
                 refused = answer["refused"]
             else:
+                since, self._listening = self._listening, None
                 self._set_port(None)
-                death = Death(answer["ended"], tuple(answer["phases"]), answer["seconds"])
+                death = Death(answer["ended"], tuple(answer["phases"]), since, _now())
                 return refused or death
 
     def listening(self) -> int:
@@ -115,7 +127,7 @@ class Lives:
         answer = self._answer()
         if "listening" not in answer:
             raise AssertionError(f"the collector does not start: {answer}\n{self.log[-3000:]}")
-        self._set_port(answer["listening"])
+        self._lives(answer)
         return int(answer["listening"])
 
     def stop(self) -> Death | str:
@@ -138,11 +150,17 @@ class Lives:
             dump.unlink(missing_ok=True)
         texts = json.loads(str(arrays["texts"]))
         offsets = arrays["offsets"]
+        owners = np.array(
+            [int(each["sender"]) * SERIES + int(each["series"]) for each in texts["labels"]],
+            dtype=np.int64,
+        )
+        of_sample = np.repeat(owners, np.diff(offsets))
         series = {}
-        for place, labels in enumerate(texts["labels"]):
-            own = slice(offsets[place], offsets[place + 1])
-            key = int(labels["sender"]), int(labels["series"])
-            series[key] = Stored(arrays["times"][own], arrays["values"][own])
+        for owner in np.unique(owners).tolist():
+            own = np.flatnonzero(of_sample == owner)
+            own = own[np.argsort(arrays["times"][own], kind="stable")]
+            stored = Stored(arrays["times"][own], arrays["values"][own])
+            series[divmod(owner, SERIES)] = stored
         return Found(
             series, texts["events"], texts["alerts"], texts["tasks"], tuple(texts["damaged"])
         )
@@ -160,17 +178,26 @@ class Lives:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
+    def _lives(self, answer: dict[str, Any]) -> None:
+        self.process = int(answer["process"])
+        self._listening = _now()
+        self._set_port(answer["listening"])
+
     def _set_port(self, port: int | None) -> None:
         with self._change:
             self._port = port
             self._change.notify_all()
 
 
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
 @contextmanager
-def lives(folder: Path, webhook: str, pending: str = "2s") -> Iterator[Lives]:
-    """A driver with its files under `folder`; a rule that waits for `pending` before it fires."""
+def lives(folder: Path, webhook: str) -> Iterator[Lives]:
+    """A driver with its files under `folder`; its rule waits for `PENDING` before it fires."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "rules.yml").write_text(RULES.format(pending=pending))
+    (folder / "rules.yml").write_text(RULES.format(pending=f"{PENDING}ms"))
     (folder / "collector.yml").write_text(QUEUES.format(url=webhook))
     paths = [str(Path(__file__).parents[1]), *filter(None, sys.path)]
     with (folder / "driver.log").open("wb") as log:

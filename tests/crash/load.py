@@ -7,9 +7,11 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from json import loads
+from typing import Self
 
 import numpy as np
 
@@ -27,6 +29,7 @@ WRITE = {
 }
 LOGS = {"Content-Type": "application/x-protobuf"}
 _RETRY_SECONDS = 0.01
+_TICKS_OF_HOST = 100
 
 
 def now() -> int:
@@ -94,7 +97,10 @@ class Sender(threading.Thread):
         pause: float,
         behind: int = 0,
     ) -> None:
-        """Every `pause` seconds a tick, of a time that is `behind` (ms)."""
+        """Every `pause` seconds a tick, of a time that is `behind` (ms).
+
+        With those that are behind, hosts come and go.
+        """
         super().__init__(name=f"sender-{number}")
         self.sent = Sent(number)
         self.events: set[str] = set()
@@ -105,19 +111,8 @@ class Sender(threading.Thread):
         self._random = random.Random(seed * 100 + number)
         self._pause = pause
         self._behind = behind
-        names = [
-            labels_from(
-                {
-                    "__name__": METRIC,
-                    "instance": f"host{number}",
-                    "job": "crash",
-                    "sender": str(number),
-                    "series": str(series),
-                }
-            )
-            for series in range(SERIES)
-        ]
-        self._series = [Series(labels) for labels in names]
+        self._instance = ""
+        self._series: list[Series] = []
         self._labels = labels_from({"instance": f"host{number}", "job": "crash"})
 
     def run(self) -> None:
@@ -140,10 +135,21 @@ class Sender(threading.Thread):
             self._ended.wait(self._pause)
         self.post.close()
 
+    def _series_of(self, instance: str) -> list[Series]:
+        if instance != self._instance:
+            self._instance = instance
+            names = {"__name__": METRIC, "instance": instance, "sender": str(self._number)}
+            self._series = [
+                Series(labels_from({**names, "series": str(row)})) for row in range(SERIES)
+            ]
+        return self._series
+
     def _body(self, number: int, at: int) -> bytes:
+        part = number // _TICKS_OF_HOST if self._behind else 0
+        series = self._series_of(f"host{self._number}-{part}")
         ticks = np.array([number], dtype=np.int64)
         values = [floats(bits_of(self._number, row, ticks))[0] for row in range(SERIES)]
-        return snappy(encode_write_request(list(zip(self._series, values, strict=True)), at))
+        return snappy(encode_write_request(list(zip(series, values, strict=True)), at))
 
     def _send(self, number: int, body: bytes) -> None:
         if self.post.until_taken("/api/v1/write", body, WRITE):
@@ -257,3 +263,46 @@ class Faults(threading.Thread):
             if self._post.until_taken("/api/v1/write", body, WRITE):
                 self.began.setdefault(instance, now())
             self._ended.wait(0.1)
+
+
+class Load:
+    """Senders, one for each of `behind` (ms), and lanes of faults; all ends with the block."""
+
+    def __init__(
+        self,
+        lives: Lives,
+        desk: Desk,
+        behind: Sequence[int] = (0, 0),
+        *,
+        lanes: int = 1,
+        seed: int = 1,
+        pause: float = 0.05,
+    ) -> None:
+        self._ended = threading.Event()
+        self.senders = [
+            Sender(number, lives, self._ended, seed, pause, each)
+            for number, each in enumerate(behind)
+        ]
+        self.lanes = [Faults(lane, lives, desk, self._ended) for lane in range(lanes)]
+
+    @property
+    def over(self) -> list[str]:
+        """The faults that came to their end."""
+        return [instance for lane in self.lanes for instance in lane.over]
+
+    def finish(self, seconds: float) -> None:
+        """Begin no more faults, and wait until those that are have come to their end."""
+        for lane in self.lanes:
+            lane.finish()
+        for lane in self.lanes:
+            lane.join(seconds)
+
+    def __enter__(self) -> Self:
+        for thread in (*self.senders, *self.lanes):
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in (*self.senders, *self.lanes):
+            thread.join(10)

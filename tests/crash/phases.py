@@ -28,10 +28,13 @@ NAMES = (
     "seal: drop from the journal",
     "seal: drop from memory",
     "compaction",
-    "thinning",
-    "retention",
+    "compaction of a day",
+    "retention: journal, series",
+    "retention: chunks",
     "event upkeep",
 )
+ONCE = frozenset({"start", "compaction", "compaction of a day", "retention: chunks"})
+"""What few lives come to more than once."""
 _ROW = struct.Struct("<qqq")
 _USUAL = 2_000_000
 """What a phase is thought to take (ns) as long as none has ended."""

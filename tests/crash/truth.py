@@ -97,7 +97,7 @@ NOTHING = Stored(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.uint64))
 
 
 def faults(series: tuple[int, int], columns: Columns, stored: Stored, since: int) -> Iterator[str]:
-    """What is wrong with a series of a sender; what is before `since` (ms) may have been dropped."""
+    """What is wrong with a sender's series; what is before `since` (ms) may have been dropped."""
     numbers, times, known = columns
     where = f"sender {series[0]}, series {series[1]}"
     if (np.diff(stored.times) <= 0).any():
