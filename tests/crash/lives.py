@@ -70,9 +70,10 @@ class Lives:
     """Collectors in one data directory, one after the other. `port` and `process` are those
     of the living one."""
 
-    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str], folder: Path, retention: int) -> None:
         self._process = process
         self._folder = folder
+        self._retention = retention
         self._port: int | None = None
         self.process = 0
         self._listening: int | None = None
@@ -101,7 +102,7 @@ class Lives:
         order = {
             "aim": asdict(aim) if aim else None,
             "dump": str(dump) if look else "",
-            "retention": RETENTION,
+            "retention": self._retention,
             "event_retention": EVENT_RETENTION,
             "file_size": file_size,
         }
@@ -194,7 +195,7 @@ def _now() -> int:
 
 
 @contextmanager
-def lives(folder: Path, webhook: str) -> Iterator[Lives]:
+def lives(folder: Path, webhook: str, retention: int = RETENTION) -> Iterator[Lives]:
     """A driver with its files under `folder`; its rule waits for `PENDING` before it fires."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "rules.yml").write_text(RULES.format(pending=f"{PENDING}ms"))
@@ -210,6 +211,6 @@ def lives(folder: Path, webhook: str) -> Iterator[Lives]:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"},
         )
     with process:
-        yield Lives(process, folder)
+        yield Lives(process, folder, retention)
         if process.stdin is not None:
             process.stdin.close()
