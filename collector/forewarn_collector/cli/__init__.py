@@ -6,7 +6,9 @@ from importlib.metadata import version
 
 import click
 
+from forewarn_collector.cli.backup import backup
 from forewarn_collector.cli.demo import demo
+from forewarn_collector.cli.doctor import doctor
 from forewarn_collector.cli.events import events
 from forewarn_collector.cli.export import export
 from forewarn_collector.cli.importing import import_samples
@@ -20,7 +22,7 @@ def build(clock: Clock) -> click.Command:
     """The whole command; `clock` is handed to what needs the time."""
 
     @click.group(
-        commands=[serve, demo, rules, tasks, events, export, import_samples],
+        commands=[serve, demo, rules, tasks, events, export, import_samples, backup, doctor],
         context_settings={"obj": clock, "help_option_names": ["-h", "--help"]},
     )
     @click.version_option(version("forewarn"), prog_name="forewarn")

@@ -22,7 +22,6 @@ from forewarn_collector.config import (
     parse_retention,
     read_config,
 )
-from forewarn_collector.store.allocator import give_back_early
 from forewarn_wire.clock import Clock
 
 
@@ -56,7 +55,6 @@ def serve(
     log_level: str,
 ) -> None:
     """Take signals, apply the rules, open and deliver tasks; until SIGTERM or Ctrl-C."""
-    give_back_early()
     logging.basicConfig(
         level=log_level.upper(),
         stream=sys.stderr,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,6 +24,12 @@ class Slice:
     def stale(self) -> Ints:
         """Which samples are stale markers."""
         return np.flatnonzero(self.values.view(np.uint64) == np.uint64(STALE_NAN_BITS))
+
+    def pieces(self, most: int) -> Iterator[Slice]:
+        """The same samples, at most so many at once."""
+        for first in range(0, len(self.times), most):
+            rows = slice(first, first + most)
+            yield Slice(self.labels, self.refs[rows], self.times[rows], self.values[rows])
 
     def without(self, rows: Ints) -> Slice:
         """All but some samples."""

@@ -17,6 +17,8 @@ from forewarn_collector.transfer.slices import Slice
 from forewarn_wire import Labels, metric_name, without
 from forewarn_wire.labels import METRIC_NAME
 
+_AT_ONCE = 50_000
+"""Lines that are made at once: some megabytes."""
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
@@ -32,11 +34,17 @@ class OpenMetricsFormat:
     def write(self, part: Slice) -> int:
         """See `Format`."""
         part = part.without(part.stale())
+        for piece in part.pieces(_AT_ONCE):
+            self._write(piece)
+        return len(part.times)
+
+    def _write(self, part: Slice) -> None:
         beginnings = _by_series(part, lambda labels: f"{series_name(labels)} ")
         texts = value_texts(part.values)
-        lines = map("".join, zip(beginnings, texts, repeat(" "), _seconds(part.times)))
-        self._out.write(("\n".join(lines) + "\n").encode() if len(part.times) else b"")
-        return len(part.times)
+        lines = map(
+            "".join, zip(beginnings, texts, repeat(" "), _seconds(part.times), strict=False)
+        )
+        self._out.write(("\n".join(lines) + "\n").encode())
 
     def finish(self) -> None:
         """See `Format`."""
@@ -55,14 +63,18 @@ class CsvFormat:
 
     def write(self, part: Slice) -> int:
         """See `Format`."""
+        for piece in part.pieces(_AT_ONCE):
+            self._write(piece)
+        return len(part.times)
+
+    def _write(self, part: Slice) -> None:
         beginnings = _by_series(part, _csv_fields)
         texts = value_texts(part.values)
         for row in part.stale().tolist():
             texts[row] = ""
         times = map(str, part.times.tolist())
         lines = map("".join, zip(beginnings, times, repeat(","), texts))
-        self._out.write(("\n".join(lines) + "\n").encode() if len(part.times) else b"")
-        return len(part.times)
+        self._out.write(("\n".join(lines) + "\n").encode())
 
     def finish(self) -> None:
         """See `Format`."""
