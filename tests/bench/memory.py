@@ -24,7 +24,6 @@ import numpy as np
 
 from bench.ingest_bodies import host_labels
 from forewarn_collector.store import Batch, Layout, Store
-from forewarn_collector.store.allocator import give_back_early
 
 TICK = 10_000
 START = 1_750_000_000_000
@@ -55,7 +54,6 @@ def main() -> None:
 
 def measured(arguments: argparse.Namespace) -> Mapping[str, float]:
     """The figures of one run, in this process."""
-    give_back_early()
     hosts, series = arguments.hosts, arguments.series
     total = hosts * series
     before = resident()

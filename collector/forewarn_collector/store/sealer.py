@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from forewarn_collector.store.allocator import give_back
 from forewarn_collector.store.columns import Ints
 from forewarn_collector.store.head import Head
 from forewarn_collector.store.index import LabelIndex
@@ -75,6 +76,7 @@ class Sealer:
             self._head.sealing.done()
         self._alone(lambda: self._journal.drop_until(position))
         self.drop(now)
+        give_back()
         return sealed
 
     def drop(self, now: int) -> int:
