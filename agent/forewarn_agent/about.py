@@ -72,7 +72,8 @@ class AboutAgent:
             (self._requests, float(sender.requests)),
             (self._failures, float(sender.failures)),
             (self._sent, float(sender.bytes)),
-            (self._cpu, times.user + times.system),
+            # Both are in ticks of 1/100 s; their sum as a float need not be.
+            (self._cpu, round(times.user + times.system, 2)),
         ]
         resident = self._resident_bytes()
         if resident:

@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from forewarn_collector.alertmanagers import Alertmanagers, Notices
+from forewarn_collector.api.admission import Admission
 from forewarn_collector.api.auth import (
     TOKEN_FILE,
     Gate,
@@ -24,10 +25,13 @@ from forewarn_collector.api.auth import (
     own_token,
 )
 from forewarn_collector.api.envelope import unknown_paths
+from forewarn_collector.api.events import EventsApi
 from forewarn_collector.api.health import HealthApi
 from forewarn_collector.api.labels import LabelsApi
+from forewarn_collector.api.otlp import OtlpApi
 from forewarn_collector.api.plans import PlansApi
 from forewarn_collector.api.prometheus import PrometheusApi
+from forewarn_collector.api.receiving import Receiving
 from forewarn_collector.api.rules import RulesApi
 from forewarn_collector.api.status import StatusApi
 from forewarn_collector.api.targets import TargetsApi
@@ -39,6 +43,9 @@ from forewarn_collector.ingest import Limits, MetadataTable
 from forewarn_collector.ingest.agents import AgentWatch, known_agents
 from forewarn_collector.metrics import Metrics
 from forewarn_collector.observe import (
+    admission_families,
+    archive_families,
+    event_families,
     ledger_families,
     notification_families,
     rule_families,
@@ -54,7 +61,8 @@ from forewarn_collector.rules import (
     Scheduler,
     TemplateContext,
 )
-from forewarn_collector.store import Store, StoreError
+from forewarn_collector.rules.windows import windows_of
+from forewarn_collector.store import Caretaker, EventLimits, SeriesLimits, Store, StoreError
 from forewarn_collector.tasks import (
     Ledger,
     LedgerError,
@@ -96,10 +104,20 @@ class Collector:
         self._last_reload = LastReload(clock())
         self._make_data_directory()
         gate = self._gate()
-        self._store = Store(config.data, retention=config.retention, clock=clock)
+        by_customer = {item.customer: item.series for item in config.limits.customers}
+        self._store = Store(
+            config.data,
+            retention=config.retention,
+            clock=clock,
+            max_bytes=config.retention_size,
+            limits=SeriesLimits(config.limits.series, by_value=by_customer),
+            event_limits=EventLimits(config.events.retention, config.events.max_size),
+        )
         self._ledger = Ledger(config.data)
         self._outbox = Outbox(self._ledger)
         self._open_databases()
+        self._store.keep(windows_of(rules))
+        self._caretaker = Caretaker(self._store)
         self._agents = AgentWatch()
         self._workers = QueueWorkers(self._ledger, queues, clock)
         external_url = config.external_url or self.url(config.listen.port)
@@ -140,11 +158,11 @@ class Collector:
         # Apart from each other, so that a label is found while long queries run.
         self._query_threads = AnswerThreads("query", 2)
         self._answer_threads = AnswerThreads("answer", 2)
+        self._event_threads = AnswerThreads("events", 2)
         self._metadata = MetadataTable()
         limits = Limits(max_body=config.max_body)
-        self._write_api = WriteApi(
-            self._store, self._agents, self._metadata, limits, self._metrics, clock
-        )
+        self._admission = Admission(config.limits, config.max_body, self._metrics)
+        self._receiving = Receiving(limits, self._admission, self._metrics)
         self._runner = web.AppRunner(
             self._application(gate),
             auto_decompress=False,
@@ -166,8 +184,9 @@ class Collector:
     async def start(self) -> None:
         """Run everything and listen; returns once requests are answered. Raises StartError."""
         now = self._clock()
-        known = self._store.select(known_agents(), now - self._config.retention, now)
-        self._agents.restore(known, now)
+        since = now - self._config.retention
+        self._agents.restore(self._store.latest(known_agents(), since, now), since, now)
+        self._caretaker.start()
         await self._alertmanagers.start(self._scheduler.groups)
         self._scheduler.start()
         await self._workers.start()
@@ -214,10 +233,12 @@ class Collector:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._query_threads.close()
         self._answer_threads.close()
-        self._write_api.close()
+        self._event_threads.close()
+        self._receiving.close()
         await asyncio.to_thread(self._scheduler.stop)
         await self._alertmanagers.stop()
         await self._workers.stop()
+        await asyncio.to_thread(self._caretaker.stop)
         await asyncio.to_thread(self._store.close)
         self._ledger.close()
         log.info("stopped")
@@ -232,6 +253,8 @@ class Collector:
             self._last_reload = replace(self._last_reload, refused=str(error))
             log.error("the running rules stay in force, the new ones are refused:\n%s", error)
             return
+        self._store.keep(windows_of(rules))
+        self._caretaker.rules_changed()
         self._scheduler.reload(rules)
         self._metrics.rule_reloads.labels("taken").inc()
         self._metrics.rules_current.set(1)
@@ -327,8 +350,10 @@ class Collector:
             client_max_size=self._config.max_body,
         )
         queries = TaskQueries(self._ledger)
+        signals = self._store, self._agents, self._metadata, self._receiving
         for part in (
-            self._write_api,
+            WriteApi(*signals, self._clock),
+            OtlpApi(*signals, self._config.otlp, self._clock),
             PrometheusApi(
                 self._store, self._query_threads, self._config.query_timeout, self._clock
             ),
@@ -340,6 +365,7 @@ class Collector:
                 lambda: self._last_reload,
                 self._clock,
             ),
+            EventsApi(self._store, self._event_threads),
             TargetsApi(self._agents),
             RulesApi(self._scheduler, self._answer_threads),
             PlansApi(self._scheduler, self._store),
@@ -349,6 +375,9 @@ class Collector:
         ):
             application.add_routes(part.routes())
         self._metrics.add(lambda: store_families(self._store, self._agents))
+        self._metrics.add(lambda: archive_families(self._store, self._caretaker))
+        self._metrics.add(lambda: admission_families(self._admission))
+        self._metrics.add(lambda: event_families(self._store))
         self._metrics.add(lambda: rule_families(self._scheduler))
         self._metrics.add(lambda: notification_families(self._alertmanagers))
         self._metrics.add(lambda: ledger_families(queries, self._outbox))

@@ -15,7 +15,10 @@ from forewarn_collector.config_alertmanagers import (
     read_alertmanagers,
     read_external_labels,
 )
+from forewarn_collector.config_events import EventsConfig, read_events
 from forewarn_collector.config_files import required_file
+from forewarn_collector.config_limits import LimitsConfig, read_limits
+from forewarn_collector.config_otlp import OtlpSettings, read_otlp
 from forewarn_collector.config_relabel import RelabelConfig, read_relabel_configs
 from forewarn_wire import Labels, Problem
 from forewarn_wire.document import Section, read_document
@@ -24,6 +27,7 @@ from forewarn_wire.readers import duration, size, text, texts
 
 DEFAULT_LISTEN = "127.0.0.1:9815"
 DEFAULT_DATA = "./forewarn-data"
+_LEAST_SIZE = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,8 @@ class CollectorConfig:
     listen: Address = Address("127.0.0.1", 9815)
     data: Path = Path(DEFAULT_DATA)
     rules: tuple[str, ...] = ()
-    retention: int = 24 * 3_600_000
+    retention: int = 90 * 86_400_000
+    retention_size: int | None = None
     evaluation_interval: int = 15_000
     external_url: str = ""
     auth: bool = True
@@ -90,6 +95,9 @@ class CollectorConfig:
     alertmanagers: tuple[AlertmanagerConfig, ...] = ()
     alert_relabel_configs: tuple[RelabelConfig, ...] = ()
     resend_delay: int = RESEND_DELAY
+    events: EventsConfig = field(default_factory=EventsConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    otlp: OtlpSettings = field(default_factory=OtlpSettings)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -132,6 +140,7 @@ def read_config(content: str, file: str) -> CollectorConfig:
         data=Path(document.take("data", text, str(defaults.data))),
         rules=document.take("rules", texts, ()),
         retention=document.take("retention", parse_retention, defaults.retention),
+        retention_size=document.take("retention_size", _retention_size, None),
         evaluation_interval=document.take(
             "evaluation_interval", _interval, defaults.evaluation_interval
         ),
@@ -146,11 +155,21 @@ def read_config(content: str, file: str) -> CollectorConfig:
         alertmanagers=read_alertmanagers(document),
         alert_relabel_configs=read_relabel_configs(document, "alert_relabel_configs"),
         resend_delay=document.take("resend_delay", _interval, defaults.resend_delay),
+        events=read_events(document),
+        limits=read_limits(document),
+        otlp=read_otlp(document),
         problems=problems,
     )
     document.refuse_unknown()
     _check_tokens(document, config.tokens)
     return _with_default_queue(document, config)
+
+
+def _retention_size(value: Any) -> int:
+    found = size(value)
+    if found < _LEAST_SIZE:
+        raise ValueError(f"expected 16MiB or more, found {value!r}")
+    return found
 
 
 def _interval(value: Any) -> int:

@@ -52,6 +52,15 @@ class Metrics:
         self.rejected = counter(
             "forewarn_ingest_rejected_total", "Series and events refused, by reason.", "reason"
         )
+        self.limited = counter(
+            "forewarn_ingest_limited_total",
+            "Requests told to come again later, or of which new series were refused, by limit.",
+            "limit",
+            "customer",
+        )
+        self.exemplars = counter(
+            "forewarn_ingest_exemplars_dropped_total", "Exemplars that came; none is kept."
+        )
         self.events = counter("forewarn_ingest_events_total", "Events accepted that were new.")
         self.unauthorized = counter(
             "forewarn_http_unauthorized_total", "Requests refused for want of a right token."

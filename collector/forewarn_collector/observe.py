@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Iterable
 
 from forewarn_collector.alertmanagers import Alertmanagers
+from forewarn_collector.api.admission import Admission
 from forewarn_collector.ingest.agents import AgentWatch
 from forewarn_collector.metrics import Family, Table
 from forewarn_collector.rules import AlertState, Scheduler
-from forewarn_collector.store import Store
+from forewarn_collector.store import Caretaker, Store, StoreError
 from forewarn_collector.tasks import LedgerError, Outbox, TaskQueries, TaskState
 
 log = logging.getLogger(__name__)
@@ -31,12 +33,86 @@ def store_families(store: Store, agents: AgentWatch) -> Iterable[Family]:
     for name, text, value in (
         ("forewarn_store_commits_total", "Commits made.", stats.commits),
         ("forewarn_store_conflicts_total", "Duplicates with another value.", stats.conflicts),
+        ("forewarn_store_series_created_total", "Series that were new.", stats.created),
     ):
         yield Table(name, text, counter=True).row(value).family()
     known = agents.agents()
     up = sum(agent.up for agent in known)
     table = Table("forewarn_agents", "Agents known, by whether they report.", ("state",))
     yield table.row(up, "up").row(len(known) - up, "silent").family()
+
+
+def archive_families(store: Store, caretaker: Caretaker) -> Iterable[Family]:
+    """What is sealed, and how sealing, merging and dropping fare."""
+    text = "Samples that the journal has and the archive has not."
+    yield Table("forewarn_store_unsealed_samples", text).row(store.unsealed).family()
+    seal = caretaker.tasks["seal"]
+    text = "Time since samples were sealed last, or since the start."
+    age = time.monotonic() - seal.last_done
+    yield Table("forewarn_store_seal_age_seconds", text).row(age).family()
+    runs = Table("forewarn_store_upkeep_total", "Runs of upkeep.", ("task", "result"), counter=True)
+    seconds = Table(
+        "forewarn_store_upkeep_seconds_total", "Time that upkeep took.", ("task",), counter=True
+    )
+    for name, stats in caretaker.tasks.items():
+        runs.row(stats.runs, name, "done").row(stats.failures, name, "failed")
+        seconds.row(stats.seconds, name)
+    yield runs.family()
+    yield seconds.family()
+    for name, text, value in (
+        ("forewarn_store_sealed_samples_total", "Samples sealed.", seal.amount),
+        (
+            "forewarn_store_chunks_merged_total",
+            "Chunks that larger ones replaced.",
+            caretaker.tasks["compact"].amount,
+        ),
+        ("forewarn_store_chunks_dropped_total", "Chunks too old.", store.dropped_chunks),
+    ):
+        yield Table(name, text, counter=True).row(value).family()
+    try:
+        sealed = store.archive_stats()
+    except StoreError as error:
+        # The other metrics must stay readable just when the disk is in trouble.
+        log.warning("no metrics of the archive: %s", error)
+        return
+    chunks = Table("forewarn_archive_chunks", "Sealed chunks.", ("level",))
+    samples = Table("forewarn_archive_samples", "Samples in them.", ("level",))
+    size = Table("forewarn_archive_bytes", "Bytes of them.", ("level",))
+    for level in sealed.levels:
+        chunks.row(level.chunks, str(level.level))
+        samples.row(level.samples, str(level.level))
+        size.row(level.bytes, str(level.level))
+    for table in (chunks, samples, size):
+        yield table.family()
+    text = "Blocks of sealed chunks that cannot be read, set aside."
+    yield Table("forewarn_archive_damaged_blocks", text).row(sealed.damaged).family()
+    text = "Time of the oldest sealed sample."
+    oldest = (sealed.earliest or 0) / 1000
+    yield Table("forewarn_archive_oldest_timestamp_seconds", text).row(oldest).family()
+
+
+def event_families(store: Store) -> Iterable[Family]:
+    """How many events there are, what they take and how many went."""
+    try:
+        stats = store.event_store.stats()
+    except StoreError as error:
+        # The other metrics must stay readable just when the disk is in trouble.
+        log.warning("no metrics of events: %s", error)
+        return
+    yield Table("forewarn_events_stored", "Events in the store.").row(stats.events).family()
+    text = "About the bytes that events take on disk, with their indexes."
+    yield Table("forewarn_events_bytes", text).row(stats.bytes).family()
+    dropped = Table(
+        "forewarn_events_dropped_total", "Events that were not kept.", ("reason",), counter=True
+    )
+    dropped.row(stats.dropped_age, "age").row(stats.dropped_size, "size")
+    yield dropped.row(stats.dropped_late, "late").family()
+
+
+def admission_families(admission: Admission) -> Iterable[Family]:
+    """What write requests take up until they are answered."""
+    text = "Bytes of write requests that are not answered yet."
+    yield Table("forewarn_ingest_waiting_bytes", text).row(admission.waiting).family()
 
 
 def rule_families(scheduler: Scheduler) -> Iterable[Family]:

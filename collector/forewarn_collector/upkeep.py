@@ -16,6 +16,8 @@ from forewarn_wire.clock import Clock
 log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 1.0
+_TENDING_SECONDS = 0.25
+"""The most of each second for the upkeep of events: enough to drop as many as can come in."""
 OWN_INTERVAL = 15_000
 RETENTION_INTERVAL = 60_000
 
@@ -39,6 +41,7 @@ class Upkeep:
         self._clock = clock
         self._look_at_rules = look_at_rules
         self._next_own = 0
+        self._next_tending = 0
         self._next_retention = clock() + RETENTION_INTERVAL
 
     async def run(self) -> None:
@@ -65,7 +68,16 @@ class Upkeep:
             await self._append(own)
         if now >= self._next_retention:
             self._next_retention = now + RETENTION_INTERVAL
-            self._agents.forget(await asyncio.to_thread(self._store.enforce_retention))
+            self._agents.forget(self._store.cutoff)
+        if now >= self._next_tending or self._next_tending > now + RETENTION_INTERVAL:
+            await self._tend_events(now)
+
+    async def _tend_events(self, now: int) -> None:
+        try:
+            await asyncio.to_thread(self._store.event_store.tend, _TENDING_SECONDS)
+        except StoreError as error:
+            self._next_tending = now + RETENTION_INTERVAL
+            log.error("cannot drop or index events; it is tried again in a minute: %s", error)
 
     async def _append(self, batch: Batch) -> None:
         await asyncio.wrap_future(self._store.append(batch, own=True))

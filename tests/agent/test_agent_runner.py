@@ -142,6 +142,8 @@ def test_the_agent_tells_its_interval_and_itself(tmp_path: Path) -> None:
     assert found["forewarn_agent_config_last_reload_successful"] == 1
     assert found["process_resident_memory_bytes"] > 1e6
     assert found["process_cpu_seconds_total"] > 0
+    # The kernel counts hundredths of a second; more digits would be noise.
+    assert found["process_cpu_seconds_total"] == round(found["process_cpu_seconds_total"], 2)
     assert "forewarn_agent_clock_offset_seconds" not in found, "unknown until there is an answer"
 
 

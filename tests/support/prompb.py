@@ -1,6 +1,7 @@
-"""Prometheus' remote write 1.0 and remote read for Google's own protobuf library, as an oracle.
+"""Prometheus' remote write and remote read messages for Google's protobuf library, as an oracle.
 
-Source: prometheus/prometheus `prompb/remote.proto` and `prompb/types.proto`.
+Source: prometheus/prometheus `prompb/remote.proto`, `prompb/types.proto` (1.0) and
+`prompb/io/prometheus/write/v2/types.proto` (2.0).
 """
 
 from __future__ import annotations
@@ -59,20 +60,46 @@ _MESSAGES: dict[str, list[tuple[str, int, int, str, bool]]] = {
     "QueryResult": [("timeseries", 1, _FIELD.TYPE_MESSAGE, "TimeSeries", True)],
     "ReadResponse": [("results", 1, _FIELD.TYPE_MESSAGE, "QueryResult", True)],
 }
+_MESSAGES_2: dict[str, list[tuple[str, int, int, str, bool]]] = {
+    "Sample": _MESSAGES["Sample"],
+    "Histogram": _MESSAGES["Histogram"],
+    "Exemplar": [
+        ("labels_refs", 1, _FIELD.TYPE_UINT32, "", True),
+        ("value", 2, _FIELD.TYPE_DOUBLE, "", False),
+        ("timestamp", 3, _FIELD.TYPE_INT64, "", False),
+    ],
+    "Metadata": [
+        ("type", 1, _FIELD.TYPE_INT32, "", False),
+        ("help_ref", 3, _FIELD.TYPE_UINT32, "", False),
+        ("unit_ref", 4, _FIELD.TYPE_UINT32, "", False),
+    ],
+    "TimeSeries": [
+        ("labels_refs", 1, _FIELD.TYPE_UINT32, "", True),
+        ("samples", 2, _FIELD.TYPE_MESSAGE, "Sample", True),
+        ("histograms", 3, _FIELD.TYPE_MESSAGE, "Histogram", True),
+        ("exemplars", 4, _FIELD.TYPE_MESSAGE, "Exemplar", True),
+        ("metadata", 5, _FIELD.TYPE_MESSAGE, "Metadata", False),
+        ("created_timestamp", 6, _FIELD.TYPE_INT64, "", False),
+    ],
+    "Request": [
+        ("symbols", 4, _FIELD.TYPE_STRING, "", True),
+        ("timeseries", 5, _FIELD.TYPE_MESSAGE, "TimeSeries", True),
+    ],
+}
 
 
-def _pool() -> descriptor_pool.DescriptorPool:
-    file = descriptor_pb2.FileDescriptorProto(
-        name="prompb.proto", package="prometheus", syntax="proto3"
-    )
-    for name, fields in _MESSAGES.items():
+def _pool(
+    package: str, messages: dict[str, list[tuple[str, int, int, str, bool]]]
+) -> descriptor_pool.DescriptorPool:
+    file = descriptor_pb2.FileDescriptorProto(name="prompb.proto", package=package, syntax="proto3")
+    for name, fields in messages.items():
         message = file.message_type.add(name=name)
         for field, number, kind, type_name, repeated in fields:
             message.field.add(
                 name=field,
                 number=number,
                 type=kind,
-                type_name=f".prometheus.{type_name}" if type_name else None,
+                type_name=f".{package}.{type_name}" if type_name else None,
                 label=_FIELD.LABEL_REPEATED if repeated else _FIELD.LABEL_OPTIONAL,
             )
     pool = descriptor_pool.DescriptorPool()
@@ -80,17 +107,21 @@ def _pool() -> descriptor_pool.DescriptorPool:
     return pool
 
 
-_POOL = _pool()
+_POOL = _pool("prometheus", _MESSAGES)
+_POOL_2 = _pool("io.prometheus.write.v2", _MESSAGES_2)
 
 
-def _class(name: str) -> Any:
-    return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(f"prometheus.{name}"))
+def _class(pool: descriptor_pool.DescriptorPool, name: str) -> Any:
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
 
 
 def message(name: str) -> Any:
     """A new message `prometheus.NAME`."""
-    return _class(name)()
+    return _class(_POOL, f"prometheus.{name}")()
 
 
-WriteRequest = _class("WriteRequest")
+WriteRequest = _class(_POOL, "prometheus.WriteRequest")
 """The message class `prometheus.WriteRequest`."""
+
+Request2 = _class(_POOL_2, "io.prometheus.write.v2.Request")
+"""The message class `io.prometheus.write.v2.Request`."""

@@ -15,6 +15,11 @@ WRITE_HEADERS = {
     "Content_Encoding": "snappy",
     "X_Prometheus_Remote_Write_Version": "0.1.0",
 }
+WRITE_2_HEADERS = {
+    "Content_Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+    "Content_Encoding": "snappy",
+    "X_Prometheus_Remote_Write_Version": "2.0.0",
+}
 LOGS_HEADERS = {"Content_Type": "application/x-protobuf"}
 
 

@@ -17,9 +17,11 @@ import pytest
 from forewarn_wire import STALE_NAN, Event, Severity, labels_from
 from forewarn_wire.protobuf import varint
 from forewarn_wire.remote_write import Series, encode_write_request
+from support.prompb import Request2
 from support.servers import RunningCollector, call, running_collector
 from support.writing import (
     LOGS_HEADERS,
+    WRITE_2_HEADERS,
     WRITE_HEADERS,
     logs_body,
     raw_body,
@@ -110,14 +112,54 @@ def test_another_sites_page_cannot_write_and_another_name_cannot_reach_loopback(
     assert call(f"{collector.url}/api/tasks", headers={"Host": "evil.example"}).status == 403
 
 
-def test_another_format_is_told_what_is_expected(collector: RunningCollector) -> None:
-    answer = collector.post(
-        "/api/v1/write",
-        b"",
-        Content_Type="application/x-protobuf;proto=io.prometheus.write.v2.Request",
-        Content_Encoding="snappy",
-    )
+@pytest.mark.parametrize(
+    ("kind", "encoding", "named"),
+    [
+        ("application/x-protobuf;proto=io.prometheus.write.v3.Request", "snappy", b"v3"),
+        ("application/json", "snappy", b"application/json"),
+        ("application/x-protobuf", "gzip", b"gzip"),
+    ],
+)
+def test_another_format_is_told_what_is_expected(
+    collector: RunningCollector, kind: str, encoding: str, named: bytes
+) -> None:
+    answer = collector.post("/api/v1/write", b"", Content_Type=kind, Content_Encoding=encoding)
     assert answer.status == 415
+    assert named in answer.body
+    assert b"io.prometheus.write.v2.Request" in answer.body
+    assert b"with Content-Encoding snappy" in answer.body
+
+
+def test_remote_write_2_says_what_is_written_also_where_a_part_is_refused(
+    collector: RunningCollector,
+) -> None:
+    request = Request2(symbols=["", "__name__", "of_version_2", "gauge help"])
+    good = request.timeseries.add(labels_refs=[1, 2])
+    good.samples.add(value=7.0, timestamp=now())
+    good.metadata.type, good.metadata.help_ref = 2, 3
+    good.exemplars.add(value=1.0)
+    for _ in range(2):
+        body = snappy(request.SerializeToString())
+        answer = collector.post("/api/v1/write", body, **WRITE_2_HEADERS)
+        assert answer.status == 204
+        assert written(answer.headers) == ["1", "0", "0"]
+    request.timeseries.add(labels_refs=[1, 9]).samples.add(value=1.0, timestamp=now())
+    request.timeseries.add(labels_refs=[1, 2]).histograms.add(sum=1.0, timestamp=now())
+    body = snappy(request.SerializeToString())
+    answer = collector.post("/api/v1/write", body, **WRITE_2_HEADERS)
+    assert answer.status == 400
+    assert b"labels_refs has 9" in answer.body
+    assert b"1 native histograms" in answer.body
+    assert written(answer.headers) == ["1", "0", "0"]
+    assert [row["value"][1] for row in collector.query("of_version_2")] == ["7"]
+    told = collector.get("/api/v1/metadata", metric="of_version_2").json()["data"]
+    assert told == {"of_version_2": [{"type": "gauge", "help": "gauge help", "unit": ""}]}
+
+
+def written(headers: dict[str, str]) -> list[str | None]:
+    """What the answer says is written of samples, histograms and exemplars."""
+    kinds = ("Samples", "Histograms", "Exemplars")
+    return [headers.get(f"X-Prometheus-Remote-Write-{kind}-Written") for kind in kinds]
 
 
 def test_an_event_sent_twice_is_counted_once(collector: RunningCollector) -> None:

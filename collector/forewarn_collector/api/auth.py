@@ -18,7 +18,7 @@ from forewarn_collector.config import Address, Token
 from forewarn_collector.metrics import Metrics
 
 TOKEN_FILE = "token"  # noqa: S105 - a file's name
-WRITE_PATHS = frozenset({"/api/v1/write", "/v1/logs"})
+WRITE_PATHS = frozenset({"/api/v1/write", "/v1/logs", "/v1/metrics"})
 OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
 # Only reads by another method: Grafana's and promtool's form POSTs.
 _READING_POSTS = frozenset(

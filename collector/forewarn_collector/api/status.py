@@ -156,6 +156,11 @@ def settings(config: CollectorConfig) -> dict[str, Any]:
         "data": str(config.data),
         "rules": list(config.rules),
         "retention": format_duration(config.retention),
+        "retention_size": config.retention_size or "unlimited",
+        "events": {
+            "retention": format_duration(config.events.retention or config.retention),
+            "max_size": config.events.max_size,
+        },
         "evaluation_interval": format_duration(config.evaluation_interval),
         "query_timeout": format_duration(config.query_timeout),
         "max_body": config.max_body,

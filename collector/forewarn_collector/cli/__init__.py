@@ -1,4 +1,4 @@
-"""The command line of the collector: `forewarn serve | demo | rules | tasks`."""
+"""The command line of the collector: `forewarn serve`, and what is done beside it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from importlib.metadata import version
 
 import click
 
+from forewarn_collector.cli.backup import backup
 from forewarn_collector.cli.demo import demo
+from forewarn_collector.cli.doctor import doctor
+from forewarn_collector.cli.events import events
+from forewarn_collector.cli.export import export
+from forewarn_collector.cli.importing import import_samples
 from forewarn_collector.cli.rules import rules
 from forewarn_collector.cli.serve import serve
 from forewarn_collector.cli.tasks import tasks
@@ -17,7 +22,7 @@ def build(clock: Clock) -> click.Command:
     """The whole command; `clock` is handed to what needs the time."""
 
     @click.group(
-        commands=[serve, demo, rules, tasks],
+        commands=[serve, demo, rules, tasks, events, export, import_samples, backup, doctor],
         context_settings={"obj": clock, "help_option_names": ["-h", "--help"]},
     )
     @click.version_option(version("forewarn"), prog_name="forewarn")

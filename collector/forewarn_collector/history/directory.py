@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from forewarn_collector.history.errors import HistoryError
-from forewarn_collector.store import Floats, History, Ints, Matcher, StoreError, open_history
+from forewarn_collector.store import Floats, Ints, Matcher, Past, StoreError
 from forewarn_collector.store.index import LabelIndex
 
 
@@ -18,16 +18,16 @@ class DirectoryFeed:
     def __init__(self, directory: Path) -> None:
         self.index = LabelIndex()
         try:
-            self._history: History = open_history(directory)
+            self._past = Past(directory)
         except StoreError as error:
             raise HistoryError(str(error)) from error
-        self.index.add(self._history.series)
-        self.size = self._history.series[-1][0] + 1 if self._history.series else 0
+        self.index.add(self._past.series)
+        self.size = self._past.series[-1][0] + 1 if self._past.series else 0
 
     @property
     def damaged(self) -> int:
-        """How many series and commits could not be read."""
-        return self._history.damaged
+        """How many series, commits and parts of chunks could not be read."""
+        return self._past.damaged
 
     def samples(
         self, selectors: Sequence[Sequence[Matcher]], start: int, end: int
@@ -37,11 +37,7 @@ class DirectoryFeed:
         for matchers in selectors:
             wanted[self.index.select(matchers).refs] = True
         try:
-            for refs, times, values in self._history.samples(start, end):
-                # A commit may be damaged within, or name series that came after the opening.
-                kept = (times >= start) & (times <= end) & (refs >= 0) & (refs < self.size)
-                kept[kept] = wanted[refs[kept]]
-                yield refs[kept], times[kept], values[kept]
+            yield from self._past.samples(np.flatnonzero(wanted), start, end)
         except StoreError as error:
             raise HistoryError(str(error)) from error
 
@@ -49,8 +45,11 @@ class DirectoryFeed:
         self, selectors: Sequence[Sequence[Matcher]], start: int, end: int
     ) -> tuple[int, int] | None:
         """See `Feed`; all signals count, whatever the selectors."""
-        return self._history.extent(start, end)
+        try:
+            return self._past.extent(start, end)
+        except StoreError as error:
+            raise HistoryError(str(error)) from error
 
     def close(self) -> None:
         """See `Feed`."""
-        self._history.close()
+        self._past.close()

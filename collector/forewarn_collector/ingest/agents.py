@@ -9,11 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from forewarn_collector.store import Batch, Matcher, MatchOp, SeriesColumns
+from forewarn_collector.store import Batch, LatestColumns, Layout, Matcher, MatchOp
 from forewarn_wire import STALE_NAN, Labels, is_stale, labels_from, metric_name, without
+from forewarn_wire.labels import METRIC_NAME
 
 INTERVAL_METRIC = "forewarn_agent_interval_seconds"
 MISSED_INTERVALS = 3
@@ -37,6 +39,17 @@ class Agent:
     up: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Reports:
+    """Which agents a batch is from: the labels of each one's interval and the last sample of that.
+
+    `grown` is the batch's layout and then a sample of `up` for each agent.
+    """
+
+    last_samples: list[tuple[Labels, int]]
+    grown: Layout
+
+
 def known_agents() -> list[Matcher]:
     """The matchers of the series that agents are known by."""
     return [Matcher("__name__", MatchOp.EQUAL, INTERVAL_METRIC)]
@@ -49,41 +62,54 @@ class AgentWatch:
         self._agents: dict[Labels, Agent] = {}
         self._next_zero: dict[Labels, int] = {}
         self._last_look: int | None = None
+        # What was found in batches, for those that are laid out alike.
+        self._reports: WeakKeyDictionary[Layout, _Reports] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
-    def restore(self, columns: SeriesColumns, now: int) -> None:
-        """Take the agents that the store knows from before a restart.
+    def restore(self, latest: LatestColumns, since: int, now: int) -> None:
+        """Take the agents that the store knows from before a restart, of all since a time (ms).
 
         They count as having reported just now: while the collector was down nobody could. Each
         has `RESTART_GRACE` to find its way back.
         """
         with self._lock:
-            for row, labels in enumerate(columns.labels):
-                start, end = int(columns.offsets[row]), int(columns.offsets[row + 1])
-                if start == end or is_stale(float(columns.values[end - 1])):
+            for labels, time, value in zip(
+                latest.labels, latest.times.tolist(), latest.values.tolist(), strict=True
+            ):
+                if time < since or is_stale(value):
                     continue
-                agent = self._report(labels, float(columns.values[end - 1]), now)
+                agent = self._report(labels, value, now)
                 grace = max(agent.expected_by, now + RESTART_GRACE)
                 self._agents[agent.labels] = replace(agent, expected_by=grace)
 
     def observe(self, batch: Batch, now: int) -> Batch:
         """Note the agents in an arriving batch and add their `up` samples, at `now`, to it."""
-        reports = []
-        for row, labels in enumerate(batch.labels):
-            if metric_name(labels) == INTERVAL_METRIC:
-                values = batch.values[batch.rows == row]
-                reports += [(labels, float(value)) for value in values[-1:]]
-        if not reports:
+        layout = batch.layout
+        reports = self._reports.get(layout) if layout is not None else None
+        if reports is None:
+            reports = _reports_in(batch)
+            if layout is not None:
+                self._reports[layout] = reports
+        if not reports.last_samples:
             return batch
         samples = []
         with self._lock:
-            for labels, seconds in reports:
+            for labels, last in reports.last_samples:
+                seconds = float(batch.values[last])
                 if is_stale(seconds):
                     # It said itself that it ends: it is not lost, and neither is its host.
                     samples.append((_up(self._forget(labels)), STALE_NAN))
                 else:
                     samples.append((_up(self._report(labels, seconds, now).labels), 1.0))
-        return _with_samples(batch, samples, now)
+        grown = reports.grown
+        values = np.array([value for _, value in samples], dtype=np.float64)
+        return Batch(
+            grown.labels,
+            grown.rows,
+            np.concatenate([batch.times, np.full(len(samples), now, dtype=np.int64)]),
+            np.concatenate([batch.values, values]),
+            grown if layout is not None else None,
+        )
 
     def overdue(self, now: int) -> Batch | None:
         """The `up` samples of agents that are silent, each once an interval; None if none is due.
@@ -136,6 +162,21 @@ class AgentWatch:
 
 def _up(labels: Labels) -> Labels:
     return labels_from((*labels, ("__name__", "up")))
+
+
+def _reports_in(batch: Batch) -> _Reports:
+    found = []
+    for row, labels in enumerate(batch.labels):
+        # Only labels in capitals sort before the name.
+        first = labels[0] if labels else ("", "")
+        name = first[1] if first[0] == METRIC_NAME else metric_name(labels)
+        if name == INTERVAL_METRIC:
+            samples = np.flatnonzero(batch.rows == row)
+            if len(samples):
+                found.append((labels, int(samples[-1])))
+    ups = [(_up(without(labels, (METRIC_NAME,))), 1.0) for labels, _ in found]
+    grown = _with_samples(batch, ups, 0) if ups else batch
+    return _Reports(found, Layout(grown.labels, grown.rows))
 
 
 def _with_samples(batch: Batch | None, samples: Iterable[tuple[Labels, float]], now: int) -> Batch:

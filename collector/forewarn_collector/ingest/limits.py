@@ -43,6 +43,11 @@ class Kind(StrEnum):
     LABEL_LIMIT = "label_limit"
     NATIVE_HISTOGRAM = "native_histogram"
     BAD_TIME = "bad_time"
+    BAD_REFERENCE = "bad_reference"
+    BAD_HISTOGRAM = "bad_histogram"
+    NO_VALUE = "no_value"
+    TEMPORALITY = "temporality"
+    SERIES_LIMIT = "series_limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,4 @@ def check_rejected(rejected: Sequence[Rejected], limits: Limits) -> None:
 def check_size(size: int, limit: int, what: str) -> None:
     """Raise TooLargeError where `size` bytes are over the limit."""
     if size > limit:
-        raise TooLargeError(
-            f"{what} has {size} bytes, over the limit of {limit}; send less at once"
-        )
+        raise TooLargeError(f"{what}: {size} bytes, over the limit of {limit}; send less at once")

@@ -28,6 +28,13 @@ _TYPES = (
     "stateset",
 )
 
+# A histogram's series bear its name with one of these behind it, a summary's too but for quantiles.
+_SUFFIXES = {
+    "histogram": ("_bucket", "_count", "_sum"),
+    "gaugehistogram": ("_bucket", "_gcount", "_gsum"),
+    "summary": ("_count", "_sum"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class MetricMetadata:
@@ -78,5 +85,26 @@ def decode_metadata(message: bytes, start: int, stop: int) -> tuple[str, MetricM
     name = texts[2]
     if not name or len(name) > _LONGEST_NAME:
         return None
-    known = _TYPES[kind] if kind < len(_TYPES) else _TYPES[0]
-    return name, MetricMetadata(known, texts[4], texts[5])
+    return name, MetricMetadata(type_name(kind), texts[4], texts[5])
+
+
+def type_name(number: int) -> str:
+    """A metric type by its number, which is the same in remote write 1.0 and 2.0."""
+    return _TYPES[number] if number < len(_TYPES) else _TYPES[0]
+
+
+def series_metadata(
+    metric: str, number: int, help_text: str, unit: str
+) -> tuple[str, MetricMetadata] | None:
+    """The family that a series belongs to, and its metadata, as remote write 2.0 gives them.
+
+    None where that says nothing, or the metric has no usable name.
+    """
+    if not metric or len(metric) > _LONGEST_NAME or not (number or help_text or unit):
+        return None
+    kind = type_name(number)
+    for suffix in _SUFFIXES.get(kind, ()):
+        if metric.endswith(suffix) and len(metric) > len(suffix):
+            metric = metric.removesuffix(suffix)
+            break
+    return metric, MetricMetadata(kind, help_text[:_LONGEST_TEXT], unit[:_LONGEST_TEXT])

@@ -6,26 +6,27 @@ become labels stands in `forewarn_wire.otlp`.
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from google.protobuf import json_format
-from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
     ExportLogsServiceResponse,
 )
 
-from forewarn_collector.ingest.compression import ungzip
-from forewarn_collector.ingest.limits import Limits, Rejected, check_rejected, check_size
+from forewarn_collector.ingest.limits import Limits, Rejected, check_rejected
+from forewarn_collector.ingest.otlp_bodies import (
+    JSON,
+    encode_answer,
+    media_type,
+    read_json,
+    read_protobuf,
+    uncompressed,
+)
 from forewarn_collector.ingest.records import event_of, resource_of
-from forewarn_wire import Event, Labels, WireError
+from forewarn_wire import Event, Labels
 
-_PROTOBUF = "application/x-protobuf"
-_JSON = "application/json"
+_WHAT = "OTLP logs request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,9 @@ def decode_logs(
     A bad record is refused alone. Raises WireError where the body is not what its headers say and
     TooLargeError where it is over a limit.
     """
-    request = _request(_uncompressed(body, content_encoding, limits), content_type)
+    read = read_json if media_type(content_type) == JSON else read_protobuf
+    request = ExportLogsServiceRequest()
+    read(uncompressed(body, content_encoding, limits), request, _WHAT)
     events: list[Event] = []
     rejected: list[Rejected] = []
     for resource_logs in request.resource_logs:
@@ -72,80 +75,4 @@ def encode_logs_response(content_type: str, rejected: Sequence[Rejected]) -> byt
         response.partial_success.rejected_log_records = len(rejected)
         first = rejected[0]
         response.partial_success.error_message = f"{first.subject}: {first.reason}"
-    if _media_type(content_type) == _JSON:
-        return json_format.MessageToJson(response, indent=None).encode()
-    return bytes(response.SerializeToString())
-
-
-def _uncompressed(body: bytes, content_encoding: str, limits: Limits) -> bytes:
-    check_size(len(body), limits.max_body, "the body")
-    match content_encoding.strip().lower():
-        case "gzip":
-            return ungzip(body, limits.max_decoded)
-        case "" | "identity":
-            return body
-    raise WireError(f"content encoding {content_encoding!r} is not taken; send gzip or none")
-
-
-def _request(body: bytes, content_type: str) -> Any:
-    request = ExportLogsServiceRequest()
-    media_type = _media_type(content_type)
-    try:
-        if media_type == _PROTOBUF:
-            request.ParseFromString(body)
-        elif media_type == _JSON:
-            json_format.ParseDict(_json(body), request, ignore_unknown_fields=True)
-        else:
-            raise WireError(
-                f"content type {content_type!r} is not taken; send {_PROTOBUF} or {_JSON}"
-            )
-    except DecodeError:
-        raise WireError("the body is not an OTLP logs request in protobuf") from None
-    except (json_format.ParseError, RecursionError) as error:
-        raise WireError(f"the body is not an OTLP logs request in JSON: {error}") from None
-    return request
-
-
-def _json(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise WireError(f"the body is not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise WireError("the body is not an OTLP logs request in JSON: it must be an object")
-    for record in _records(document):
-        # OTLP writes these as hex, protobuf's own mapping to JSON expects base64.
-        for name in ("traceId", "trace_id", "spanId", "span_id"):
-            if name in record:
-                record[name] = _base64(record[name])
-    return document
-
-
-def _records(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    levels = (
-        ("resourceLogs", "resource_logs"),
-        ("scopeLogs", "scope_logs"),
-        ("logRecords", "log_records"),
-    )
-    found: list[dict[str, Any]] = [document]
-    for names in levels:
-        children = [item.get(name) for item in found for name in names]
-        found = [
-            child
-            for several in children
-            if isinstance(several, list)
-            for child in several
-            if isinstance(child, dict)
-        ]
-    return iter(found)
-
-
-def _base64(value: Any) -> str:
-    try:
-        return base64.b64encode(bytes.fromhex(value)).decode()
-    except (TypeError, ValueError):
-        raise WireError(f"a trace or span id is not hexadecimal: {value!r:.100}") from None
-
-
-def _media_type(content_type: str) -> str:
-    return content_type.partition(";")[0].strip().lower()
+    return encode_answer(response, content_type)

@@ -32,18 +32,22 @@ class SeriesCache:
 
     def __init__(self, limits: Limits, extra: Labels) -> None:
         self._limits = limits
-        self._extra = extra
+        self.extra = extra
         self.known: dict[bytes, Known] = {}
+        self._by_texts: dict[tuple[str, ...], Known] = {}
         self._by_labels: dict[Labels, Known] = {}
         # Equal pairs are one object in all series, which saves most of their memory.
         self._pairs: dict[bytes, tuple[str, str]] = {}
+        self._shared: dict[tuple[str, str], tuple[str, str]] = {}
 
     def trim(self) -> None:
         """Start anew where too much is kept; to be called between bodies."""
-        if len(self.known) > _MOST_KEPT or len(self._pairs) > _MOST_KEPT:
+        if len(self.known) + len(self._by_texts) > _MOST_KEPT or len(self._pairs) > _MOST_KEPT:
             self.known.clear()
+            self._by_texts.clear()
             self._by_labels.clear()
             self._pairs.clear()
+            self._shared.clear()
 
     def learn(self, key: bytes) -> Known | Rejected:
         """The label set of label fields, or why it is refused. Raises WireError: not protobuf."""
@@ -58,15 +62,31 @@ class SeriesCache:
             ]
         except UnicodeDecodeError:
             return Rejected(Kind.BAD_ENCODING, _readable(key), "a label is not valid UTF-8")
+        found = self.learn_pairs(pairs)
+        if isinstance(found, Known):
+            self.known[key] = found
+        return found
+
+    def learn_texts(self, texts: tuple[str, ...]) -> Known | Rejected:
+        """The label set of names and values by turns, or why it is refused."""
+        known = self._by_texts.get(texts)
+        if known is not None:
+            return known
+        found = self.learn_pairs(list(zip(texts[::2], texts[1::2], strict=True)))
+        if isinstance(found, Known):
+            self._by_texts[texts] = found
+        return found
+
+    def learn_pairs(self, pairs: list[tuple[str, str]]) -> Known | Rejected:
+        """The same of pairs, for those who keep it themselves."""
         problem = problem_of(pairs, self._limits)
         if problem is not None:
             return problem
-        if self._extra:
-            pairs = list({**dict(pairs), **dict(self._extra)}.items())
-        labels = tuple(sorted(pair for pair in pairs if pair[1]))
-        known = self._by_labels.setdefault(labels, Known(labels))
-        self.known[key] = known
-        return known
+        if self.extra:
+            pairs = list({**dict(pairs), **dict(self.extra)}.items())
+        share = self._shared.setdefault
+        labels = tuple(sorted(share(pair, pair) for pair in pairs if pair[1]))
+        return self._by_labels.setdefault(labels, Known(labels))
 
     def _pair(self, message: bytes) -> tuple[str, str]:
         pair = self._pairs.get(message)
@@ -86,6 +106,9 @@ def show(pairs: Iterable[tuple[str, str]]) -> str:
 
 def problem_of(pairs: list[tuple[str, str]], limits: Limits) -> Rejected | None:
     """What is wrong with a series' labels, if anything."""
+    if len(pairs) > limits.max_labels:
+        reason = f"{len(pairs)} labels, over the limit of {limits.max_labels}"
+        return Rejected(Kind.LABEL_LIMIT, show(pairs), reason)
     names = [name for name, _ in pairs]
     if not all(names):
         return Rejected(Kind.BAD_NAME, show(pairs), "a label has an empty name")
@@ -94,9 +117,6 @@ def problem_of(pairs: list[tuple[str, str]], limits: Limits) -> Rejected | None:
         return Rejected(Kind.DUPLICATE_LABEL, show(pairs), f"label {twice} is there twice")
     if not any(name == METRIC_NAME and value for name, value in pairs):
         return Rejected(Kind.BAD_NAME, show(pairs), "the metric has no name (label __name__)")
-    if len(pairs) > limits.max_labels:
-        reason = f"{len(pairs)} labels, over the limit of {limits.max_labels}"
-        return Rejected(Kind.LABEL_LIMIT, show(pairs), reason)
     for name, value in pairs:
         for text, limit, what in (
             (name, limits.max_label_name, "name"),

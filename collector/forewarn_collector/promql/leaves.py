@@ -125,14 +125,14 @@ def metrics_read(expr: Expr) -> frozenset[str] | None:
     """The metrics that an expression reads; None if its matchers don't tell."""
     names: set[str] = set()
     for selector in selectors_of(expr):
-        found = _names(selector.matchers)
+        found = named_metrics(selector.matchers)
         if found is None:
             return None
         names |= found
     return frozenset(names)
 
 
-def _names(matchers: Sequence[Matcher]) -> set[str] | None:
+def named_metrics(matchers: Sequence[Matcher]) -> set[str] | None:
     """The metrics that matchers allow, None if that can't be told from them."""
     for matcher in matchers:
         if matcher.name != METRIC_NAME:

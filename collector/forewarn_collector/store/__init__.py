@@ -1,12 +1,15 @@
 """Where signals live: columns in memory, a journal on disk."""
 
+from forewarn_collector.store.caretaker import Caretaker, TaskStats
 from forewarn_collector.store.columns import (
     NEVER,
     Arrival,
     Batch,
     Floats,
+    Increases,
     Ints,
     LatestColumns,
+    Layout,
     Matcher,
     MatchOp,
     SeriesColumns,
@@ -14,8 +17,16 @@ from forewarn_collector.store.columns import (
     SeriesSource,
 )
 from forewarn_collector.store.errors import StoreError
-from forewarn_collector.store.history import History, open_history
+from forewarn_collector.store.eventlog import (
+    EventLimits,
+    EventPage,
+    EventQuery,
+    EventStats,
+    TextQueryError,
+)
 from forewarn_collector.store.jobs import Appended, AppendedEvents
+from forewarn_collector.store.past import Past
+from forewarn_collector.store.quota import SeriesLimits
 from forewarn_collector.store.sliding import Contents, Slide, SlidingWindow, Turn
 from forewarn_collector.store.store import Store, StoreStats
 
@@ -25,21 +36,30 @@ __all__ = [
     "AppendedEvents",
     "Arrival",
     "Batch",
+    "Caretaker",
     "Contents",
+    "EventLimits",
+    "EventPage",
+    "EventQuery",
+    "EventStats",
     "Floats",
-    "History",
+    "Increases",
     "Ints",
     "LatestColumns",
+    "Layout",
     "MatchOp",
     "Matcher",
+    "Past",
     "SeriesColumns",
     "SeriesLabels",
+    "SeriesLimits",
     "SeriesSource",
     "Slide",
     "SlidingWindow",
     "Store",
     "StoreError",
     "StoreStats",
+    "TaskStats",
+    "TextQueryError",
     "Turn",
-    "open_history",
 ]

@@ -1,111 +1,106 @@
-"""The memory that samples lie in: two long columns, cut into tiles.
+"""The memory that samples lie in: rows of columns, given out by number and given back.
 
-A tile is time-major: `rows` samples of each of `width` series of one metric that filled together,
-sample `k` of the tile's column `c` at `start + k * width + c`. So an arriving tick is written to
-neighbouring cells, and so is the newest sample of a metric read. Tiles lie end to end in one pair
-of arrays, so that a batch that touches any number of metrics is one scatter.
+All rows are alike, so that what is given back fits whatever comes next, and nothing is ever moved
+but to make the memory smaller.
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forewarn_collector.store.columns import Floats, Ints
+from forewarn_collector.store.columns import Ints
 
-Cell = TypeVar("Cell", np.int64, np.float64)
+Cell = TypeVar("Cell", bound=np.generic)
 
-_SMALLEST = 1 << 16
-# Compaction moves every tile, so it waits until a third of the cells in use is waste.
-_WASTE = 3
+ROWS = 32
+"""Samples in a chunk: an hour at 10 s is eleven of them and a quarter."""
+
+_SMALLEST = 64
+_SLACK = 64
+_MOST_SLACK = 1 << 16
+"""Rows that are reserved beyond those in use: some hundredths of them, at most 16 MB of samples."""
+_WORTH_IT = 1 << 10
+_WASTE = 4
 
 
-class Cells:
-    """`times: int64[cells]`, `values: float64[cells]`; tiles are known by number."""
+class Rows:
+    """Numbers of rows; each array named in `COLUMNS` has so many elements for each of them."""
+
+    COLUMNS: ClassVar[Mapping[str, int]]
 
     def __init__(self) -> None:
-        self.times: Ints = np.zeros(0, dtype=np.int64)
-        self.values: Floats = np.zeros(0, dtype=np.float64)
-        self._top = 0
-        self._used = 0
-        self._tiles = 0
-        self._starts: Ints = np.zeros(0, dtype=np.int64)
-        self._sizes: Ints = np.zeros(0, dtype=np.int64)
-        self._chunks: Ints = np.zeros(0, dtype=np.int64)
-        self._free: list[int] = []
+        self.count = 0
+        self._reserved = 0
+        self._free = np.zeros(0, dtype=np.int64)
+        self._freed = 0
+
+    @property
+    def used(self) -> int:
+        """How many rows are in use."""
+        return self.count - self._freed
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory held."""
-        return self.times.nbytes + self.values.nbytes
+        columns = sum(int(getattr(self, name).nbytes) for name in self.COLUMNS)
+        return columns + self._free.nbytes
 
-    def allocate(self, sizes: Ints, chunks: Ints) -> tuple[Ints, Ints]:
-        """Make tiles of `sizes` cells for `chunks` chunks each: their numbers and first cells."""
-        count = len(sizes)
-        reused = [self._free.pop() for _ in range(min(count, len(self._free)))]
-        fresh = np.arange(self._tiles, self._tiles + count - len(reused), dtype=np.int64)
-        tiles = np.concatenate((np.array(reused, dtype=np.int64), fresh))
-        self._tiles += len(fresh)
-        self._starts = enlarged(self._starts, self._tiles)
-        self._sizes = enlarged(self._sizes, self._tiles)
-        self._chunks = enlarged(self._chunks, self._tiles)
-        ends = self._top + np.cumsum(sizes)
-        starts = ends - sizes
-        self._reserve(int(ends[-1]))
-        self._starts[tiles] = starts
-        self._sizes[tiles] = sizes
-        self._chunks[tiles] = chunks
-        self._used += int(sizes.sum())
-        self._top = int(ends[-1])
-        return tiles, starts
+    def take(self, count: int) -> Ints:
+        """Numbers for so many rows; what these hold is anything at all."""
+        reused = min(count, self._freed)
+        self._freed -= reused
+        first = self.count
+        self.count += count - reused
+        if self.count > self._reserved:
+            self._resize()
+        fresh = np.arange(first, self.count, dtype=np.int64)
+        return np.concatenate((self._free[self._freed : self._freed + reused], fresh))
 
-    def release(self, tiles: Ints) -> None:
-        """Give back one chunk of each tile named; a tile may be named more than once."""
-        np.subtract.at(self._chunks, tiles, 1)
-        empty = np.unique(tiles[self._chunks[tiles] == 0])
-        self._used -= int(self._sizes[empty].sum())
-        self._sizes[empty] = 0
-        self._free.extend(empty.tolist())
+    def give(self, numbers: Ints) -> None:
+        """Give rows back."""
+        freed = self._freed + len(numbers)
+        self._free = enlarged(self._free, freed)
+        self._free[self._freed : freed] = numbers
+        self._freed = freed
 
-    def compact(self) -> Ints | None:
-        """Close the gaps where they are worth it: by how much each tile's first cell moved."""
-        waste = self._top - self._used
-        if waste <= _SMALLEST or waste * _WASTE < self._top:
+    def shrink(self) -> Ints | None:
+        """Where a quarter of the rows is free, move the last ones into free ones.
+
+        The answer is the new number of each row in use: `int64[rows before]`.
+        """
+        if self._freed < _WORTH_IT or self._freed * _WASTE < self.count:
             return None
-        old = self._starts[: self._tiles].copy()
-        live = np.flatnonzero(self._sizes[: self._tiles])
-        live = live[np.argsort(old[live])]
-        sizes = self._sizes[live]
-        new = np.cumsum(sizes) - sizes
-        # A loop over tiles, once in a while: each move is one block copy.
-        for source, target, size in zip(
-            old[live].tolist(), new.tolist(), sizes.tolist(), strict=True
-        ):
-            if source != target:
-                self.times[target : target + size] = self.times[source : source + size]
-                self.values[target : target + size] = self.values[source : source + size]
-        self._starts[live] = new
-        self._top = self._used
-        self._resize(max(_SMALLEST, self._top + self._top // 8))
-        return self._starts[: self._tiles] - old
+        free = np.zeros(self.count, dtype=np.bool_)
+        free[self._free[: self._freed]] = True
+        sources = self.used + np.flatnonzero(~free[self.used :])
+        targets = np.flatnonzero(free[: self.used])
+        moved = np.arange(self.count, dtype=np.int64)
+        moved[sources] = targets
+        for name, width in self.COLUMNS.items():
+            cells = getattr(self, name).reshape(-1, width)
+            cells[targets] = cells[sources]
+        del cells
+        self.count, self._freed = self.used, 0
+        self._free = np.zeros(0, dtype=np.int64)
+        self._resize()
+        return moved
 
-    def _reserve(self, cells: int) -> None:
-        if cells > len(self.times):
-            self._resize(max(cells + cells // 8, _SMALLEST))
-
-    def _resize(self, cells: int) -> None:
+    def _resize(self) -> None:
+        self._reserved = self.count + min(max(self.count // _SLACK, _SMALLEST), _MOST_SLACK)
         # In place, so that the kernel remaps the pages of a large array rather than copying them.
         # No view outlives the store's lock, which is what refcheck would look for.
-        self.times.resize(cells, refcheck=False)
-        self.values.resize(cells, refcheck=False)
+        for name, width in self.COLUMNS.items():
+            getattr(self, name).resize(self._reserved * width, refcheck=False)
 
 
 def enlarged(column: NDArray[Cell], needed: int, fill: int = 0) -> NDArray[Cell]:
     """The column, or a longer copy where it has fewer than `needed` elements."""
     if needed <= len(column):
         return column
-    longer = np.full(max(needed, len(column) * 3 // 2, 64), fill, dtype=column.dtype)
+    longer = np.full(max(needed, len(column) * 9 // 8, 64), fill, dtype=column.dtype)
     longer[: len(column)] = column
     return longer

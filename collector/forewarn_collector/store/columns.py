@@ -19,19 +19,43 @@ NEVER = int(np.iinfo(np.int64).min)
 """A time before all others."""
 
 
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Layout:
+    """Which series the samples of a batch are of, for as long as a sender keeps to the same.
+
+    One object for all batches that are alike in that, so that what was derived from it once can
+    be kept by its identity.
+    """
+
+    labels: Sequence[Labels]
+    rows: Ints
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Samples of one request: sample `k` has `times[k]`, `values[k]`, labels `labels[rows[k]]`.
 
     `labels` are valid; `rows: int64[samples]`, `times: int64[samples]` in milliseconds, `values:
     float64[samples]` bit by bit as they came (stale markers included). Of several samples of one
-    series and time the first stays.
+    series and time the first stays. A `layout` has these very `labels` and `rows`.
     """
 
     labels: Sequence[Labels]
     rows: Ints
     times: Ints
     values: Floats
+    layout: Layout | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Increases:
+    """A batch whose values say by how much each series grew up to that time.
+
+    `starts: int64[samples]` is when each increase began (ms), NEVER where that is unknown.
+    """
+
+    batch: Batch
+    starts: Ints
 
 
 class MatchOp(StrEnum):

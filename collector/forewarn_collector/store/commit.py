@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from forewarn_collector.store.columns import Arrival, Batch, Ints
+from forewarn_collector.store.admission import Admission
+from forewarn_collector.store.columns import NEVER, Arrival, Batch, Floats, Increases, Ints, Layout
+from forewarn_collector.store.eventlog import EventLog, Inserted
 from forewarn_collector.store.events import (
     EventCounter,
     EventCounters,
-    insert_events,
     save_counters,
 )
-from forewarn_collector.store.head import Admission, Head
+from forewarn_collector.store.head import Head
+from forewarn_collector.store.increases import Totals, running_totals
 from forewarn_collector.store.index import LabelIndex
 from forewarn_collector.store.jobs import (
     Appended,
     AppendedEvents,
     AppendEvents,
+    AppendIncreases,
     AppendSamples,
     SampleCounters,
     Write,
 )
 from forewarn_collector.store.journal import Journal
+from forewarn_collector.store.quota import SeriesQuota
+from forewarn_collector.store.series import host_number
 from forewarn_collector.store.spans import run_starts
 from forewarn_wire import Labels, Sample, metric_name
 from forewarn_wire.clock import Clock
@@ -37,8 +44,28 @@ T = TypeVar("T")
 _AHEAD = 3_600_000
 """How far (ms) a sender's clock may be ahead of ours and still be believed."""
 _NEVER = -1
+_REFUSED = -1
 
 _EMPTY: Ints = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What a commit takes of one batch, each sample's ref, and the new series that it refuses."""
+
+    batch: Batch
+    refs: Ints
+    refused: Sequence[tuple[Labels, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Grown:
+    """What a commit takes of increases: what series then stand at, and of each job how many
+    increases are among `totals.taken`, and the new series that it refuses."""
+
+    totals: Totals
+    counts: Sequence[int]
+    refused: Sequence[Sequence[tuple[Labels, str]]]
 
 
 class Committer:
@@ -56,7 +83,11 @@ class Committer:
         lock: threading.Lock,
         clock: Clock,
         announce: Callable[[Arrival], None],
+        quota: SeriesQuota,
+        events: EventLog,
+        newest: Callable[[Ints], tuple[Ints, Floats]],
     ) -> None:
+        """`newest` gives the times and values of the newest samples of series that are known."""
         self._index = index
         self._head = head
         self._journal = journal
@@ -64,29 +95,50 @@ class Committer:
         self._lock = lock
         self._clock = clock
         self._announce = announce
+        self._quota = quota
+        self._event_log = events
+        self._newest = newest
         self._next_ref = journal.last_ref() + 1
         # Decoders keep label sets and hand out the same object each time, and an object's id is
         # found much faster than a tuple of tuples is hashed. The object is kept, so that its id
         # stays its own.
         self._refs_by_id: dict[int, int] = {}
         self._seen: list[Labels] = []
+        # And a batch laid out as one before needs no look at its labels at all.
+        self._refs_by_layout: WeakKeyDictionary[Layout, Ints] = WeakKeyDictionary()
         self.newest_received = journal.newest_received()
         self.commits = 0
+        self.samples = 0
         self.duplicates = 0
         self.conflicts = 0
+        self.created = 0
 
     def commit(self, jobs: Sequence[Write]) -> None:
         """Do all jobs or none. Raises StoreError."""
+        try:
+            self._commit(jobs)
+        except BaseException:
+            self._event_log.forget()
+            raise
+
+    def _commit(self, jobs: Sequence[Write]) -> None:
         fresh: dict[Labels, int] = {}
-        batches = [job.batch for job in jobs if isinstance(job, AppendSamples)]
         resample = max((job.now for job in jobs if isinstance(job, SampleCounters)), default=None)
-        new_events: list[int] = []
+        new_events: list[Inserted] = []
         received = _newest_received(jobs, self._clock() + _AHEAD)
         with self._journal.transaction():
             samples, counters = self._events(jobs, resample, new_events)
+            arriving = [self._taken(job, fresh) for job in jobs if isinstance(job, AppendSamples)]
             if samples:
-                batches.append(_batch(samples))
-            refs = [self._refs(batch.labels, fresh)[batch.rows] for batch in batches]
+                counted = _batch(samples)
+                arriving.append(_Taken(counted, self._refs(counted, fresh)))
+            batches = [taken.batch for taken in arriving]
+            refs = [taken.refs for taken in arriving]
+            grown = self._grown(jobs, fresh)
+            if grown is not None:
+                totals = grown.totals
+                refs.append(totals.refs)
+                batches.append(Batch((), _EMPTY, totals.times, totals.values))
             admission = self._admit(refs, batches, fresh)
             series = _present(fresh, admission)
             self._journal.add_series(series)
@@ -99,42 +151,115 @@ class Committer:
             self._index.add(series)
             self._head.apply(admission)
         self._next_ref += len(fresh)
+        self.created += len(series)
+        self.samples += len(admission.refs)
         self._counters.accept(counters)
         if received is not None:
             self.newest_received = max(received, self.newest_received or received)
-        self._answer(jobs, batches, admission, new_events)
+        self._answer(jobs, arriving, grown, admission, new_events)
 
     def forget(self) -> None:
         """Forget what was derived from series that may be gone now."""
         self._refs_by_id.clear()
         self._seen.clear()
+        self._refs_by_layout.clear()
 
     def _events(
-        self, jobs: Sequence[Write], resample: int | None, new_events: list[int]
+        self, jobs: Sequence[Write], resample: int | None, new_events: list[Inserted]
     ) -> tuple[list[Sample], dict[Labels, EventCounter]]:
-        added = []
-        for job in jobs:
-            if isinstance(job, AppendEvents):
-                fresh = insert_events(self._journal.connection, job.events)
-                new_events.append(len(fresh))
-                added += fresh
+        requests = [job.events for job in jobs if isinstance(job, AppendEvents)]
+        if requests:
+            new_events += self._event_log.insert(requests)
+        added = [event for inserted in new_events for event in inserted.added]
         if not added and resample is None:
             return [], {}
         return self._counters.plan(added, resample, self._clock())
 
-    def _refs(self, labels: Sequence[Labels], fresh: dict[Labels, int]) -> Ints:
-        """The refs of label sets; new ones are added to `fresh` with provisional refs."""
+    def _taken(self, job: AppendSamples, fresh: dict[Labels, int]) -> _Taken:
+        """What is taken of a job's batch: all but new series that are over a limit."""
+        batch = job.batch
+        if job.own or self._quota.unlimited:
+            return _Taken(batch, self._refs(batch, fresh))
+        refused: dict[Labels, str] = {}
+        refs = self._refs(batch, fresh, refused)
+        if not refused:
+            return _Taken(batch, refs)
+        kept = refs != _REFUSED
+        within = Batch(batch.labels, batch.rows[kept], batch.times[kept], batch.values[kept])
+        return _Taken(within, refs[kept], tuple(refused.items()))
+
+    def _grown(self, jobs: Sequence[Write], fresh: dict[Labels, int]) -> _Grown | None:
+        """What series stand at with the increases that came; None where none did."""
+        columns: list[tuple[Ints, Ints, Ints, Floats]] = []
+        refused: list[Sequence[tuple[Labels, str]]] = []
+        for job in jobs:
+            if isinstance(job, AppendIncreases):
+                batch = job.increases.batch
+                over: dict[Labels, str] = {}
+                refs = self._refs(batch, fresh, None if self._quota.unlimited else over)
+                kept = refs != _REFUSED
+                starts = job.increases.starts[kept]
+                columns.append((refs[kept], starts, batch.times[kept], batch.values[kept]))
+                refused.append(tuple(over.items()))
+        if not columns:
+            return None
+        refs, starts, times, values = map(np.concatenate, zip(*columns, strict=True))
+        last_times, last_values = np.full(len(refs), NEVER), np.zeros(len(refs))
+        known = refs < self._next_ref
+        last_times[known], last_values[known] = self._newest(refs[known])
+        totals = running_totals(refs, starts, times, values, last_times, last_values)
+        return _Grown(totals, [len(column[0]) for column in columns], refused)
+
+    def _refs(
+        self, batch: Batch, fresh: dict[Labels, int], refused: dict[Labels, str] | None = None
+    ) -> Ints:
+        """Each sample's ref; new label sets are added to `fresh` with provisional refs.
+
+        With `refused`, those that are over a limit go there and have the ref `_REFUSED`.
+        """
+        layout = batch.layout
+        if layout is not None:
+            kept = self._refs_by_layout.get(layout)
+            if kept is not None:
+                return kept
+        found = self._refs_of(batch.labels, fresh, refused, keep=layout is None)
+        refs = found[batch.rows]
+        if layout is not None and not refused and (found < self._next_ref).all():
+            self._refs_by_layout[layout] = refs
+        return refs
+
+    def _refs_of(
+        self,
+        labels: Sequence[Labels],
+        fresh: dict[Labels, int],
+        refused: dict[Labels, str] | None,
+        *,
+        keep: bool,
+    ) -> Ints:
         refs = list(map(self._refs_by_id.get, map(id, labels)))
         if None in refs:
             for place, ref in enumerate(refs):
                 if ref is None:
-                    refs[place] = self._lookup(labels[place], fresh)
+                    refs[place] = self._lookup(labels[place], fresh, refused, keep)
         return np.array(refs, dtype=np.int64)
 
-    def _lookup(self, labels: Labels, fresh: dict[Labels, int]) -> int:
+    def _lookup(
+        self,
+        labels: Labels,
+        fresh: dict[Labels, int],
+        refused: dict[Labels, str] | None,
+        keep: bool,
+    ) -> int:
         ref = self._index.ref(labels)
         if ref is None:
+            if refused is not None and labels not in fresh:
+                reason = self._quota.refusal(labels, self._clock())
+                if reason:
+                    refused[labels] = reason
+                    return _REFUSED
             return fresh.setdefault(labels, self._next_ref + len(fresh))
+        if not keep:
+            return ref
         if len(self._seen) > 2 * len(self._index) + 1_000:
             self.forget()
         self._refs_by_id[id(labels)] = ref
@@ -146,7 +271,9 @@ class Committer:
     ) -> Admission:
         metrics = [self._index.metric_id(metric_name(labels)) for labels in fresh]
         self._head.add_series(
-            np.array(list(fresh.values()), dtype=np.int64), np.array(metrics, dtype=np.int64)
+            np.array(list(fresh.values()), dtype=np.int64),
+            np.array(metrics, dtype=np.int64),
+            np.array([host_number(labels) for labels in fresh], dtype=np.int64),
         )
         if len(batches) == 1:
             return self._head.admit(refs[0], batches[0].times, batches[0].values)
@@ -159,15 +286,17 @@ class Committer:
     def _answer(
         self,
         jobs: Sequence[Write],
-        batches: Sequence[Batch],
+        arriving: Sequence[_Taken],
+        grown: _Grown | None,
         admission: Admission,
-        new_events: Sequence[int],
+        new_events: Sequence[Inserted],
     ) -> None:
         self.commits += 1
         self.conflicts += admission.conflicts
-        ends = np.cumsum([len(batch.times) for batch in batches], dtype=np.int64)
-        owners = np.searchsorted(ends, admission.kept, side="right")
-        added = np.bincount(owners, minlength=len(batches)).tolist()
+        batches = [taken.batch for taken in arriving]
+        if grown is not None:
+            batches.append(Batch((), _EMPTY, grown.totals.times, grown.totals.values))
+        added = _added(batches, admission)[: len(arriving)]
         if len(admission.refs):
             self._announce(
                 Arrival(
@@ -178,18 +307,54 @@ class Committer:
                 )
             )
         events = iter(new_events)
-        appended = iter(zip(added, batches, strict=True))
+        appended = iter(zip(added, arriving, strict=True))
+        increases = _answers(grown) if grown is not None else iter(())
         for job in jobs:
             match job:
+                case AppendIncreases():
+                    answer = next(increases)
+                    self.duplicates += answer.duplicates
+                    _resolve(job.done, answer)
                 case AppendSamples():
-                    count, batch = next(appended)
-                    self.duplicates += len(batch.times) - count
-                    _resolve(job.done, Appended(count, len(batch.times) - count))
+                    count, taken = next(appended)
+                    again = len(taken.refs) - count
+                    self.duplicates += again
+                    _resolve(job.done, Appended(count, again, taken.refused))
                 case AppendEvents():
-                    count = next(events)
-                    _resolve(job.done, AppendedEvents(count, len(job.events) - count))
+                    inserted = next(events)
+                    count = len(inserted.added)
+                    again = len(job.events) - count - inserted.late
+                    _resolve(job.done, AppendedEvents(count, again, inserted.late))
                 case SampleCounters():
                     _resolve(job.done, None)
+
+
+def _answers(grown: _Grown) -> Iterator[Appended]:
+    """What each job of increases is answered."""
+    start = 0
+    for count, refused in zip(grown.counts, grown.refused, strict=True):
+        added = int(np.count_nonzero(grown.totals.taken[start : start + count]))
+        yield Appended(added, count - added, refused)
+        start += count
+
+
+def _added(batches: Sequence[Batch], admission: Admission) -> list[int]:
+    """How many samples of each batch were new."""
+    sizes = [len(batch.times) for batch in batches]
+    if sum(sizes) == len(admission.kept):
+        return sizes
+    ends = np.cumsum(sizes, dtype=np.int64)
+    owners = np.searchsorted(ends, admission.kept, side="right")
+    added: list[int] = np.bincount(owners, minlength=len(batches)).tolist()
+    return added
+
+
+def _times_of(jobs: Sequence[Write]) -> Iterator[Ints]:
+    """The times that senders gave their samples, job by job."""
+    for job in jobs:
+        match job:
+            case AppendSamples(batch, own=False) | AppendIncreases(Increases(batch)):
+                yield batch.times
 
 
 def _newest_received(jobs: Sequence[Write], latest: int) -> int | None:
@@ -197,11 +362,7 @@ def _newest_received(jobs: Sequence[Write], latest: int) -> int | None:
 
     What the collector makes itself says nothing of it, nor does a time from the future.
     """
-    times = [
-        int(job.batch.times[job.batch.times <= latest].max(initial=_NEVER))
-        for job in jobs
-        if isinstance(job, AppendSamples) and not job.own
-    ]
+    times = [int(times[times <= latest].max(initial=_NEVER)) for times in _times_of(jobs)]
     times += [event.time for job in jobs if isinstance(job, AppendEvents) for event in job.events]
     return max((time for time in times if _NEVER < time <= latest), default=None)
 

@@ -1,69 +1,17 @@
-"""Events on disk, and the counters `forewarn_events_total` by which rules see them."""
+"""The counters `forewarn_events_total`, by which rules see events."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from forewarn_collector.store.columns import Matcher
 from forewarn_collector.store.journal import labels_from_text, labels_to_text
-from forewarn_collector.store.matching import labels_predicate
-from forewarn_wire import Event, Labels, Sample, Severity, labels_from
+from forewarn_wire import Event, Labels, Sample, labels_from
 
 EVENTS_METRIC = "forewarn_events_total"
 COUNTER_LEAD = 1_000
 """How long before its first event a counter has a sample of 0, so that increase() sees it (ms)."""
-
-_INSERT = """
-INSERT INTO events (uid, time, type, severity, labels, body, attributes)
-VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uid) DO NOTHING
-"""
-_COLUMNS = "uid, time, type, severity, labels, body, attributes"
-_NEWEST_FIRST = f"""
-SELECT {_COLUMNS} FROM events WHERE time BETWEEN ? AND ? ORDER BY time DESC, id DESC
-"""  # noqa: S608 - the columns are our own constant
-
-
-def insert_events(connection: sqlite3.Connection, events: Iterable[Event]) -> list[Event]:
-    """Within a transaction: add events; those that were not there already."""
-    added = []
-    for event in events:
-        row = (
-            event.uid,
-            event.time,
-            event.type,
-            event.severity.value,
-            labels_to_text(event.labels),
-            event.body,
-            json.dumps(dict(event.attributes)),
-        )
-        if connection.execute(_INSERT, row).rowcount == 1:
-            added.append(event)
-    return added
-
-
-def find_events(
-    connection: sqlite3.Connection, matchers: Sequence[Matcher], start: int, end: int, limit: int
-) -> list[Event]:
-    """Events with `start <= time <= end` that meet the matchers, newest first, at most `limit`.
-
-    Matchers see the labels and, as labels too, `type` and `severity`. ValueError: bad regex.
-    """
-    meets = labels_predicate(matchers)
-    found: list[Event] = []
-    if limit <= 0:
-        return found
-    for row in connection.execute(_NEWEST_FIRST, (start, end)):
-        uid, time, kind, severity, labels, body, attributes = row
-        own = labels_from_text(labels)
-        if meets((("type", kind), ("severity", severity), *own)):
-            event = Event(time, kind, Severity(severity), own, body, uid, json.loads(attributes))
-            found.append(event)
-            if len(found) == limit:
-                break
-    return found
 
 
 def counter_labels(event: Event) -> Labels:

@@ -1,4 +1,4 @@
-"""The samples of a data directory for reading only, also while a collector writes to it.
+"""The samples in a directory's journal for reading only, also while a collector writes to it.
 
 The directory's lock is not taken and no read stays open, so that the collector is never kept from
 its work. (SQLite may leave its two side files behind.)
@@ -17,23 +17,23 @@ import numpy as np
 from forewarn_collector.store.codec import columns_of, unpacked
 from forewarn_collector.store.columns import Floats, Ints
 from forewarn_collector.store.errors import StoreError
-from forewarn_collector.store.journal import VERSION, Pair, labels_from_text
+from forewarn_collector.store.journal import JOURNAL_FILE, VERSION, Pair, labels_from_text
+from forewarn_collector.store.readonly import connect_read_only
 from forewarn_wire import Labels
 
-_FILE = "store.db"
 _ROWS = 256
 """Commits that are read at once: some megabytes."""
 
 
 class History:
-    """What a data directory held when it was opened; what comes in later is not seen.
+    """What a journal held when it was opened; what comes in later is not seen. See also `Past`.
 
-    `series` are all with their refs, ascending. `damaged` counts what could not be read. Where
-    retention drops something meanwhile, it is left out. Every failure is raised as StoreError.
+    `series` are all with their refs, ascending. `damaged` counts what could not be read. Commits
+    that are sealed or dropped meanwhile are left out. Every failure is raised as StoreError.
     """
 
     def __init__(self, directory: Path) -> None:
-        self._path = directory / _FILE
+        self._path = directory / JOURNAL_FILE
         self.damaged = 0
         if not directory.is_dir():
             raise _refusal(f"there is no directory {directory}")
@@ -41,7 +41,9 @@ class History:
         try:
             self._path.stat()
         except FileNotFoundError:
-            raise _refusal(f"{directory} is no data directory: there is no {_FILE} in it") from None
+            raise _refusal(
+                f"{directory} is no data directory: there is no {JOURNAL_FILE} in it"
+            ) from None
         except OSError as error:
             raise self._denied(error.strerror) from None
         self._connection = self._connect()
@@ -58,16 +60,9 @@ class History:
         """Close the file."""
         self._connection.close()
 
-    def extent(self, start: int, end: int) -> tuple[int, int] | None:
-        """The first and last time (ms) of samples about `start` to `end`; None without any.
-
-        It is that of the commits, which may have samples on both sides and none within.
-        """
-        within = np.flatnonzero((self._latest >= start) & (self._earliest <= end))
-        if not len(within):
-            return None
-        first, last = int(self._earliest[within].min()), int(self._latest[within].max())
-        return max(first, start), min(last, end)
+    def extents(self) -> Ints:
+        """The first and last time (ms) of each commit and its samples: int64[commits, 3]."""
+        return np.stack((self._earliest, self._latest, self._samples), axis=1)
 
     def samples(self, start: int, end: int) -> Iterator[tuple[Ints, Ints, Floats]]:
         """Refs, times and values of the commits with samples in `start <= time <= end`.
@@ -104,26 +99,8 @@ class History:
                 yield refs, times, values
 
     def _connect(self) -> sqlite3.Connection:
-        # Without side files, and without the right to make them, nobody writes to it: then SQLite
-        # must be told so.
-        for mode in ("mode=ro", "immutable=1"):
-            connection = sqlite3.connect(
-                f"{self._path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None
-            )
-            try:
-                connection.execute("PRAGMA busy_timeout = 10000").fetchall()
-                connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            except sqlite3.OperationalError as error:
-                connection.close()
-                alone = not self._path.with_name(f"{_FILE}-wal").exists()
-                if mode == "immutable=1" or not alone:
-                    raise self._denied(str(error)) from None
-            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-                connection.close()
-                raise self._broken(error) from None
-            else:
-                return connection
-        raise AssertionError("the second mode answers or raises")
+        with self._errors():
+            return connect_read_only(self._path)
 
     def _check_version(self) -> None:
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
@@ -154,14 +131,15 @@ class History:
         return found
 
     def _load_commits(self) -> None:
-        whole = "typeof(earliest) = 'integer' AND typeof(latest) = 'integer'"
+        times = ("earliest", "latest", "samples")
+        whole = " AND ".join(f"typeof({each}) = 'integer'" for each in times)
         rows = self._connection.execute(
-            f"SELECT id, earliest, latest FROM journal WHERE {whole} ORDER BY id"  # noqa: S608
+            f"SELECT id, earliest, latest, samples FROM journal WHERE {whole} ORDER BY id"  # noqa: S608
         ).fetchall()
         every = self._connection.execute("SELECT count(*) FROM journal").fetchone()[0]
         self.damaged += every - len(rows)
-        columns = np.array(rows, dtype=np.int64).reshape(-1, 3)
-        self._ids, self._earliest, self._latest = columns.T.copy()
+        columns = np.array(rows, dtype=np.int64).reshape(-1, 4)
+        self._ids, self._earliest, self._latest, self._samples = columns.T.copy()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -187,11 +165,6 @@ class History:
             " may save its rows into a copy",
             retryable=False,
         )
-
-
-def open_history(directory: Path) -> History:
-    """The samples of a data directory, to be closed. Raises StoreError."""
-    return History(directory)
 
 
 def _refusal(reason: str) -> StoreError:

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from operator import is_
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forewarn_collector.store.columns import Ints, Matcher, MatchOp, SeriesLabels
 from forewarn_collector.store.matching import labels_predicate, metric_of, predicate
+from forewarn_collector.store.slots import Slots
 from forewarn_wire import Labels
 from forewarn_wire.labels import METRIC_NAME
+
+Pair = tuple[str, str]
 
 _SELECTIONS_KEPT = 4096
 _SERIES_KEPT = 4_000_000
@@ -47,7 +51,9 @@ class LabelIndex:
 
     def __init__(self) -> None:
         self._refs: dict[Labels, int] = {}
-        self._labels: dict[int, Labels] = {}
+        self._slots = Slots()
+        self._labels: list[Labels] = [()]
+        self._pairs: dict[Pair, Pair] = {}
         self._postings: dict[str, dict[str, array[int]]] = {}
         self._all: array[int] = array("q")
         self._metric_ids: dict[str, int] = {}
@@ -63,9 +69,17 @@ class LabelIndex:
         """The ref of a label set."""
         return self._refs.get(labels)
 
+    def refs(self) -> Ints:
+        """All series, ascending."""
+        return np.array(self._all, dtype=np.int64)
+
     def labels(self, ref: int) -> Labels:
         """The label set of a ref; empty for one that was removed."""
-        return self._labels.get(ref, ())
+        return self._labels[self._slots.one(ref)]
+
+    def labels_of(self, refs: Ints) -> list[Labels]:
+        """The label sets of refs; empty for those that were removed."""
+        return list(map(self._labels.__getitem__, self._slots.of(refs).tolist()))
 
     def metric_id(self, name: str) -> int:
         """A small number for a metric's name, the same for as long as the process runs."""
@@ -75,25 +89,33 @@ class LabelIndex:
         """Add new series; refs ascend and are greater than all that were ever added."""
         if not series:
             return
-        for ref, labels in series:
+        slots = self._slots.add(np.array([ref for ref, _ in series], dtype=np.int64))
+        self._labels.extend([()] * (self._slots.count - len(self._labels)))
+        for slot, (ref, given) in zip(slots.tolist(), series, strict=True):
+            labels = self._shared(given)
             self._refs[labels] = ref
-            self._labels[ref] = labels
+            self._labels[slot] = labels
             self._all.append(ref)
             for name, value in labels:
-                values = self._postings.setdefault(name, {})
-                posting = values.get(value)
-                if posting is None:
-                    posting = values[value] = array("q")
-                posting.append(ref)
+                try:
+                    self._postings[name][value].append(ref)
+                except KeyError:
+                    self._postings.setdefault(name, {})[value] = array("q", (ref,))
+
+    def _shared(self, labels: Labels) -> Labels:
+        # Most senders' pairs are shared already, and then so is the label set itself.
+        share = self._pairs.setdefault
+        pairs = [share(pair, pair) for pair in labels]
+        return labels if all(map(is_, pairs, labels)) else tuple(pairs)
 
     def remove(self, refs: Collection[int]) -> None:
         """Forget series."""
         if not len(refs):
             return
         gone = {int(ref) for ref in refs}
-        touched: set[tuple[str, str]] = set()
-        for ref in gone:
-            labels = self._labels.pop(ref)
+        touched: set[Pair] = set()
+        for slot in self._slots.remove(np.array(list(gone), dtype=np.int64)).tolist():
+            labels, self._labels[slot] = self._labels[slot], ()
             del self._refs[labels]
             touched.update(labels)
         self._removals.update({"", *(value for name, value in touched if name == METRIC_NAME)})
@@ -101,7 +123,7 @@ class LabelIndex:
             values = self._postings[name]
             values[value] = array("q", (ref for ref in values[value] if ref not in gone))
             if not values[value]:
-                del values[value]
+                del values[value], self._pairs[name, value]
             if not values:
                 del self._postings[name]
         self._all = array("q", (ref for ref in self._all if ref not in gone))
@@ -128,7 +150,7 @@ class LabelIndex:
         if kept is not None and np.array_equal(kept.refs, refs):
             kept.seen, kept.removals = len(among), removals
             return kept
-        labels = SeriesLabels(map(self._labels.__getitem__, refs.tolist()))
+        labels = SeriesLabels(self.labels_of(refs))
         found = Selection(refs, labels, len(among), removals)
         if kept is not None:
             self._series_kept -= len(kept.refs)
@@ -154,12 +176,12 @@ class LabelIndex:
     def _extend(self, kept: Selection, among: array[int], matchers: Sequence[Matcher]) -> None:
         """Take in the series that were added since, which all stand at the end."""
         meets = labels_predicate(matchers)
-        more = [ref for ref in among[kept.seen :] if meets(self._labels[ref])]
+        more = [ref for ref in among[kept.seen :] if meets(self.labels(ref))]
         kept.seen = len(among)
         if more:
             self._series_kept += len(more)
             kept.refs = np.concatenate((kept.refs, np.array(more, dtype=np.int64)))
-            kept.labels = kept.labels.grown(map(self._labels.__getitem__, more))
+            kept.labels = kept.labels.grown(map(self.labels, more))
 
     def names(self) -> list[str]:
         """The names of all labels. Needs no lock."""
@@ -172,6 +194,11 @@ class LabelIndex:
     def value_counts(self, name: str) -> list[tuple[str, int]]:
         """All values of a label, each with how many series have it. Needs no lock."""
         return [(value, len(refs)) for value, refs in list(self._postings.get(name, {}).items())]
+
+    def postings(self, name: str) -> Iterator[tuple[str, Ints]]:
+        """The values of a label, each with the series that have it, ascending."""
+        for value, refs in self._postings.get(name, {}).items():
+            yield value, _as_array(refs)
 
     def posting(self, name: str, value: str) -> Ints:
         """The series that have a label's value."""

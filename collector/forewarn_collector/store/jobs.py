@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any
 
-from forewarn_collector.store.columns import Batch
-from forewarn_wire import Event
+from forewarn_collector.store.columns import Batch, Increases
+from forewarn_wire import Event, Labels
 
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """Of the samples of a batch: how many were new, and how many were there already."""
+    """Of the samples of a batch: how many were new, and how many were there already.
+
+    `refused` are new series over a limit, each with the reason; their samples are in neither.
+    """
 
     added: int
     duplicates: int
+    refused: Sequence[tuple[Labels, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AppendedEvents:
-    """Of the events given: how many were new, and how many were there already."""
+    """Of the events given: how many were new, were there already, were older than what is kept."""
 
     added: int
     duplicates: int
+    late: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +38,14 @@ class AppendSamples:
 
     batch: Batch
     own: bool = False
+    done: Future[Appended] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AppendIncreases:
+    """Add to the totals of series."""
+
+    increases: Increases
     done: Future[Appended] = field(default_factory=Future)
 
 
@@ -52,11 +66,23 @@ class SampleCounters:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EnforceRetention:
-    """Drop what is too old; the answer is the time (ms) before which nothing is kept."""
+class TendEvents:
+    """Do a slice of the events' upkeep; whether there was anything to do.
 
-    done: Future[int] = field(default_factory=Future)
+    `mend` has their text index made anew.
+    """
+
+    mend: bool = False
+    done: Future[bool] = field(default_factory=Future)
 
 
-Write = AppendSamples | AppendEvents | SampleCounters
-Job = Write | EnforceRetention
+@dataclass(frozen=True, slots=True, eq=False)
+class Alone:
+    """Call something between two commits; the answer is what it gives."""
+
+    work: Callable[[], Any]
+    done: Future[Any] = field(default_factory=Future)
+
+
+Write = AppendSamples | AppendIncreases | AppendEvents | SampleCounters
+Job = Write | TendEvents | Alone

@@ -23,7 +23,10 @@ log = logging.getLogger(__name__)
 
 Pair = tuple[str, str]
 
-VERSION = 1
+JOURNAL_FILE = "store.db"
+VERSION = 2
+_ROWS = 1_000
+"""Label sets that are parsed at once."""
 _SCHEMA = """
 -- AUTOINCREMENT: a ref is never given out twice, since old rows of samples may still name it.
 CREATE TABLE IF NOT EXISTS series (ref INTEGER PRIMARY KEY AUTOINCREMENT, labels TEXT NOT NULL);
@@ -38,14 +41,20 @@ CREATE TABLE IF NOT EXISTS damaged (
     id INTEGER PRIMARY KEY, earliest INTEGER, latest INTEGER,
     samples INTEGER, checksum INTEGER, columns BLOB, reason TEXT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS events (
-    id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, time INTEGER NOT NULL, type TEXT NOT NULL,
-    severity TEXT NOT NULL, labels TEXT NOT NULL, body TEXT NOT NULL, attributes TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS events_time ON events (time);
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counters (
     labels TEXT PRIMARY KEY, value REAL NOT NULL, changed INTEGER NOT NULL
 ) WITHOUT ROWID;
+"""
+# What dropped commits had received last.
+_NOTE_RECEIVED = """
+INSERT INTO facts SELECT 'received', max(received) FROM journal
+WHERE id <= ? AND received IS NOT NULL GROUP BY 1
+ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)
+"""
+_RECEIVED = """
+SELECT max(received) FROM
+(SELECT received FROM journal UNION ALL SELECT value FROM facts WHERE name = 'received')
 """
 _SET_ASIDE = """
 INSERT OR REPLACE INTO damaged
@@ -65,6 +74,21 @@ def labels_from_text(text: str, shared: dict[Pair, Pair] | None = None) -> Label
     """
     pairs = [(str(name), str(value)) for name, value in json.loads(text)]
     return tuple(pairs if shared is None else [shared.setdefault(pair, pair) for pair in pairs])
+
+
+def _labels_of(
+    rows: Sequence[tuple[int, str]], shared: dict[Pair, Pair]
+) -> list[tuple[int, Labels]]:
+    """What `labels_from_text` gives of each row, all of them parsed at once."""
+    sets = json.loads(f"[{','.join([text for _, text in rows])}]")
+    if len(sets) != len(rows):
+        raise ValueError("a row has more than one label set")
+    share = shared.setdefault
+    found = []
+    for (ref, _), pairs in zip(rows, sets, strict=True):
+        labels = [(str(name), str(value)) for name, value in pairs]
+        found.append((ref, tuple([share(pair, pair) for pair in labels])))
+    return found
 
 
 class Journal:
@@ -113,6 +137,12 @@ class Journal:
                     self.connection.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """What is read within. Raises StoreError."""
+        with self._errors("read"):
+            yield
+
     def last_ref(self) -> int:
         """The highest ref that was ever given out, or 0."""
         with self._errors("read"):
@@ -127,12 +157,19 @@ class Journal:
         shared: dict[Pair, Pair] = {}
         with self._errors("read"):
             rows = self.connection.execute("SELECT ref, labels FROM series ORDER BY ref").fetchall()
-        for ref, text in rows:
+        for first in range(0, len(rows), _ROWS):
+            part = rows[first : first + _ROWS]
             try:
-                found.append((ref, labels_from_text(text, shared)))
-            except (ValueError, TypeError) as error:
-                self.damaged += 1
-                log.error("%s: the labels of series %d are damaged: %s", self._path, ref, error)
+                found += _labels_of(part, shared)
+                continue
+            except (ValueError, TypeError):
+                pass  # it is found below which one it is
+            for ref, text in part:
+                try:
+                    found.append((ref, labels_from_text(text, shared)))
+                except (ValueError, TypeError) as error:
+                    self.damaged += 1
+                    log.error("%s: the labels of series %d are damaged: %s", self._path, ref, error)
         return found
 
     def add_series(self, series: Iterable[tuple[int, Labels]]) -> None:
@@ -145,7 +182,7 @@ class Journal:
     def newest_received(self) -> int | None:
         """The newest time (ms) in any commit that a sender gave."""
         with self._errors("read"):
-            row = self.connection.execute("SELECT max(received) FROM journal").fetchone()
+            row = self.connection.execute(_RECEIVED).fetchone()
         return None if row[0] is None else int(row[0])
 
     def add_samples(self, refs: Ints, times: Ints, values: Floats, received: int | None) -> None:
@@ -177,11 +214,23 @@ class Journal:
                     self.connection.execute(_SET_ASIDE, (str(error), number))
                     self.connection.execute("DELETE FROM journal WHERE id = ?", (number,))
 
+    def last_commit(self) -> int:
+        """The number of the last commit that is there, or 0."""
+        with self._errors("read"):
+            row = self.connection.execute("SELECT max(id) FROM journal").fetchone()
+        return int(row[0] or 0)
+
+    def drop_until(self, commit: int) -> None:
+        """Drop commits up to one, which others hold now."""
+        with self.transaction():
+            self.connection.execute(_NOTE_RECEIVED, (commit,))
+            self.connection.execute("DELETE FROM journal WHERE id <= ?", (commit,))
+        self.give_back()
+
     def drop_before(self, cutoff: int) -> None:
-        """Within a transaction: drop commits, events and counters that ended before `cutoff`."""
+        """Within a transaction: drop commits and counters that ended before `cutoff`."""
         self.connection.execute("DELETE FROM journal WHERE latest < ?", (cutoff,))
         self.connection.execute("DELETE FROM damaged WHERE latest < ?", (cutoff,))
-        self.connection.execute("DELETE FROM events WHERE time < ?", (cutoff,))
         self.connection.execute("DELETE FROM counters WHERE changed < ?", (cutoff,))
 
     def drop_series(self, refs: Sequence[int]) -> None:

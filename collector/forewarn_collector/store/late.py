@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forewarn_collector.store.chunks import LARGEST_CHUNK, NO_CHUNK, SMALLEST_CHUNK, Chunks
+from forewarn_collector.store.cells import ROWS
+from forewarn_collector.store.chunks import NO_CHUNK, Chunks
 from forewarn_collector.store.columns import Floats, Ints
-from forewarn_collector.store.spans import run_starts, strided_spans
+from forewarn_collector.store.spans import run_starts, spans
+
+Open = Callable[[Ints, Ints, Ints], Ints]
+"""Makes chunks for owners (slots), given the first and last times that each will have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,64 +35,86 @@ class Late:
         return Late(self.targets[mask], self.successors[mask], self.cells[mask])
 
 
-def locate(chunks: Chunks, newest: Ints, refs: Ints, times: Ints) -> Late:
-    """Find where samples belong, of series that have samples: all lists are walked at once."""
-    targets = newest[refs]
-    successors = np.full(len(refs), NO_CHUNK, dtype=np.int64)
-    while True:
-        older = chunks.prev[targets]
-        step = (chunks.first[targets] > times) & (older != NO_CHUNK)
-        if not step.any():
-            break
-        successors = np.where(step, targets, successors)
-        targets = np.where(step, older, targets)
+def locate(chunks: Chunks, newest: Ints, times: Ints) -> Late:
+    """Find where samples belong, given the newest chunks of their series: all lists are walked at
+    once."""
+    targets = newest.copy()
+    walking = np.flatnonzero(chunks.first(targets) > times)
+    while len(walking):
+        older = chunks.prev[targets[walking]].astype(np.int64)
+        walking, older = walking[older != NO_CHUNK], older[older != NO_CHUNK]
+        targets[walking] = older
+        walking = walking[chunks.first(older) > times[walking]]
     places = np.minimum(chunks.before(targets, times), chunks.fill[targets] - 1)
-    cells = chunks.base[targets] + places * chunks.stride[targets]
-    return Late(targets, successors, np.where(chunks.cells.times[cells] == times, cells, -1))
+    same = chunks.tiles.times[chunks.moments(targets) + places] == times
+    cells = np.where(same, targets * ROWS + places, -1)
+    return Late(targets, chunks.next[targets].astype(np.int64), cells)
 
 
-def merge(chunks: Chunks, newest: Ints, late: Late, times: Ints, values: Floats) -> None:
+def merge(
+    chunks: Chunks, newest: NDArray[np.int32], late: Late, times: Ints, values: Floats, make: Open
+) -> None:
     """Rewrite each target chunk with its late samples, as several where it grows too long.
 
     Samples are sorted by series and time, so those of one target are neighbours; none of them has
-    a cell already. `newest[ref]` is updated where the newest chunk was rewritten.
+    a cell already. `newest[slot]` is updated where the newest chunk was rewritten.
     """
     if not len(times):
         return
     firsts = run_starts(late.targets)
     targets, successors = late.targets[firsts], late.successors[firsts]
+    # A backlog grows at its end: full chunks stay behind. Elsewhere both halves have room.
+    behind = times[np.append(firsts[1:], len(times)) - 1] > chunks.last(targets)
     times, values, sizes = _contents(chunks, targets, firsts, times, values)
-
-    groups = np.arange(len(targets), dtype=np.int64)
-    pieces = -(-sizes // LARGEST_CHUNK)
-    of_piece = np.repeat(groups, pieces)
-    heads = np.cumsum(pieces) - pieces
-    ordinal = np.arange(len(of_piece), dtype=np.int64) - np.repeat(heads, pieces)
-    share, rest = np.divmod(sizes, pieces)
-    lengths = share[of_piece] + (ordinal < rest[of_piece])
-
-    owners = chunks.owner[targets][of_piece]
-    ids = chunks.open(owners, np.arange(len(owners)), _rooms(lengths), np.full_like(owners, -1))
-    starts = np.cumsum(lengths) - lengths
-    cells = strided_spans(chunks.base[ids], chunks.stride[ids], lengths)
-    chunks.cells.times[cells] = times
-    chunks.cells.values[cells] = values
-    chunks.fill[ids] = lengths
-    chunks.first[ids] = times[starts]
-    chunks.last[ids] = times[starts + lengths - 1]
-
-    inner = np.flatnonzero(ordinal)
-    chunks.prev[ids[inner]] = ids[inner - 1]
-    tails = ids[heads + pieces - 1]
-    replaced = _Replaced(targets, tails)
+    slots = chunks.owner[targets].astype(np.int64)
+    ids, owners = write(chunks, slots, times, values, sizes, behind, make)
+    heads = run_starts(owners)
+    tails = np.append(heads[1:], len(ids)) - 1
+    replaced = _Replaced(targets, ids[tails])
     chunks.prev[ids[heads]] = replaced.now(chunks.prev[targets])
     last = successors == NO_CHUNK
-    newest[chunks.owner[targets[last]]] = tails[last]
+    newest[chunks.owner[targets[last]]] = ids[tails[last]]
     # A successor that was itself rewritten has got its link above, through its own target.
     linked = ~last & (replaced.now(successors) == successors)
-    chunks.prev[successors[linked]] = tails[linked]
+    chunks.prev[successors[linked]] = ids[tails[linked]]
     chunks.link(np.concatenate((ids, successors[linked])))
     chunks.release(targets)
+
+
+def write(
+    chunks: Chunks,
+    slots: Ints,
+    times: Ints,
+    values: Floats,
+    sizes: Ints,
+    full: NDArray[np.bool_],
+    make: Open,
+) -> tuple[Ints, Ints]:
+    """Put runs of samples (`sizes[i]` of `slots[i]`) into new chunks: these, and whose run each is.
+
+    All but the last chunk of a run are `full`, or all have about as many. They point to each other,
+    the first one to none.
+    """
+    pieces = -(-sizes // ROWS)
+    owners = np.repeat(np.arange(len(sizes), dtype=np.int64), pieces)
+    heads = np.cumsum(pieces) - pieces
+    ordinal = np.arange(len(owners), dtype=np.int64) - heads[owners]
+    share, rest = np.divmod(sizes, np.maximum(pieces, 1))
+    lengths = share[owners] + (ordinal < rest[owners])
+    filled = np.minimum(sizes[owners] - ordinal * ROWS, ROWS)
+    lengths = np.where(full[owners], filled, lengths)
+    starts = np.cumsum(lengths) - lengths
+    ids = make(slots[owners], times[starts], times[starts + lengths - 1])
+    taken = chunks.extend(ids, starts, lengths, times, values)
+    # As a rule runs that begin and end together have all times in common.
+    others = np.flatnonzero(taken < lengths)
+    if len(others):
+        chunks.apart(ids[others])
+        chunks.extend(ids[others], starts[others], lengths[others], times, values)
+    inner = np.flatnonzero(ordinal)
+    chunks.prev[ids[inner]] = ids[inner - 1]
+    chunks.link(ids[inner])
+    return ids, owners
 
 
 class _Replaced:
@@ -97,7 +124,7 @@ class _Replaced:
         order = np.argsort(old)
         self._old, self._new = old[order], new[order]
 
-    def now(self, ids: Ints) -> Ints:
+    def now(self, ids: Ints | NDArray[np.int32]) -> Ints:
         places = np.minimum(np.searchsorted(self._old, ids), len(self._old) - 1)
         return np.asarray(np.where(self._old[places] == ids, self._new[places], ids))
 
@@ -108,17 +135,10 @@ def _contents(
     """Old and late samples of each target in order of time, and how many each has."""
     groups = np.arange(len(targets), dtype=np.int64)
     late = np.diff(np.append(firsts, len(times)))
-    fill = chunks.fill[targets]
-    cells = strided_spans(chunks.base[targets], chunks.stride[targets], fill)
-    all_times = np.concatenate((chunks.cells.times[cells], times))
-    all_values = np.concatenate((chunks.cells.values[cells], values))
+    fill = chunks.fill[targets].astype(np.int64)
+    old_times = chunks.tiles.times[spans(chunks.moments(targets), fill)]
+    all_times = np.concatenate((old_times, times))
+    all_values = np.concatenate((chunks.values[spans(targets * ROWS, fill)], values))
     all_groups = np.concatenate((np.repeat(groups, fill), np.repeat(groups, late)))
     order = np.lexsort((all_times, all_groups))
     return all_times[order], all_values[order], fill + late
-
-
-def _rooms(lengths: Ints) -> Ints:
-    """The room for each chunk: the power of two that holds it."""
-    powers = 1 << np.ceil(np.log2(np.maximum(lengths, SMALLEST_CHUNK))).astype(np.int64)
-    rooms: Ints = np.minimum(powers, LARGEST_CHUNK)
-    return rooms

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forewarn_collector.store.columns import NEVER, Floats, Ints, Matcher, SeriesLabels
-from forewarn_collector.store.head import LATEST, Head, Places
+from forewarn_collector.store.head import LATEST, Head
 from forewarn_collector.store.index import LabelIndex
-from forewarn_collector.store.reading import SLICE_SAMPLES, join_columns, read_samples
-from forewarn_collector.store.spans import slices
+from forewarn_collector.store.places import Places
+from forewarn_collector.store.reading import SLICE_SAMPLES, Older, join_columns, read_samples
+from forewarn_collector.store.spans import repeated, slices
 from forewarn_wire import STALE_NAN_BITS
 
 Cell = TypeVar("Cell", np.int64, np.float64, np.bool_)
@@ -83,12 +84,16 @@ class SlidingWindow:
         head: Head,
         lock: threading.Lock,
         matchers: Sequence[Matcher],
+        older: Older | None = None,
     ) -> None:
+        """`older` has what the head has not: series with some of that are read anew each time."""
+        self._older = older
         self._index = index
         self._head = head
         self._lock = lock
         self._matchers = tuple(matchers)
         self._refs: Ints = np.zeros(0, dtype=np.int64)
+        self._slots: Ints = np.zeros(0, dtype=np.int64)
         self.labels: SeriesLabels = SeriesLabels()
         self.opens = NEVER
         self.closes = NEVER
@@ -104,20 +109,21 @@ class SlidingWindow:
             entered = None if len(rows) else self._enter()
             if entered is not None:
                 return Slide(rows, None, entered, self._leave())
-        contents = self._renew(rows) if len(rows) else None
+        contents = None
+        if len(rows):
+            rows, contents = self._renew(rows)
         with self._lock:
             if contents is not None and self._is_settled():
                 entered = self._enter()
                 if entered is not None:
                     return Slide(rows, contents, entered, self._leave())
-        rows = np.arange(len(self._refs))
-        return Slide(rows, self._renew(rows), (), ())
+        return Slide(*self._renew(np.arange(len(self._refs))), (), ())
 
     def contents(self, rows: Ints) -> Contents:
         """The samples in the windows of some series, as of the last slide."""
         refs = self._refs[rows]
         times, values, offsets = read_samples(
-            self._head, self._lock, refs, self.opens + 1, self.closes
+            self._head, self._lock, refs, self.opens + 1, self.closes, self._older
         )
         left_out = values.view(np.int64) == STALE_NAN_BITS
         # What has come since belongs to the next slide, though it may be of a time before it.
@@ -135,6 +141,8 @@ class SlidingWindow:
         self.last_times: Ints = np.zeros(series, dtype=np.int64)
         self.last_values: Floats = np.zeros(series)
         self.ended: NDArray[np.bool_] = np.zeros(series, dtype=np.bool_)
+        # Those with samples that are not in the head, and so at no place there.
+        self._partial: NDArray[np.bool_] = np.zeros(series, dtype=np.bool_)
 
     def _renewable(self, opens: int, closes: int) -> Ints:
         """The rows whose places hold no more."""
@@ -146,12 +154,15 @@ class SlidingWindow:
         if found.labels is not self.labels:
             self._grow(len(found.refs))
             self.labels, self._refs = found.labels, found.refs
+            self._slots = self._head.slots(found.refs)
         moved = np.full(len(self._refs), every)
         if self._head.rewritten != self._rewritten:
-            moved |= self._head.rewrites(self._refs) != self._rewrites
+            moved |= self._head.rewrites(self._slots) != self._rewrites
         if self._head.drops != self._drops:
             # Chunks that the places point to may be gone, and used again.
-            moved |= (self.counts > 0) & (self.first_times < self._head.cutoff)
+            # Nor need the samples be there that have come since.
+            moved |= self._head.floors(self._slots) > self.opens + 1
+        moved |= self._partial
         moved[known:] = True
         self._rewritten, self._drops = self._head.rewritten, self._head.drops
         return np.flatnonzero(moved)
@@ -172,38 +183,68 @@ class SlidingWindow:
         self.last_times = _longer(self.last_times, series)
         self.last_values = _longer(self.last_values, series)
         self.ended = _longer(self.ended, series)
+        self._partial = _longer(self._partial, series)
         places = self._begin
         self._begin = Places(_longer(places.chunks, series), _longer(places.indices, series))
 
-    def _renew(self, rows: Ints) -> Contents:
-        """Read the windows of some series as if nothing were known of them.
+    def _renew(self, rows: Ints) -> tuple[Ints, Contents]:
+        """Read the windows of some series as if nothing were known of them: these, in some order.
 
         In slices, so that the writer never waits for long. What is rewritten, dropped or comes in
         between is seen by the next slide, or at the end of this one.
         """
         with self._lock:
+            lacking = self._head.floors(self._slots[rows]) > self.opens + 1
+            self._partial[rows] = lacking & (self._older is not None)
+            partial = rows[self._partial[rows]]
+            rows = rows[~self._partial[rows]]
             sizes = self._head.find(self._refs[rows], self.opens + 1, self.closes).offsets
-        parts = []
+        parts = [self._renew_partial(partial)] if len(partial) else []
         for low, high in slices(sizes, SLICE_SAMPLES):
             with self._lock:
-                part = self._renew_slice(rows[low:high])
-            parts.append((part.times, part.values, part.offsets))
-        return Contents(*join_columns(parts))
+                parts.append(self._renew_slice(rows[low:high]))
+        if not parts:
+            none = np.zeros(0)
+            return rows, Contents(none.astype(np.int64), none, np.zeros(1, dtype=np.int64))
+        columns = [(part.times, part.values, part.offsets) for part in parts]
+        return np.concatenate((partial, rows)), Contents(*join_columns(columns))
+
+    def _renew_partial(self, rows: Ints) -> Contents:
+        refs, slots = self._refs[rows], self._slots[rows]
+        with self._lock:
+            self._rewrites[rows] = self._head.rewrites(slots)
+            self._taken[rows] = self._head.appended(slots)
+            ends = np.maximum(self._head.newest(slots)[0], self._head.floors(slots) - 1)
+        times, values, offsets = read_samples(
+            self._head, self._lock, refs, self.opens + 1, self.closes, self._older
+        )
+        # What has come since will enter.
+        since = times > repeated(ends, np.diff(offsets))
+        return self._note(rows, _without(times, values, offsets, since))
 
     def _renew_slice(self, rows: Ints) -> Contents:
-        head, refs = self._head, self._refs[rows]
-        self._rewrites[rows] = head.rewrites(refs)
-        self._taken[rows] = head.appended(refs)
-        ahead = head.newest(refs)[0] > self.closes
+        head, refs, slots = self._head, self._refs[rows], self._slots[rows]
+        self._rewrites[rows] = head.rewrites(slots)
+        self._taken[rows] = head.appended(slots)
+        ahead = head.newest(slots)[0] > self.closes
         if ahead.any():
             later = head.find(refs[ahead], self.closes + 1, LATEST)
             self._taken[rows[ahead]] -= np.diff(later.offsets)
-        times, values, offsets = head.select(refs, self.opens + 1, self.closes)
-        read = np.diff(offsets) > 0
-        stale = values.view(np.int64) == STALE_NAN_BITS
+        contents = self._note(rows, Contents(*head.select(refs, self.opens + 1, self.closes)))
+        filled = np.diff(contents.offsets) > 0
+        first = contents.offsets[:-1][filled]
+        begin = head.seek(slots[filled], contents.times[first] - 1)
+        head.settle(begin)
+        self._begin.put(rows[filled], begin)
+        return contents
+
+    def _note(self, rows: Ints, read: Contents) -> Contents:
+        """Note what windows hold that were read anew: that, without stale markers."""
+        filled = np.diff(read.offsets) > 0
+        stale = read.values.view(np.int64) == STALE_NAN_BITS
         self.ended[rows] = False
-        self.ended[rows[read]] = stale[offsets[1:][read] - 1]
-        contents = _without(times, values, offsets, stale)
+        self.ended[rows[filled]] = stale[read.offsets[1:][filled] - 1]
+        contents = _without(read.times, read.values, read.offsets, stale)
         times, values, offsets = contents.times, contents.values, contents.offsets
         counts = np.diff(offsets)
         self.counts[rows] = counts
@@ -212,30 +253,27 @@ class SlidingWindow:
         first, last = offsets[:-1][filled], offsets[1:][filled] - 1
         self.first_times[some], self.first_values[some] = times[first], values[first]
         self.last_times[some], self.last_values[some] = times[last], values[last]
-        begin = head.seek(refs[filled], times[first] - 1)
-        head.settle(begin)
-        self._begin.put(some, begin)
         return contents
 
     def _enter(self) -> list[Turn] | None:
         """Take in what has arrived, or give up where that is too much."""
         head = self._head
         turns: list[Turn] = []
-        fresh = head.appended(self._refs) - self._taken
+        fresh = head.appended(self._slots) - self._taken
         rows = np.flatnonzero(fresh)
         fresh = fresh[rows]
         while len(rows):
             if len(turns) == _MOST_TURNS:
                 return None
-            refs = self._refs[rows]
+            slots = self._slots[rows]
             if (fresh == 1).all():
                 # As a rule one sample has come since: it is at hand.
-                times, values = head.newest(refs)
+                times, values = head.newest(slots)
             else:
-                times, values = head.read(head.back(refs, fresh))
+                times, values = head.read(head.back(slots, fresh))
             due = times <= self.closes
             if not due.all():
-                rows, refs, fresh = rows[due], refs[due], fresh[due]
+                rows, slots, fresh = rows[due], slots[due], fresh[due]
                 times, values = times[due], values[due]
             self._taken[rows] += 1
             turns.append(self._take(rows, fresh, times, values))
@@ -255,7 +293,7 @@ class SlidingWindow:
             alone = ~linked
             first = rows[alone]
             self.first_times[first], self.first_values[first] = times[alone], values[alone]
-            self._begin.put(first, self._head.back(self._refs[first], fresh[alone]))
+            self._begin.put(first, self._head.back(self._slots[first], fresh[alone]))
         self.counts[rows] += 1
         self.last_times[rows], self.last_values[rows] = times, values
         return turn

@@ -5,21 +5,23 @@ from __future__ import annotations
 import fcntl
 import os
 import queue
-import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forewarn_collector.store.cardinality import Cardinality, rankings
 from forewarn_collector.store.columns import (
+    NEVER,
     Arrival,
     Batch,
     Floats,
+    Increases,
     Ints,
     LatestColumns,
     Matcher,
@@ -27,46 +29,65 @@ from forewarn_collector.store.columns import (
     SeriesLabels,
 )
 from forewarn_collector.store.commit import Committer
+from forewarn_collector.store.compact import Compactor, StoppedError
 from forewarn_collector.store.errors import StoreError
+from forewarn_collector.store.eventlog import (
+    EventLimits,
+    EventLog,
+    EventStore,
+    EventTender,
+)
 from forewarn_collector.store.events import (
     EventCounter,
     EventCounters,
-    find_events,
     load_counters,
 )
-from forewarn_collector.store.head import Head
+from forewarn_collector.store.head import LATEST, Head
 from forewarn_collector.store.index import LabelIndex
 from forewarn_collector.store.jobs import (
+    Alone,
     Appended,
     AppendedEvents,
     AppendEvents,
+    AppendIncreases,
     AppendSamples,
-    EnforceRetention,
     SampleCounters,
+    TendEvents,
 )
-from forewarn_collector.store.journal import Journal
+from forewarn_collector.store.journal import JOURNAL_FILE, Journal
+from forewarn_collector.store.quota import SeriesLimits, SeriesQuota
 from forewarn_collector.store.reading import (
     names_among,
+    read_latest,
     read_samples,
     sorted_labels,
     values_among,
 )
+from forewarn_collector.store.retention import drop_old, size_cutoff
+from forewarn_collector.store.sealed import ARCHIVE_FILE, Archive, ArchiveStats
+from forewarn_collector.store.sealer import Sealer
+from forewarn_collector.store.series import HOST_LABEL, host_number
 from forewarn_collector.store.sliding import SlidingWindow
 from forewarn_collector.store.writer import Writer
-from forewarn_wire import Event, Labels, metric_name
+from forewarn_wire import Event, Labels
 from forewarn_wire.clock import Clock
+from forewarn_wire.labels import METRIC_NAME
 
 # Commits are replayed in groups, since the head takes in a few large batches faster.
 _REPLAY_SAMPLES = 1_000_000
+_NO_LIMITS = SeriesLimits()
+_EVENT_LIMITS = EventLimits()
+
+_TENDING_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class StoreStats:
-    """Plain figures. Counts of `commits`, `duplicates` and `conflicts` are since opening.
+    """Plain figures. `commits`, `duplicates`, `conflicts` and `created` are since opening.
 
-    `conflicts` are duplicates that came with another value; `damaged` counts what could not be
-    read back at opening; `waiting` writes that are queued; `newest` is the newest
-    time (ms) that a sender gave.
+    `created` are series that were new, `conflicts` duplicates that came with another value;
+    `damaged` counts what could not be read back at opening; `waiting` writes that are queued;
+    `newest` is the newest time (ms) that a sender gave.
     """
 
     series: int
@@ -76,6 +97,7 @@ class StoreStats:
     commits: int
     duplicates: int
     conflicts: int
+    created: int
     damaged: int
     waiting: int
     newest: int | None
@@ -84,40 +106,67 @@ class StoreStats:
 class Store:
     """One per data directory. All methods but `open` and `close` may be called from any thread."""
 
-    def __init__(self, directory: Path, *, retention: int, clock: Clock) -> None:
-        """`retention` in ms; samples, events and series older than it are dropped."""
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        retention: int,
+        clock: Clock,
+        max_bytes: int | None = None,
+        limits: SeriesLimits = _NO_LIMITS,
+        event_limits: EventLimits = _EVENT_LIMITS,
+    ) -> None:
+        """`retention` in ms; samples and series older than it are dropped.
+
+        So are the oldest where what is sealed takes more than `max_bytes`.
+        """
         self._directory = directory
         self._retention = retention
+        self._max_bytes = max_bytes
         self._clock = clock
+        self._limits = limits
+        self._event_limits = event_limits
         self._lock = threading.Lock()
-        self._events_lock = threading.Lock()
+        # Sealing, merging and dropping are done by one at a time.
+        self._upkeep = threading.Lock()
+        self._sealed = 0
+        self._replayed = 0
+        self._dropped_chunks = 0
+        self._cutoff = NEVER
         self._index = LabelIndex()
         self._head = Head()
         self._subscriptions: list[queue.SimpleQueue[Arrival]] = []
 
     def open(self) -> None:
         """Load what is on disk and start to take writes. Raises StoreError."""
-        path = self._directory / "store.db"
+        path = self._directory / JOURNAL_FILE
         self._hold()
         try:
             self._journal = Journal(path)
             try:
-                self._load()
-                # A connection of its own, so that a search of events never waits for a commit.
-                self._reading = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+                self._archive = Archive(self._directory / ARCHIVE_FILE)
+                try:
+                    self._load()
+                except BaseException:
+                    self._archive.close()
+                    raise
             except BaseException:
                 self._journal.close()
                 raise
         except BaseException:
             os.close(self._held)
             raise
-        self._writer = Writer(self._committer.commit, self._drop_old)
+        self._writer = Writer(self._committer.commit, self._tend)
+        self.event_store = EventStore(path, self._writer.submit)
+        self._sealer = Sealer(
+            self._index, self._head, self._journal, self._archive, self._lock, self._alone
+        )
 
     def close(self) -> None:
         """Finish what is queued and close the files."""
         self._writer.close()
-        with self._events_lock:
-            self._reading.close()
+        self.event_store.close()
+        self._archive.close()
         self._journal.close()
         os.close(self._held)
 
@@ -128,6 +177,15 @@ class Store:
         those that the collector makes itself, at its own clock: retention does not go by them.
         """
         job = AppendSamples(batch, own)
+        self._writer.submit(job)
+        return job.done
+
+    def append_increases(self, increases: Increases) -> Future[Appended]:
+        """Add increases to what their series last stood at; as `append`.
+
+        Those that are not later than all that their series has count as duplicates.
+        """
+        job = AppendIncreases(increases)
         self._writer.submit(job)
         return job.done
 
@@ -148,22 +206,83 @@ class Store:
 
         Returns the time (ms) before which nothing is kept.
         """
-        job = EnforceRetention()
-        self._writer.submit(job)
-        return job.done.result()
+        with self._upkeep:
+            aged = self._now() - self._retention
+            cutoff = max(aged, size_cutoff(self._archive, self._max_bytes))
+            self._dropped_chunks += drop_old(self._archive, cutoff)
+            gone = self._alone(lambda: self._drop_old(cutoff))
+            if len(gone):
+                self._archive.forget(gone)
+            self._cutoff = cutoff
+        self.event_store.tend(_TENDING_SECONDS)
+        return cutoff
+
+    @property
+    def cutoff(self) -> int:
+        """The time (ms) before which nothing is kept, as of the last retention."""
+        return self._cutoff
+
+    def keep(self, windows: Mapping[str, int]) -> None:
+        """How far back (ms) each metric is read again and again, and under "" all of them.
+
+        As much stays in memory, and some minutes of all else.
+        """
+        self._sealer.keep(windows)
+
+    @property
+    def unsealed(self) -> int:
+        """About how many samples the journal has and the archive has not."""
+        return max(self._replayed + self._committer.samples - self._sealed, 0)
+
+    def seal(self) -> int:
+        """Bring to the archive what it has not, and drop what memory need not have: how many."""
+        with self._upkeep:
+            before = self._replayed + self._committer.samples
+            count = self._sealer.seal(self._now())
+            self._sealed = max(before, self._sealed)
+            return count
+
+    def restore(self) -> int:
+        """Take back into memory what `keep` asks for, from the archive: how many samples."""
+        with self._upkeep:
+            return self._sealer.restore(self._now())
+
+    def settle(self, stopping: Callable[[], bool]) -> None:
+        """Find where each series ends in the archive, of which opening tells about only.
+
+        Without it a series that ended is listed, and kept in the index, as long as another of its
+        host goes on.
+        """
+        for group in self._archive.group_ids():
+            if stopping():
+                raise StoppedError
+            with self._upkeep:
+                refs, ends = self._archive.ends(group)
+                with self._lock:
+                    self._head.end(refs, ends)
+
+    def compact(self, stopping: Callable[[], bool] = lambda: False) -> Iterator[int]:
+        """Merge small chunks, step by step: how many each. StoppedError once `stopping` says so."""
+        steps = Compactor(self._archive, stopping).steps(self._now())
+        while True:
+            with self._upkeep:
+                count = next(steps, None)
+            if count is None:
+                return
+            yield count
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
         """As `SeriesSource.select`. Raises ValueError for a bad regex or too many samples."""
         with self._lock:
             found = self._index.select(matchers)
             labels, refs = found.labels, found.refs
-        times, values, offsets = read_samples(self._head, self._lock, refs, start, end)
-        return SeriesColumns(labels, times, values, offsets)
+        columns = read_samples(self._head, self._lock, refs, start, end, self._archive)
+        return SeriesColumns(labels, *columns)
 
     def labels_of(self, refs: Ints) -> list[Labels]:
         """The label sets of series that an arrival names; empty where retention dropped one."""
         with self._lock:
-            return [self._index.labels(ref) for ref in refs.tolist()]
+            return self._index.labels_of(refs)
 
     def has_series(self, matchers: Sequence[Matcher]) -> bool:
         """Whether there is any series that meets all matchers. Raises ValueError: bad regex."""
@@ -177,20 +296,20 @@ class Store:
                 (labels, ref) for labels in series if (ref := self._index.ref(labels)) is not None
             ]
         refs = np.array([ref for _, ref in found], dtype=np.int64)
-        columns = read_samples(self._head, self._lock, refs, start, end)
+        columns = read_samples(self._head, self._lock, refs, start, end, self._archive)
         return SeriesColumns(SeriesLabels(labels for labels, _ in found), *columns)
 
     def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
         """As `SeriesSource.latest`. Raises ValueError for a bad regex."""
         with self._lock:
             found = self._index.select(matchers)
-            labels = found.labels
-            times, values = self._head.latest(found.refs, start, end)
-        return LatestColumns(labels, times, values)
+            labels, refs = found.labels, found.refs
+        newest = read_latest(self._head, self._lock, refs, start, end, self._archive)
+        return LatestColumns(labels, *newest)
 
     def sliding(self, matchers: Sequence[Matcher]) -> SlidingWindow:
         """A window over the series that match every matcher. ValueError at a slide: a bad regex."""
-        return SlidingWindow(self._index, self._head, self._lock, matchers)
+        return SlidingWindow(self._index, self._head, self._lock, matchers, self._archive)
 
     def series(
         self, matcher_sets: Sequence[Sequence[Matcher]], start: int, end: int
@@ -201,7 +320,7 @@ class Store:
         """
         with self._lock:
             refs = self._overlapping(matcher_sets, start, end)
-        return sorted_labels(self._index, refs)
+        return sorted_labels(self._index, self._lock, refs)
 
     def label_names(
         self, matcher_sets: Sequence[Sequence[Matcher]], start: int, end: int
@@ -220,18 +339,8 @@ class Store:
         return values_among(self._index, self._lock, name, refs)
 
     def events(self, matchers: Sequence[Matcher], start: int, end: int, limit: int) -> list[Event]:
-        """Events with `start <= time <= end`, newest first, at most `limit`.
-
-        Matchers see an event's labels and also `type` and `severity`. Raises ValueError for a bad
-        regex and StoreError where the disk fails.
-        """
-        try:
-            with self._events_lock:
-                return find_events(self._reading, matchers, start, end, limit)
-        except sqlite3.Error as error:
-            raise StoreError(
-                f"cannot read events in {self._directory}: {error}", retryable=True
-            ) from error
+        """As `EventStore.find`."""
+        return self.event_store.find(matchers, start, end, limit)
 
     def arrivals(self) -> queue.SimpleQueue[Arrival]:
         """A queue of its own on which each durable write that added something is announced."""
@@ -246,10 +355,11 @@ class Store:
                 series=len(self._index),
                 samples=self._head.samples,
                 memory_bytes=self._head.nbytes,
-                disk_bytes=self._journal.size(),
+                disk_bytes=self._journal.size() + self._archive.size(),
                 commits=self._committer.commits,
                 duplicates=self._committer.duplicates,
                 conflicts=self._committer.conflicts,
+                created=self._committer.created,
                 damaged=self._journal.damaged,
                 waiting=self._writer.waiting,
                 newest=self._committer.newest_received,
@@ -262,6 +372,15 @@ class Store:
             chunks, earliest, latest = self._head.extent()
         pairs, *ranked = rankings(self._index, limit)
         return Cardinality(series, pairs, chunks, earliest, latest, *ranked)
+
+    def archive_stats(self) -> ArchiveStats:
+        """Figures about what is sealed. Raises StoreError."""
+        return self._archive.stats()
+
+    @property
+    def dropped_chunks(self) -> int:
+        """How many sealed chunks retention has dropped since opening."""
+        return self._dropped_chunks
 
     def _hold(self) -> None:
         """Hold the directory, since two processes that write would not see each other's series."""
@@ -289,9 +408,16 @@ class Store:
         known = np.zeros(self._journal.last_ref() + 1, dtype=np.bool_)
         refs = np.array([ref for ref, _ in series], dtype=np.int64)
         known[refs] = True
-        metrics = [self._index.metric_id(metric_name(labels)) for _, labels in series]
         self._index.add(series)
-        self._head.add_series(refs, np.array(metrics, dtype=np.int64))
+        metrics, hosts = np.zeros_like(refs), np.full_like(refs, host_number(()))
+        for name, members in self._index.postings(METRIC_NAME):
+            metrics[np.searchsorted(refs, members)] = self._index.metric_id(name)
+        for host, members in self._index.postings(HOST_LABEL):
+            hosts[np.searchsorted(refs, members)] = host_number(((HOST_LABEL, host),))
+        self._head.add_series(refs, metrics, hosts)
+        earliest, latest = self._archive.extents(refs)
+        sealed = latest != NEVER
+        self._head.begin(refs[sealed], earliest[sealed], latest[sealed] + 1)
         waiting: list[tuple[Ints, Ints, Floats]] = []
         samples = 0
         for columns in self._journal.replay():
@@ -302,6 +428,13 @@ class Store:
                 waiting, samples = [], 0
         if waiting:
             self._replay(waiting, known)
+        self._begin_lost(refs)
+        self._archive.forget(np.setdiff1d(self._archive.known(), refs))
+        self._event_log = EventLog(self._journal)
+        self._event_log.prepare()
+        self._event_tender = EventTender(
+            self._journal, self._event_log, self._event_limits.max_bytes
+        )
         counters = EventCounters(
             {
                 labels: EventCounter(value, changed, self._last_time(labels))
@@ -317,6 +450,9 @@ class Store:
             self._lock,
             self._clock,
             self._announce,
+            SeriesQuota(self._limits, self._active),
+            self._event_log,
+            self._newest,
         )
 
     def _replay(
@@ -326,7 +462,20 @@ class Store:
         # Samples of a series that retention dropped may share a row with younger ones.
         kept = (refs >= 0) & (refs < len(known))
         kept[kept] = known[refs[kept]]
+        self._replayed += len(refs)
         self._head.apply(self._head.admit(refs[kept], times[kept], values[kept]))
+
+    def _begin_lost(self, refs: Ints) -> None:
+        """Series whose samples are nowhere, since they are damaged or their file was moved away."""
+        slots = self._head.slots(refs)
+        lost = refs[(self._head.floors(slots) == NEVER) & (self._head.newest(slots)[0] == NEVER)]
+        # They are kept for a whole retention, in which that may be mended.
+        now = np.full(len(lost), self._clock())
+        self._head.begin(lost, now, now)
+
+    def _newest(self, refs: Ints) -> tuple[Ints, Floats]:
+        since = self._now() - self._retention
+        return read_latest(self._head, self._lock, refs, since, LATEST - 1, self._archive)
 
     def _last_time(self, labels: Labels) -> int:
         ref = self._index.ref(labels)
@@ -337,22 +486,43 @@ class Store:
         refs = found[0] if len(found) == 1 else np.unique(np.concatenate(found))
         return self._head.overlapping(refs, start, end)
 
+    def _active(self, value: str, since: int) -> int:
+        """Called by the writer's thread, the only one that changes what is counted."""
+        refs = self._index.posting(self._limits.label, value) if value else None
+        return self._head.active(since, refs)
+
+    def _alone(self, work: Callable[[], Any]) -> Any:
+        job = Alone(work)
+        self._writer.submit(job)
+        return job.done.result()
+
     def _announce(self, arrival: Arrival) -> None:
         for subscription in self._subscriptions:
             subscription.put(arrival)
 
-    def _drop_old(self) -> int:
+    def _now(self) -> int:
+        """The time (ms) that retention goes by."""
         newest = self._committer.newest_received
         # A wrong clock alone, or one sample from the future, must not empty the store.
-        now = self._clock() if newest is None else min(self._clock(), newest)
-        cutoff = now - self._retention
+        return self._clock() if newest is None else min(self._clock(), newest)
+
+    def _tend(self, job: TendEvents) -> bool:
+        if job.mend:
+            self._event_tender.mend_index()
+            return True
+        kept = self._event_limits.retention
+        return self._event_tender.tend(self._now() - (self._retention if kept is None else kept))
+
+    def _drop_old(self, cutoff: int) -> Ints:
         gone = self._head.ended_before(cutoff)
         with self._journal.transaction():
             self._journal.drop_before(cutoff)
             self._journal.drop_series(gone.tolist())
         with self._lock:
-            self._index.remove(self._head.drop_before(cutoff))
+            gone = self._head.drop_before(cutoff)
+            self._index.remove(gone)
+            self._head.remove_series(gone)
         self._counters.forget(cutoff)
         self._committer.forget()
         self._journal.give_back()
-        return cutoff
+        return gone

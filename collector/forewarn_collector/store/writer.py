@@ -8,8 +8,16 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from forewarn_collector.store.columns import Increases
 from forewarn_collector.store.errors import StoreError
-from forewarn_collector.store.jobs import AppendSamples, EnforceRetention, Job, Write
+from forewarn_collector.store.jobs import (
+    Alone,
+    AppendIncreases,
+    AppendSamples,
+    Job,
+    TendEvents,
+    Write,
+)
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +30,12 @@ class Writer:
     """Runs jobs in the order they came; a job's future is done once its commit is."""
 
     def __init__(
-        self, commit: Callable[[Sequence[Write]], None], retain: Callable[[], int]
+        self,
+        commit: Callable[[Sequence[Write]], None],
+        tend: Callable[[TendEvents], bool],
     ) -> None:
         self._commit = commit
-        self._retain = retain
+        self._tend = tend
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._gate = threading.Lock()
         self._open = True
@@ -61,15 +71,15 @@ class Writer:
             samples = 0
             while waiting and len(group) < _MOST_JOBS and samples < _MOST_SAMPLES:
                 job = waiting[0]
-                if isinstance(job, EnforceRetention):
+                if isinstance(job, TendEvents | Alone):
                     break
                 waiting.popleft()
                 group.append(job)
-                samples += len(job.batch.times) if isinstance(job, AppendSamples) else 0
+                samples += _samples(job)
             if group:
                 self._attempt(group)
-            elif waiting and isinstance(job := waiting.popleft(), EnforceRetention):
-                self._enforce(job)
+            elif waiting:
+                self._upkeep(waiting.popleft())
 
     def _take(self, waiting: deque[Job]) -> bool:
         """Wait for a job and take all that are there; whether the last one was the end."""
@@ -96,15 +106,24 @@ class Writer:
             log.exception("a write failed for a reason that lies within it")
             _fail(group, error)
 
-    def _enforce(self, job: EnforceRetention) -> None:
+    def _upkeep(self, job: Job) -> None:
         try:
-            cutoff = self._retain()
+            match job:
+                case TendEvents():
+                    job.done.set_result(self._tend(job))
+                case Alone(work):
+                    job.done.set_result(work())
         except Exception as error:  # noqa: BLE001 - it is handed to whoever waits for it
             job.done.set_exception(error)
-        else:
-            job.done.set_result(cutoff)
 
 
 def _fail(group: Sequence[Write], error: Exception) -> None:
     for job in group:
         job.done.set_exception(error)
+
+
+def _samples(job: Write) -> int:
+    match job:
+        case AppendSamples(batch) | AppendIncreases(Increases(batch)):
+            return len(batch.times)
+    return 0

@@ -24,6 +24,7 @@ def test_the_sample_configuration_names_every_setting() -> None:
         "listen",
         "data",
         "retention",
+        "events",
         "evaluation_interval",
         "external_url",
         "rules",
@@ -105,4 +106,18 @@ def test_files_that_are_not_there_are_told_with_their_places(tmp_path: Path) -> 
         "c.yml:4:13: cert: cannot read /nope: No such file or directory",
         "c.yml:4:25: key: cannot read /nope: No such file or directory",
         "c.yml:2:3: 2 tokens are named a (give each its own name)",
+    ]
+
+
+def test_events_may_be_kept_longer_than_samples_and_are_bounded_in_size() -> None:
+    config = read_config("events: {retention: 30d, max_size: 5GiB}\n", "c.yml")
+    assert config.problems == []
+    assert (config.events.retention, config.events.max_size) == (30 * 86_400_000, 5 << 30)
+    default = read_config("listen: :1\n", "c.yml").events
+    assert (default.retention, default.max_size) == (None, 1 << 30)
+    bad = read_config("events: {retention: 1s, max_size: 5, size: 1}\n", "c.yml")
+    assert [str(problem).partition(": ")[2] for problem in bad.problems] == [
+        "retention: expected a minute or more, found '1s'",
+        "max_size: expected 1MiB or more, found 5",
+        "unknown field size (did you mean max_size?)",
     ]

@@ -104,7 +104,7 @@ def test_after_a_restart_every_known_agent_has_a_minute_to_come_back() -> None:
     columns = SeriesColumns(
         [agent("a"), agent("gone")], np.array([1_000]), np.array([10.0]), np.array([0, 1, 1])
     )
-    watch.restore(columns, 100_000)
+    watch.restore(columns.latest(), 0, 100_000)
     assert [known.labels for known in watch.agents()] == [
         labels_from({"job": "node", "instance": "a"})
     ]
@@ -115,7 +115,7 @@ def test_after_a_restart_every_known_agent_has_a_minute_to_come_back() -> None:
 def test_an_agent_that_came_back_after_a_restart_is_expected_as_usual_again() -> None:
     watch = AgentWatch()
     known = SeriesColumns([agent("a")], np.array([1_000]), np.array([10.0]), np.array([0, 1]))
-    watch.restore(known, 100_000)
+    watch.restore(known.latest(), 0, 100_000)
     watch.observe(batch((agent("a"), 10.0)), 105_000)
     assert watch.overdue(135_000) is None
     assert rows(watch.overdue(135_001)) == [(up("a"), 135_001, 0.0)]

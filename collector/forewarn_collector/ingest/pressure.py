@@ -1,0 +1,101 @@
+"""Back-pressure: how much may wait for the disk, shared fairly between those who send it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+LONGEST_WAIT = 20.0
+"""How long (s) the oldest write may have waited for the disk before others are sent away."""
+RETRY_AFTER = 5
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """A request that was let in: who sent it, and the bytes that it holds until it is answered."""
+
+    sender: str
+    size: int
+
+
+class Pressure:
+    """Who is let in. Used on the event loop alone; times in seconds of one clock, any one.
+
+    While less than half of `most` is waiting everybody is let in. Beyond that a sender gets no
+    more than its share, which is `most` divided by the senders that have something waiting; so
+    one that sends without a pause fills half, and there is room for the others.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._by_sender: dict[str, int] = {}
+        self._storing: OrderedDict[Ticket, float] = OrderedDict()
+        self.waiting = 0
+
+    def enter(self, sender: str, size: int, now: float) -> Ticket | str:
+        """Let a request of so many bytes in, or say why it must come again later."""
+        own = self._by_sender.get(sender, 0)
+        oldest = self.oldest(now)
+        if oldest > LONGEST_WAIT:
+            return f"writes have been waiting for the disk for {oldest:.0f} s; send again later"
+        # A body over the bound is not for this class to refuse: alone it is let in.
+        if self.waiting and self.waiting + size > self._most:
+            return (
+                f"{self.waiting} bytes of requests are waiting, the bound is {self._most};"
+                " send again later"
+            )
+        share = self._most // (len(self._by_sender) + (not own))
+        if own and self.waiting + size > self._most // 2 and own + size > share:
+            return (
+                f"{own} bytes of this sender are waiting, which is its share of {self._most};"
+                " send again later"
+            )
+        ticket = Ticket(sender, size)
+        self._by_sender[sender] = own + size
+        self.waiting += size
+        return ticket
+
+    def storing(self, ticket: Ticket, now: float) -> None:
+        """The request is read; from now on it waits for the disk."""
+        self._storing[ticket] = now
+
+    def leave(self, ticket: Ticket) -> None:
+        """The request is answered."""
+        self._storing.pop(ticket, None)
+        self.waiting -= ticket.size
+        left = self._by_sender[ticket.sender] - ticket.size
+        if left > 0:
+            self._by_sender[ticket.sender] = left
+        else:
+            del self._by_sender[ticket.sender]
+
+    def oldest(self, now: float) -> float:
+        """How long (s) the oldest write has been waiting for the disk."""
+        return now - next(iter(self._storing.values()), now)
+
+
+class SampleRates:
+    """How fast customers send, for those who may not send as fast as they like.
+
+    A second's allowance is added each second, up to a minute's. A request is let in while there is
+    any left and is then taken off as a whole, so that no size of request is too large for ever.
+    """
+
+    def __init__(self, most: dict[str, int]) -> None:
+        """`most[customer]` in samples a second."""
+        self._most = {customer: rate for customer, rate in most.items() if rate}
+        self._left: dict[str, tuple[float, float]] = {}
+
+    def wait(self, customer: str, samples: int, now: float) -> float:
+        """0 where so many samples are let in, else the seconds after which some will be."""
+        rate = self._most.get(customer)
+        if rate is None or not samples:
+            return 0.0
+        burst = rate * 60.0
+        left, since = self._left.get(customer, (burst, now))
+        left = min(burst, left + (now - since) * rate)
+        if left > 0:
+            self._left[customer] = left - samples, now
+            return 0.0
+        self._left[customer] = left, now
+        return max(1.0, -left / rate)

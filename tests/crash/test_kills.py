@@ -1,0 +1,122 @@
+"""A collector under load is killed again and again: nothing acknowledged is lost or doubled.
+
+Settings of the environment: `FOREWARN_CRASH` is how often to kill (else 200), `FOREWARN_CRASH_SEED`
+repeats where a run aimed. What a kill hits is a matter of time, so the test counts it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from crash.comparing import Report, before_start, compare, counted_events, task_faults
+from crash.lives import PENDING, RETENTION, Death, Lives, lives
+from crash.load import DeskServer, Load, now
+from crash.phases import NAMES, ONCE, Aim, Point
+
+WANTED = int(os.environ.get("FOREWARN_CRASH", "200"))
+SEED = int(os.environ.get("FOREWARN_CRASH_SEED", "5"))
+LONGEST_LIFE = 0.6
+BEHIND = (0, 0, 49 * 3_600_000, RETENTION - 10_000)
+"""How far (ms) senders are behind: one brings what is of a day that is over, so that days are
+merged, and one what is too old soon, so that retention has work."""
+LEAST = min(WANTED // 50, 10)
+"""Kills that must have hit each phase."""
+
+
+@dataclass
+class Kills:
+    """How many there were, and how many hit each phase: several phases go on at a time."""
+
+    count: int = 0
+    hits: Counter[str] = field(default_factory=Counter)
+    deaths: list[Death] = field(default_factory=list)
+
+    def longest_wait(self, report: Report) -> int:
+        """How long (ms) a collector lived with an alert that was due and did not fire."""
+        return max(
+            (
+                min(fired, death.ended) - max(report.active_at[name] + PENDING, death.listening)
+                for name, fired in report.fired_at.items()
+                for death in self.deaths
+                if death.listening is not None
+            ),
+            default=0,
+        )
+
+    def table(self, report: Report, tasks: int) -> str:
+        """What is to be seen in the test's output."""
+        return "\n".join(
+            [
+                f"{self.count} kills (seed {SEED}), {report.looks} starts compared",
+                *(f"  {name:28} {self.hits[name]:5}" for name in (*NAMES, "none of these")),
+                f"  {report.carried} times an alert was found pending, and went on",
+                f"  {tasks} faults had one task each; a collector that lived let one wait for at"
+                f" most {self.longest_wait(report)} ms after its `for`",
+                f"  lost, doubled or changed: {len(report.wrong)}",
+            ]
+        )
+
+
+def aimed(dice: random.Random, hits: Counter[str]) -> Aim:
+    """Where the next kill aims: at what was hit least, or at any phase, or at any time."""
+    after = dice.uniform(0.1, LONGEST_LIFE)
+    kind = dice.random()
+    if kind < 0.25:
+        return Aim("start", 0, Point.WITHIN, 0, after)
+    phase = dice.choice(NAMES) if kind < 0.5 else min(NAMES, key=lambda name: hits[name])
+    nth = 1 if phase in ONCE else dice.randint(1, 4)
+    point = dice.choice((Point.ENTRY, Point.WITHIN, Point.WITHIN, Point.EXIT))
+    return Aim(phase, nth, point, dice.random(), after + LONGEST_LIFE)
+
+
+def kill_again_and_again(report: Report, kills: Kills, collectors: Lives, load: Load) -> None:
+    """Start and kill collectors until there were enough kills."""
+    dice = random.Random(SEED)
+    while kills.count < WANTED:
+        known = before_start(load.senders)
+        collectors.begin(aimed(dice, kills.hits))
+        death = collectors.end()
+        assert isinstance(death, Death), death
+        assert death.status == -signal.SIGKILL, collectors.log[-3000:]
+        kills.count += 1
+        kills.deaths.append(death)
+        kills.hits.update(death.phases or ["none of these"])
+        found = collectors.found()
+        if found is not None:
+            compare(report, found, known, now())
+        assert not report.wrong, f"after kill {kills.count}: {report.wrong[:5]}"
+
+
+def test_what_is_acknowledged_outlives_hundreds_of_kills_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report, kills = Report(), Kills()
+    with DeskServer() as desk, lives(tmp_path, desk.url) as collectors:
+        with Load(collectors, desk, BEHIND, lanes=3, seed=SEED) as load:
+            kill_again_and_again(report, kills, collectors, load)
+            # This one lives until all faults have come to their end.
+            collectors.begin(look=False)
+            collectors.listening()
+            load.finish(60)
+        collectors.stop()
+        known = before_start(load.senders)
+        collectors.begin()
+        collectors.listening()
+        collectors.stop()
+        found = collectors.found()
+        assert found is not None
+        compare(report, found, known, now())
+        report.wrong += task_faults(found, load.over, desk)
+        with capsys.disabled():
+            print(f"\n{kills.table(report, len(load.over))}")
+        assert not report.wrong, report.wrong[:10]
+        assert load.over
+        assert counted_events(collectors.data) == sum(len(each.events) for each in load.senders)
+        assert not [name for name in NAMES if kills.hits[name] < LEAST]
