@@ -15,7 +15,14 @@ import numpy as np
 from forewarn_collector.store.codec import decode_columns
 from forewarn_collector.store.columns import Floats, Ints
 from forewarn_collector.store.errors import StoreError
-from forewarn_collector.store.journal import JOURNAL_FILE, VERSION, Pair, labels_from_text
+from forewarn_collector.store.journal import (
+    JOURNAL_FILE,
+    VERSION,
+    Pair,
+    checked_text,
+    labels_from_text,
+    read_series,
+)
 from forewarn_collector.store.readonly import connect_read_only
 from forewarn_wire import Labels
 
@@ -102,10 +109,9 @@ class History:
     def _load_series(self) -> list[tuple[int, Labels]]:
         found = []
         shared: dict[Pair, Pair] = {}
-        rows = self._connection.execute("SELECT ref, labels FROM series ORDER BY ref").fetchall()
-        for ref, text in rows:
+        for ref, stored, checksum in read_series(self._connection):
             try:
-                found.append((ref, labels_from_text(text, shared)))
+                found.append((ref, labels_from_text(checked_text(ref, stored, checksum), shared)))
             except (ValueError, TypeError):
                 self.damaged += 1
         return found
