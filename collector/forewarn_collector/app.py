@@ -62,7 +62,14 @@ from forewarn_collector.rules import (
     TemplateContext,
 )
 from forewarn_collector.rules.windows import windows_of
-from forewarn_collector.store import Caretaker, EventLimits, SeriesLimits, Store, StoreError
+from forewarn_collector.store import (
+    Caretaker,
+    EventLimits,
+    SeriesLimits,
+    Store,
+    StoreError,
+    Thinning,
+)
 from forewarn_collector.tasks import (
     Ledger,
     LedgerError,
@@ -110,6 +117,7 @@ class Collector:
             retention=config.retention,
             clock=clock,
             max_bytes=config.retention_size,
+            thinning=Thinning(config.thinning.after, config.thinning.hourly_after),
             limits=SeriesLimits(config.limits.series, by_value=by_customer),
             event_limits=EventLimits(config.events.retention, config.events.max_size),
         )

@@ -20,6 +20,7 @@ from forewarn_collector.config_files import required_file
 from forewarn_collector.config_limits import LimitsConfig, read_limits
 from forewarn_collector.config_otlp import OtlpSettings, read_otlp
 from forewarn_collector.config_relabel import RelabelConfig, read_relabel_configs
+from forewarn_collector.config_thinning import ThinningConfig, read_thinning
 from forewarn_wire import Labels, Problem
 from forewarn_wire.document import Section, read_document
 from forewarn_wire.durations import parse_duration
@@ -97,6 +98,7 @@ class CollectorConfig:
     resend_delay: int = RESEND_DELAY
     events: EventsConfig = field(default_factory=EventsConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    thinning: ThinningConfig = field(default_factory=ThinningConfig)
     otlp: OtlpSettings = field(default_factory=OtlpSettings)
     problems: list[Problem] = field(default_factory=list)
 
@@ -157,6 +159,7 @@ def read_config(content: str, file: str) -> CollectorConfig:
         resend_delay=document.take("resend_delay", _interval, defaults.resend_delay),
         events=read_events(document),
         limits=read_limits(document),
+        thinning=read_thinning(document),
         otlp=read_otlp(document),
         problems=problems,
     )

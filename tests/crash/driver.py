@@ -71,13 +71,15 @@ def say(**answer: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A life: what to be killed at, whether to tell first what there is, the greatest file."""
+    """A life: what to be killed at, where to tell first what there is (or nowhere), retentions
+    (ms), the greatest file (bytes, or 0), whether to seal and merge all the time."""
 
     aim: Aim | None
     dump: str
     retention: int
     event_retention: int
     file_size: int
+    upkeep: bool
 
 
 def order_of(line: str) -> Order:
@@ -160,11 +162,13 @@ async def live(folder: Path, order: Order, phases: Phases) -> None:
         await collector.start()
     ended = threading.Event()
     keeping = threading.Thread(target=upkeep, args=(collector._store, ended))
-    keeping.start()
+    if order.upkeep:
+        keeping.start()
     say(listening=collector._runner.addresses[0][1], process=os.getpid())
     await stop.wait()
     ended.set()
-    await asyncio.to_thread(keeping.join)
+    if order.upkeep:
+        await asyncio.to_thread(keeping.join)
     await collector.stop()
 
 

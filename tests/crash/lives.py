@@ -96,8 +96,19 @@ class Lives:
             self._change.wait_for(lambda: self._port is not None, seconds)
             return self._port
 
-    def begin(self, aim: Aim | None = None, *, look: bool = True, file_size: int = 0) -> None:
-        """Start a collector; no file of it may grow beyond `file_size` bytes, 0 for any size."""
+    def begin(
+        self,
+        aim: Aim | None = None,
+        *,
+        look: bool = True,
+        file_size: int = 0,
+        upkeep: bool = True,
+    ) -> None:
+        """Start a collector, which tells `found` what it finds if it is to `look`.
+
+        No file of it may grow beyond `file_size` bytes, 0 for any size. With `upkeep` it seals and
+        merges all the time.
+        """
         dump = self._folder / "found.npz"
         order = {
             "aim": asdict(aim) if aim else None,
@@ -105,31 +116,26 @@ class Lives:
             "retention": self._retention,
             "event_retention": EVENT_RETENTION,
             "file_size": file_size,
+            "upkeep": upkeep,
         }
         self._say(json.dumps(order))
 
     def end(self) -> Death | str:
         """Wait until the collector is dead; the text is why it refused to start."""
-        refused = ""
-        while True:
-            answer = self._answer()
-            if "listening" in answer:
-                self._lives(answer)
-            elif "refused" in answer:
-                refused = answer["refused"]
-            else:
-                since, self._listening = self._listening, None
-                self._set_port(None)
-                death = Death(answer["ended"], tuple(answer["phases"]), since, _now())
-                return refused or death
+        answer = self._until(listening=False)
+        assert not isinstance(answer, int)
+        return answer
 
     def listening(self) -> int:
         """Wait until the collector listens: its port."""
-        answer = self._answer()
-        if "listening" not in answer:
+        answer = self.listening_or_end()
+        if not isinstance(answer, int):
             raise AssertionError(f"the collector does not start: {answer}\n{self.log[-3000:]}")
-        self._lives(answer)
-        return int(answer["listening"])
+        return answer
+
+    def listening_or_end(self) -> int | Death | str:
+        """Wait until the collector listens (its port) or ends, as `end`."""
+        return self._until(listening=True)
 
     def stop(self) -> Death | str:
         """Ask the collector to stop, and wait until it has."""
@@ -166,6 +172,24 @@ class Lives:
             series, texts["events"], texts["alerts"], texts["tasks"], tuple(texts["damaged"])
         )
 
+    def _until(self, *, listening: bool) -> int | Death | str:
+        refused = ""
+        while True:
+            answer = self._answer()
+            if "listening" in answer:
+                self.process = int(answer["process"])
+                self._listening = _now()
+                self._set_port(answer["listening"])
+                if listening:
+                    return int(answer["listening"])
+            elif "refused" in answer:
+                refused = answer["refused"]
+            else:
+                since, self._listening = self._listening, None
+                self._set_port(None)
+                death = Death(answer["ended"], tuple(answer["phases"]), since, _now())
+                return refused or death
+
     def _say(self, line: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
@@ -178,11 +202,6 @@ class Lives:
             raise AssertionError(f"the driver ended:\n{self.log[-3000:]}")
         answer: dict[str, Any] = json.loads(line)
         return answer
-
-    def _lives(self, answer: dict[str, Any]) -> None:
-        self.process = int(answer["process"])
-        self._listening = _now()
-        self._set_port(answer["listening"])
 
     def _set_port(self, port: int | None) -> None:
         with self._change:

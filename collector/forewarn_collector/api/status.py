@@ -161,6 +161,10 @@ def settings(config: CollectorConfig) -> dict[str, Any]:
             "retention": format_duration(config.events.retention or config.retention),
             "max_size": config.events.max_size,
         },
+        "thinning": {
+            "after": format_duration(config.thinning.after),
+            "hourly_after": format_duration(config.thinning.hourly_after),
+        },
         "evaluation_interval": format_duration(config.evaluation_interval),
         "query_timeout": format_duration(config.query_timeout),
         "max_body": config.max_body,

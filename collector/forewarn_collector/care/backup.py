@@ -129,9 +129,11 @@ def _copy_database(source: Path, target: Path, progress: Progress) -> list[str]:
 def _add_series(source: Path, target: Path) -> None:
     with closing(connect_read_only(source)) as reader, closing(sqlite3.connect(target)) as writer:
         (last,) = writer.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence").fetchone()
-        rows = reader.execute("SELECT ref, labels FROM series WHERE ref > ?", (last,))
+        # The copy has the columns of its original.
+        rows = reader.execute("SELECT * FROM series WHERE ref > ?", (last,))
+        marks = ", ".join("?" * len(rows.description))
         with writer:
-            writer.executemany("INSERT INTO series (ref, labels) VALUES (?, ?)", rows)
+            writer.executemany(f"INSERT INTO series VALUES ({marks})", rows)  # noqa: S608
         # No side files in the copy.
         writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 

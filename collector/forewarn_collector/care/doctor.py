@@ -161,11 +161,15 @@ def _look_at_pages(name: str, connection: sqlite3.Connection, report: Report) ->
 
 def _look_at_journal(file: Path, facts: dict[str, Any], report: Report, thorough: bool) -> None:
     with closing(connect_read_only(file)) as connection:
+        _check_version(file, connection, JOURNAL_VERSION, facts)
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
+        if not {"damaged", "event_log"} <= tables:
+            facts["format"] = "of an older version, taken over when the collector starts"
+            return
         (aside,) = connection.execute("SELECT count(*) FROM damaged").fetchone()
         first, last, events = connection.execute(
             "SELECT min(id), max(id), count(*) FROM event_log"
         ).fetchone()
-        _check_version(file, connection, JOURNAL_VERSION, facts)
     history = History(file.parent)
     try:
         extents = history.extents()

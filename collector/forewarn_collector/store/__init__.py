@@ -29,6 +29,7 @@ from forewarn_collector.store.past import Past
 from forewarn_collector.store.quota import SeriesLimits
 from forewarn_collector.store.sliding import Contents, Slide, SlidingWindow, Turn
 from forewarn_collector.store.store import Store, StoreStats
+from forewarn_collector.store.thin import Thinning
 
 __all__ = [
     "NEVER",
@@ -61,5 +62,6 @@ __all__ = [
     "StoreStats",
     "TaskStats",
     "TextQueryError",
+    "Thinning",
     "Turn",
 ]

@@ -1,19 +1,22 @@
 """Compaction: the many small chunks that sealing makes become few large ones, group by group.
 
 Level 0 is what a seal brought. Of some two hours of it level 1 is made, cut at midnight (UTC), and
-of a day of that level 2. A sample that is there twice is there once afterwards: the first one.
+of a day of that level 2; midnight itself is the end of a day. A sample that is there twice is there
+once afterwards: the first one.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from forewarn_collector.store.columns import Ints
 from forewarn_collector.store.sealed import Archive, ChunkData, ChunkInfo, NewChunk
 from forewarn_collector.store.sealed.merging import Piece, merged
+from forewarn_collector.store.spans import repeated, running_count
 
 DAY = 86_400_000
 MOST_SAMPLES = 1 << 20
@@ -22,18 +25,18 @@ MOST_SAMPLES = 1 << 20
 _SMALL = 24
 """Chunks of level 0 of which one is made: two hours at one every five minutes."""
 _QUIET = 7_200_000
-"""How long (ms) nothing came in of what is then merged, however little it is."""
+"""How old (ms) the end of a chunk is at which it is merged, however little it is."""
 _LATE_CHUNKS = 8
 _LATE_SHARE = 4
 """What came to a day after it was merged waits until it is so many chunks, or such a part of it."""
-_PARTS = (1, 2, 4, 8, 24, 96, 1_440)
+_PARTS = (1, 2, 4, 8, 24, 96)
 
 
 class StoppedError(Exception):
     """Work was left where it was, since the process is to end; nothing has changed."""
 
 
-class _DamagedError(Exception):
+class DamageFoundError(Exception):
     """A chunk turned out to be damaged while it was read: it stays as it is."""
 
 
@@ -82,7 +85,7 @@ class Compactor:
                     Piece(rows, ranks, data.times, data.values, data.offsets), data.refs, members
                 )
             )
-        if self._damaged_among(chunks):
+        if damaged_among(self._archive, chunks):
             return 0
         times, values, offsets = merged(pieces, len(members))
         whole = ChunkData(members, offsets, times, values)
@@ -93,17 +96,12 @@ class Compactor:
     def _days(self, now: int) -> list[tuple[int, int]]:
         """Groups and days that are over and have chunks of level 1."""
         over = (now - _QUIET) // DAY
-        found = {(c.group, c.earliest // DAY) for c in self._archive.chunks(level=1)}
+        found = {(c.group, day_of(c.earliest)) for c in self._archive.chunks(level=1)}
         return sorted((group, day) for group, day in found if day < over)
 
     def _of_day(self, group: int, day: int) -> list[ChunkInfo]:
         """What is to be merged of a day; nothing where it has to wait, or is damaged."""
-        start, end = day * DAY, (day + 1) * DAY
-        there = [
-            chunk
-            for chunk in self._archive.chunks(group=group)
-            if chunk.earliest < end and chunk.latest >= start
-        ]
+        there = self._archive.overlapping(group, day * DAY + 1, (day + 1) * DAY)
         if any(chunk.damaged for chunk in there):
             return []
         late = [chunk for chunk in there if chunk.level == 1]
@@ -118,14 +116,12 @@ class Compactor:
         return late + merged_before
 
     def _merge_day(self, group: int, day: int, chunks: Sequence[ChunkInfo]) -> int:
-        samples = sum(chunk.samples for chunk in chunks)
-        parts = next((parts for parts in _PARTS if samples <= parts * MOST_SAMPLES), _PARTS[-1])
-        bounds = np.linspace(day * DAY, (day + 1) * DAY, parts + 1).astype(np.int64)
+        bounds = day_parts(day, sum(chunk.samples for chunk in chunks))
         try:
             self._archive.replace(
                 [chunk.id for chunk in chunks], self._of_parts(group, bounds, chunks)
             )
-        except _DamagedError:
+        except DamageFoundError:
             return 0
         return len(chunks)
 
@@ -133,19 +129,32 @@ class Compactor:
         self, group: int, bounds: Ints, chunks: Sequence[ChunkInfo]
     ) -> Iterator[NewChunk]:
         members = self._archive.members(group)
-        for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        for start, end in pairwise(bounds.tolist()):
             if self._stopping():
                 raise StoppedError
             # What came meanwhile, and is of level 0 still, is read as well: it is then twice there.
-            times, values, offsets = self._archive.select(members, start, end - 1)
-            if self._damaged_among(chunks):
-                raise _DamagedError
+            times, values, offsets = self._archive.select_samples(members, start + 1, end)
+            if damaged_among(self._archive, chunks):
+                raise DamageFoundError
             if len(times):
                 yield NewChunk(group, 2, filled(ChunkData(members, offsets, times, values)))
 
-    def _damaged_among(self, chunks: Sequence[ChunkInfo]) -> bool:
-        damaged = {damage.chunk for damage in self._archive.damaged()}
-        return any(chunk.id in damaged for chunk in chunks)
+
+def day_of(time: int) -> int:
+    """The day (UTC) of a time (ms); midnight is the end of one."""
+    return (time - 1) // DAY
+
+
+def day_parts(day: int, samples: int) -> Ints:
+    """Where (ms) to cut a day so that its parts are not too large; each ends with its bound."""
+    parts = next((parts for parts in _PARTS if samples <= parts * MOST_SAMPLES), _PARTS[-1])
+    return np.linspace(day * DAY, (day + 1) * DAY, parts + 1).astype(np.int64)
+
+
+def damaged_among(archive: Archive, chunks: Sequence[ChunkInfo]) -> bool:
+    """Whether any of the chunks was found damaged by now."""
+    damaged = {damage.chunk for damage in archive.damaged()}
+    return any(chunk.id in damaged for chunk in chunks)
 
 
 def filled(data: ChunkData) -> ChunkData:
@@ -173,7 +182,7 @@ def _parts(chunks: Sequence[ChunkInfo]) -> Iterator[list[ChunkInfo]]:
 
 def _due(chunks: Sequence[ChunkInfo], now: int) -> bool:
     full = len(chunks) >= _SMALL or sum(chunk.samples for chunk in chunks) >= MOST_SAMPLES // 2
-    return full or max(chunk.latest for chunk in chunks) <= now - _QUIET
+    return full or chunks[0].latest <= now - _QUIET
 
 
 def _known(piece: Piece, refs: Ints, members: Ints) -> Piece:
@@ -183,7 +192,7 @@ def _known(piece: Piece, refs: Ints, members: Ints) -> Piece:
     if inside.all():
         return piece
     counts = np.diff(piece.offsets)
-    cells = np.repeat(inside, counts)
+    cells = repeated(inside.astype(np.int64), counts) > 0
     offsets = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(counts[inside])))
     return Piece(
         piece.rows[inside], piece.ranks[inside], piece.times[cells], piece.values[cells], offsets
@@ -191,9 +200,9 @@ def _known(piece: Piece, refs: Ints, members: Ints) -> Piece:
 
 
 def _days_of(data: ChunkData) -> Iterator[ChunkData]:
-    days = data.times // DAY
+    days = (data.times - 1) // DAY
     for day in np.unique(days).tolist():
         cells = days == day
-        before = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(cells)))
+        before = running_count(cells)
         part = ChunkData(data.refs, before[data.offsets], data.times[cells], data.values[cells])
         yield filled(part)

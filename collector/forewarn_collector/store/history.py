@@ -17,7 +17,14 @@ import numpy as np
 from forewarn_collector.store.codec import columns_of, unpacked
 from forewarn_collector.store.columns import Floats, Ints
 from forewarn_collector.store.errors import StoreError
-from forewarn_collector.store.journal import JOURNAL_FILE, VERSION, Pair, labels_from_text
+from forewarn_collector.store.journal import (
+    JOURNAL_FILE,
+    VERSION,
+    Pair,
+    checked_text,
+    labels_from_text,
+    read_series,
+)
 from forewarn_collector.store.readonly import connect_read_only
 from forewarn_wire import Labels
 
@@ -119,13 +126,12 @@ class History:
         # The highest ref that was ever given: what is beyond it, a damaged page says.
         given = "SELECT seq FROM sqlite_sequence WHERE name = 'series'"
         (last,) = self._connection.execute(given).fetchone() or (0,)
-        rows = self._connection.execute("SELECT ref, labels FROM series ORDER BY ref").fetchall()
-        for ref, text in rows:
+        for ref, stored, checksum in read_series(self._connection):
             if not 0 < ref <= last:
                 self.damaged += 1
                 continue
             try:
-                found.append((ref, labels_from_text(text, shared)))
+                found.append((ref, labels_from_text(checked_text(ref, stored, checksum), shared)))
             except (ValueError, TypeError):
                 self.damaged += 1
         return found

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +30,11 @@ _ROWS = 1_000
 """Label sets that are parsed at once."""
 _SCHEMA = """
 -- AUTOINCREMENT: a ref is never given out twice, since old rows of samples may still name it.
-CREATE TABLE IF NOT EXISTS series (ref INTEGER PRIMARY KEY AUTOINCREMENT, labels TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS series (
+    ref INTEGER PRIMARY KEY AUTOINCREMENT, labels TEXT NOT NULL,
+    -- NULL in rows of old files, and in copies.
+    checksum INTEGER
+);
 CREATE TABLE IF NOT EXISTS journal (
     id INTEGER PRIMARY KEY, earliest INTEGER NOT NULL, latest INTEGER NOT NULL,
     samples INTEGER NOT NULL, checksum INTEGER NOT NULL, columns BLOB NOT NULL,
@@ -74,6 +79,33 @@ def labels_from_text(text: str, shared: dict[Pair, Pair] | None = None) -> Label
     """
     pairs = [(str(name), str(value)) for name, value in json.loads(text)]
     return tuple(pairs if shared is None else [shared.setdefault(pair, pair) for pair in pairs])
+
+
+def read_series(connection: sqlite3.Connection) -> list[tuple[int, bytes, int | None]]:
+    """Each series' ref, by which they are in order, its labels as they are stored, its checksum."""
+    columns = connection.execute("PRAGMA table_info(series)").fetchall()
+    checksum = "checksum" if "checksum" in [column[1] for column in columns] else "NULL"
+    # As bytes: one row that is no UTF-8 would fail them all.
+    return connection.execute(
+        f"SELECT ref, CAST(labels AS BLOB), {checksum} FROM series ORDER BY ref"  # noqa: S608
+    ).fetchall()
+
+
+def checked_text(ref: int, stored: bytes, checksum: int | None) -> str:
+    """The text of a row of series. Raises ValueError where it is not what was written."""
+    if checksum is not None and _series_checksum(ref, stored) != checksum:
+        raise ValueError("its checksum does not match")
+    return stored.decode()
+
+
+def _series_checksum(ref: int, stored: bytes) -> int:
+    # With the ref: labels under another one are another series' samples.
+    return zlib.crc32(stored, ref & 0xFFFFFFFF)
+
+
+def _series_row(ref: int, labels: Labels) -> tuple[int, str, int]:
+    text = labels_to_text(labels)
+    return ref, text, _series_checksum(ref, text.encode())
 
 
 def _labels_of(
@@ -156,17 +188,22 @@ class Journal:
         found = []
         shared: dict[Pair, Pair] = {}
         with self._errors("read"):
-            rows = self.connection.execute("SELECT ref, labels FROM series ORDER BY ref").fetchall()
+            rows = read_series(self.connection)
         for first in range(0, len(rows), _ROWS):
             part = rows[first : first + _ROWS]
             try:
-                found += _labels_of(part, shared)
+                texts = [
+                    (ref, checked_text(ref, stored, checksum)) for ref, stored, checksum in part
+                ]
+                found += _labels_of(texts, shared)
                 continue
             except (ValueError, TypeError):
                 pass  # it is found below which one it is
-            for ref, text in part:
+            for ref, stored, checksum in part:
                 try:
-                    found.append((ref, labels_from_text(text, shared)))
+                    found.append(
+                        (ref, labels_from_text(checked_text(ref, stored, checksum), shared))
+                    )
                 except (ValueError, TypeError) as error:
                     self.damaged += 1
                     log.error("%s: the labels of series %d are damaged: %s", self._path, ref, error)
@@ -175,8 +212,8 @@ class Journal:
     def add_series(self, series: Iterable[tuple[int, Labels]]) -> None:
         """Within a transaction: note new series."""
         self.connection.executemany(
-            "INSERT INTO series (ref, labels) VALUES (?, ?)",
-            ((ref, labels_to_text(labels)) for ref, labels in series),
+            "INSERT INTO series (ref, labels, checksum) VALUES (?, ?, ?)",
+            (_series_row(ref, labels) for ref, labels in series),
         )
 
     def newest_received(self) -> int | None:
@@ -259,6 +296,9 @@ class Journal:
                 retryable=False,
             )
         self.connection.executescript(_SCHEMA)
+        columns = self.connection.execute("PRAGMA table_info(series)").fetchall()
+        if "checksum" not in [column[1] for column in columns]:
+            self.connection.execute("ALTER TABLE series ADD COLUMN checksum INTEGER")
         if version != VERSION:
             self.connection.execute(f"PRAGMA user_version = {VERSION}")
 

@@ -68,6 +68,7 @@ from forewarn_collector.store.sealed import ARCHIVE_FILE, Archive, ArchiveStats
 from forewarn_collector.store.sealer import Sealer
 from forewarn_collector.store.series import HOST_LABEL, host_number
 from forewarn_collector.store.sliding import SlidingWindow
+from forewarn_collector.store.thin import Thinner, Thinning
 from forewarn_collector.store.writer import Writer
 from forewarn_wire import Event, Labels
 from forewarn_wire.clock import Clock
@@ -113,16 +114,19 @@ class Store:
         retention: int,
         clock: Clock,
         max_bytes: int | None = None,
+        thinning: Thinning | None = None,
         limits: SeriesLimits = _NO_LIMITS,
         event_limits: EventLimits = _EVENT_LIMITS,
     ) -> None:
         """`retention` in ms; samples and series older than it are dropped.
 
-        So are the oldest where what is sealed takes more than `max_bytes`.
+        So are the oldest where what is sealed takes more than `max_bytes`. Old samples become rows
+        as `thinning` says.
         """
         self._directory = directory
         self._retention = retention
         self._max_bytes = max_bytes
+        self._thinning = thinning
         self._clock = clock
         self._limits = limits
         self._event_limits = event_limits
@@ -262,14 +266,20 @@ class Store:
                     self._head.end(refs, ends)
 
     def compact(self, stopping: Callable[[], bool] = lambda: False) -> Iterator[int]:
-        """Merge small chunks, step by step: how many each. StoppedError once `stopping` says so."""
-        steps = Compactor(self._archive, stopping).steps(self._now())
-        while True:
-            with self._upkeep:
-                count = next(steps, None)
-            if count is None:
-                return
-            yield count
+        """Merge small chunks and thin old samples, step by step: how many chunks each.
+
+        Raises StoppedError once `stopping` says so.
+        """
+        steps = [Compactor(self._archive, stopping).steps(self._now())]
+        if self._thinning is not None:
+            steps.append(Thinner(self._archive, self._thinning, stopping).steps(self._now()))
+        for each in steps:
+            while True:
+                with self._upkeep:
+                    count = next(each, None)
+                if count is None:
+                    break
+                yield count
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
         """As `SeriesSource.select`. Raises ValueError for a bad regex or too many samples."""

@@ -121,3 +121,18 @@ def test_events_may_be_kept_longer_than_samples_and_are_bounded_in_size() -> Non
         "max_size: expected 1MiB or more, found 5",
         "unknown field size (did you mean max_size?)",
     ]
+
+
+def test_how_long_samples_are_kept_and_when_they_are_thinned() -> None:
+    day = 86_400_000
+    default = read_config("", "c.yml")
+    assert (default.retention, default.retention_size) == (90 * day, None)
+    assert (default.thinning.after, default.thinning.hourly_after) == (90 * day, 365 * day)
+    text = "retention: 2y\nretention_size: 50GiB\nthinning: {after: 400d}\n"
+    config = read_config(text, "c.yml")
+    assert (config.retention, config.retention_size) == (730 * day, 50 << 30)
+    assert (config.thinning.after, config.thinning.hourly_after) == (400 * day, 400 * day)
+    bad = read_config("thinning: {after: 1d}\nretention_size: 1MiB\n", "c.yml")
+    assert len(bad.problems) == 2
+    bad = read_config("thinning: {after: 30d, hourly_after: 20d}\n", "c.yml")
+    assert len(bad.problems) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from forewarn_collector.history import DirectoryFeed
 from forewarn_collector.store import Past, Store, past
 from support.stores import HOUR, START, Clock, batch, matching, series
+from support.waiting import wait_until
 
 A, B = series("up", instance="web1"), series("up", instance="web2")
 EVER = (0, 1 << 60)
@@ -53,6 +55,39 @@ def test_what_is_sealed_after_the_opening_is_not_missed(store: Store, tmp_path: 
         assert everything(opened) == [("web1", START, 1.0)]
     finally:
         opened.close()
+
+
+def test_nothing_acknowledged_is_missed_while_the_collector_seals_and_merges(
+    store: Store, clock: Clock, tmp_path: Path
+) -> None:
+    clock.now = START + HOUR
+    stop = threading.Event()
+    acknowledged: list[int] = []
+
+    def write() -> None:
+        at = START
+        while not stop.is_set():
+            at += 1000
+            store.append(batch((A, at, 1.0))).result()
+            acknowledged.append(at)
+            if len(acknowledged) % 10 == 0:
+                store.seal()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for wanted in (5, 50, 100, 150):
+            wait_until("there are samples", lambda wanted=wanted: len(acknowledged) > wanted)
+            before = list(acknowledged)
+            opened = Past(tmp_path / "data")
+            try:
+                found = [time for _, time, _ in everything(opened)]
+            finally:
+                opened.close()
+            assert found[: len(before)] == before
+    finally:
+        stop.set()
+        writer.join()
 
 
 def test_slices_follow_in_time_and_hold_about_as_much_as_they_should(

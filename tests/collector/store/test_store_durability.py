@@ -205,9 +205,18 @@ def test_a_torn_write_ahead_log_loses_only_its_torn_end(reopen: Reopen, tmp_path
         after.close()
 
 
-def test_a_damaged_label_set_costs_its_series_and_no_other(reopen: Reopen) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE series SET labels = '[[\"a\"' WHERE ref = 1",
+        "UPDATE series SET labels = CAST(labels || x'ff' AS TEXT) WHERE ref = 1",
+        "UPDATE series SET labels = replace(labels, 'cpu', 'gpu') WHERE ref = 1",
+        "UPDATE series SET ref = 7 WHERE ref = 1",
+    ],
+)
+def test_a_damaged_label_set_costs_its_series_and_no_other(reopen: Reopen, damage: str) -> None:
     store, disk = reopen(), series("disk")
     store.append(batch((CPU, START, 1.0), (disk, START, 2.0))).result(10)
-    store = reopen("UPDATE series SET labels = '[[\"a\"' WHERE ref = 1")
+    store = reopen(damage)
     assert store.stats().damaged == 1
     assert contents(store, []) == {disk: [(START, 2.0)]}

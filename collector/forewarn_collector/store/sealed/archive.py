@@ -25,6 +25,7 @@ from forewarn_collector.store.sealed.codec import (
 from forewarn_collector.store.sealed.directory import Directory, decode_directory
 from forewarn_collector.store.sealed.errors import DamagedError
 from forewarn_collector.store.sealed.groups import UNKNOWN, Groups
+from forewarn_collector.store.sealed.levels import LEAST_ROWS, Column, row_refs, series_refs
 from forewarn_collector.store.sealed.merging import Piece, merged
 from forewarn_collector.store.sealed.rows import (
     NewChunk,
@@ -45,6 +46,7 @@ _BATCH_SAMPLES = 262_144
 _PAGES = 4096
 _DIRECTORIES_KEPT = 500_000
 """Columns of directories that are kept decoded: 60 bytes each."""
+_LEVELS = 16
 _INFO = "id, coalesce(rank, id), grp, level, earliest, latest, samples, bytes"
 
 
@@ -207,6 +209,11 @@ class Archive:
             ).fetchall()
         return [ChunkInfo(*(*row, row[0] in self._damaged)) for row in rows]
 
+    def overlapping(self, group: int, start: int, end: int) -> list[ChunkInfo]:
+        """The chunks of a group that may have samples with `start <= time <= end` (ms)."""
+        there = self.chunks(group=group)
+        return [each for each in there if each.earliest <= end and each.latest >= start]
+
     def read(self, chunk: int) -> ChunkData | None:
         """All that can be read of a chunk; None where it is gone."""
         with self._tables.snapshot() as connection:
@@ -228,18 +235,42 @@ class Archive:
 
         Those of `refs[i]` are at `offsets[i]:offsets[i + 1]` of `times: int64` and `values:
         float64`, ascending, each time once: of doubles the one that was sealed first. Raises
-        TooManySamplesError when there are more than `most`, soon after they were read.
+        TooManySamplesError when there are more than `most`, soon after they were read. Where
+        samples were thinned, the last one of each bucket is at its end.
         """
+        return self._select(refs, refs, start, end, most, range(_LEVELS))
+
+    def select_samples(self, refs: Ints, start: int, end: int) -> tuple[Ints, Floats, Ints]:
+        """As `select`, only what has not been thinned."""
+        return self._select(refs, refs, start, end, None, range(LEAST_ROWS))
+
+    def select_rows(
+        self, refs: Ints, start: int, end: int, level: int
+    ) -> tuple[Ints, Floats, Ints]:
+        """As `select`, columns of the rows of a level; `refs` are of `row_refs`."""
+        owners = series_refs(refs)
+        return self._select(owners, refs, start, end, None, range(level, level + 1))
+
+    def _select(
+        self, refs: Ints, keys: Ints, start: int, end: int, most: int | None, levels: range
+    ) -> tuple[Ints, Floats, Ints]:
+        # The numbers of series, by which their groups are found, and those that chunks know.
         pieces: list[Piece] = []
         waiting: list[_Wanted] = []
         samples = 0
-        order = np.argsort(refs, kind="stable")
+        order = np.argsort(keys, kind="stable")
         with self._tables.snapshot() as connection:
-            for chunk, rank, members in self._overlapping(connection, refs, order, start, end):
+            for chunk, rank, level, members in self._overlapping(
+                connection, refs, order, start, end
+            ):
+                if level not in levels:
+                    continue
                 directory = self._directory(connection, chunk)
                 if directory is None:
                     continue
-                found, columns = directory.find(refs[members], start, end)
+                thinned = keys is refs and level >= LEAST_ROWS
+                wanted = row_refs(refs[members], Column.LAST) if thinned else keys[members]
+                found, columns = directory.find(wanted, start, end)
                 if not len(found):
                     continue
                 waiting.append(_Wanted(chunk, rank, members[found], directory, columns))
@@ -275,14 +306,16 @@ class Archive:
         ends = np.full(len(members), NEVER)
         with self._tables.snapshot() as connection:
             rows = connection.execute(
-                "SELECT id, latest FROM chunks WHERE grp = ? ORDER BY latest DESC", (group,)
+                "SELECT id, latest, level FROM chunks WHERE grp = ? ORDER BY latest DESC", (group,)
             )
-            for chunk, latest in rows:
+            for chunk, latest, level in rows:
                 open_ = np.flatnonzero(ends == NEVER)
                 if not len(open_):
                     break
                 directory = self._directory(connection, chunk)
-                there = open_ if directory is None else open_[_among(members[open_], directory)]
+                there = (
+                    open_ if directory is None else open_[_among(members[open_], directory, level)]
+                )
                 ends[there] = latest
         return members, ends
 
@@ -323,8 +356,8 @@ class Archive:
 
     def _overlapping(
         self, connection: sqlite3.Connection, refs: Ints, order: Ints, start: int, end: int
-    ) -> Iterator[tuple[int, int, Ints]]:
-        # Chunks that may have samples, each with its rank and the rows of its group's refs.
+    ) -> Iterator[tuple[int, int, int, Ints]]:
+        # Chunks that may have samples, each with its rank, level and the rows of its group's refs.
         groups = self._groups.of(refs[order])
         by_group = np.argsort(groups, kind="stable")
         starts = run_starts(groups[by_group])
@@ -333,12 +366,12 @@ class Archive:
             if group == UNKNOWN:
                 continue
             rows = connection.execute(
-                "SELECT id, coalesce(rank, id) FROM chunks"
+                "SELECT id, coalesce(rank, id), level FROM chunks"
                 " WHERE grp = ? AND latest >= ? AND earliest <= ? ORDER BY latest",
                 (group, start, end),
             ).fetchall()
-            for chunk, rank in rows:
-                yield chunk, rank, order[places]
+            for chunk, rank, level in rows:
+                yield chunk, rank, level, order[places]
 
     def _directory(self, connection: sqlite3.Connection, chunk: int) -> Directory | None:
         if _DIRECTORY in self._damaged.get(chunk, ()):
@@ -440,8 +473,9 @@ class _Wanted:
         return replace(self, rows=self.rows[sound], columns=self.columns[sound])
 
 
-def _among(refs: Ints, directory: Directory) -> Ints:
-    return np.flatnonzero(np.isin(refs, directory.refs))
+def _among(refs: Ints, directory: Directory, level: int) -> Ints:
+    there = directory.refs if level < LEAST_ROWS else series_refs(directory.refs)
+    return np.flatnonzero(np.isin(refs, there))
 
 
 def _check(pieces: Sequence[Piece], most: int | None) -> None:

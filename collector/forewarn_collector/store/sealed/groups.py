@@ -15,6 +15,7 @@ import numpy as np
 from forewarn_collector.store.columns import Ints
 from forewarn_collector.store.sealed.directory import decode_directory
 from forewarn_collector.store.sealed.errors import DamagedError
+from forewarn_collector.store.sealed.levels import LEAST_ROWS, series_refs
 from forewarn_collector.store.spans import run_starts
 
 log = logging.getLogger(__name__)
@@ -33,13 +34,19 @@ class Groups:
         self._open: dict[str, int] = {}
         rows = connection.execute("SELECT id, host, refs, checksum FROM groups ORDER BY id")
         for group, host, blob, checksum in rows.fetchall():
-            if len(blob) % 8 or zlib.crc32(blob) != checksum:
+            if _is_damaged(blob, checksum):
                 refs = _refs_of_chunks(connection, group)
                 log.error("the series of group %d (%s) are damaged; made anew", group, host)
             else:
                 refs = np.frombuffer(blob, dtype=np.int64)
             self._note(refs, group)
             self._open[host] = group
+
+    @staticmethod
+    def damaged(connection: sqlite3.Connection) -> list[int]:
+        """The groups whose list of series is not what was written."""
+        rows = connection.execute("SELECT id, refs, checksum FROM groups ORDER BY id")
+        return [group for group, blob, checksum in rows if _is_damaged(blob, checksum)]
 
     def of(self, refs: Ints) -> Ints:
         """The group of each series, or `UNKNOWN`."""
@@ -120,6 +127,18 @@ class Groups:
         self._members[group] = refs
 
 
+def mend_groups(connection: sqlite3.Connection) -> int:
+    """Make lists of series anew from the chunks where they are damaged: how many."""
+    broken = Groups.damaged(connection)
+    for group in broken:
+        _write(connection, group, _refs_of_chunks(connection, group))
+    return len(broken)
+
+
+def _is_damaged(blob: bytes, checksum: int) -> bool:
+    return bool(len(blob) % 8 or zlib.crc32(blob) != checksum)
+
+
 def _write(connection: sqlite3.Connection, group: int, refs: Ints) -> None:
     blob = refs.tobytes()
     connection.execute(
@@ -129,9 +148,11 @@ def _write(connection: sqlite3.Connection, group: int, refs: Ints) -> None:
 
 def _refs_of_chunks(connection: sqlite3.Connection, group: int) -> Ints:
     refs: Ints = np.zeros(0, dtype=np.int64)
-    for (blob,) in connection.execute("SELECT directory FROM chunks WHERE grp = ?", (group,)):
+    rows = connection.execute("SELECT directory, level FROM chunks WHERE grp = ?", (group,))
+    for blob, level in rows:
         try:
-            refs = np.union1d(refs, decode_directory(blob).refs)
+            found = decode_directory(blob).refs
+            refs = np.union1d(refs, found if level < LEAST_ROWS else series_refs(found))
         except DamagedError:
             continue
     return refs

@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS chunks (
     samples INTEGER NOT NULL, bytes INTEGER NOT NULL, directory BLOB NOT NULL
 );
 -- With all that a selection asks, so that it reads no row of a chunk that it does not decode.
-CREATE INDEX IF NOT EXISTS chunks_of_group ON chunks (grp, latest, earliest, rank);
+CREATE INDEX IF NOT EXISTS chunks_of_group ON chunks (grp, latest, earliest, level, rank);
 CREATE INDEX IF NOT EXISTS chunks_of_level ON chunks (
     level, latest, earliest, grp, rank, samples, bytes
 );
