@@ -30,6 +30,8 @@ from forewarn_wire import Labels
 
 _ROWS = 256
 """Commits that are read at once: some megabytes."""
+_MOST_SAMPLES = 1 << 30
+"""Of one commit: more is a damaged count."""
 
 
 class History:
@@ -139,6 +141,7 @@ class History:
     def _load_commits(self) -> None:
         times = ("earliest", "latest", "samples")
         whole = " AND ".join(f"typeof({each}) = 'integer'" for each in times)
+        whole += f" AND samples BETWEEN 0 AND {_MOST_SAMPLES}"
         rows = self._connection.execute(
             f"SELECT id, earliest, latest, samples FROM journal WHERE {whole} ORDER BY id"  # noqa: S608
         ).fetchall()
