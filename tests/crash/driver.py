@@ -183,7 +183,7 @@ def be_collector(folder: Path, order: Order, phases: Phases) -> int:
         resource.setrlimit(resource.RLIMIT_FSIZE, (order.file_size, hard))
     try:
         asyncio.run(live(folder, order, phases))
-    except StartError as error:
+    except (StartError, StoreError) as error:
         say(refused=str(error))
         return 1
     return 0

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -214,15 +214,20 @@ def _now() -> int:
 
 
 @contextmanager
-def lives(folder: Path, webhook: str, retention: int = RETENTION) -> Iterator[Lives]:
-    """A driver with its files under `folder`; its rule waits for `PENDING` before it fires."""
+def lives(
+    folder: Path, webhook: str, retention: int = RETENTION, prefix: Sequence[str] = ()
+) -> Iterator[Lives]:
+    """A driver with its files under `folder`; its rule waits for `PENDING` before it fires.
+
+    `prefix` is a command that runs the driver with other rights.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "rules.yml").write_text(RULES.format(pending=f"{PENDING}ms"))
     (folder / "collector.yml").write_text(QUEUES.format(url=webhook))
     paths = [str(Path(__file__).parents[1]), *filter(None, sys.path)]
     with (folder / "driver.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "crash.driver", str(folder)],
+            [*prefix, sys.executable, "-m", "crash.driver", str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -22,7 +22,7 @@ from crash.phases import NAMES, ONCE, Aim, Point
 
 WANTED = int(os.environ.get("FOREWARN_CRASH", "200"))
 SEED = int(os.environ.get("FOREWARN_CRASH_SEED", "5"))
-LONGEST_LIFE = 0.6
+LONGEST_LIFE = 0.45
 BEHIND = (0, 0, 49 * 3_600_000, RETENTION - 10_000)
 """How far (ms) senders are behind: one brings what is of a day that is over, so that days are
 merged, and one what is too old soon, so that retention has work."""
