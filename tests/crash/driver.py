@@ -34,6 +34,7 @@ from crash.truth import METRIC
 from forewarn_collector.app import Collector, StartError
 from forewarn_collector.config import Address, read_config
 from forewarn_collector.config_events import EventsConfig
+from forewarn_collector.config_thinning import ThinningConfig
 from forewarn_collector.store import Matcher, MatchOp, Store, StoreError
 from forewarn_collector.store.commit import Committer
 from forewarn_collector.store.compact import Compactor, StoppedError
@@ -41,6 +42,7 @@ from forewarn_collector.store.eventlog import EventLog, EventTender
 from forewarn_collector.store.journal import Journal
 from forewarn_collector.store.sealed import Archive
 from forewarn_collector.store.sealer import Sealer
+from forewarn_collector.store.thin import Thinner
 from forewarn_collector.tasks.ledger import Ledger
 from forewarn_collector.tasks.schema import alerts, tasks
 from forewarn_wire.clock import Clock
@@ -59,6 +61,7 @@ def mark(phases: Phases) -> None:
     phases.mark(Sealer, "drop", "seal: drop from memory")
     phases.mark(Compactor, "_merge_small", "compaction")
     phases.mark(Compactor, "_merge_day", "compaction of a day")
+    phases.mark(Thinner, "_replace", "thinning")
     phases.mark(Store, "_drop_old", "retention: journal, series")
     phases.mark(Archive, "drop", "retention: chunks")
     phases.mark(EventTender, "tend", "event upkeep")
@@ -72,12 +75,14 @@ def say(**answer: Any) -> None:
 @dataclass(frozen=True, slots=True)
 class Order:
     """A life: what to be killed at, where to tell first what there is (or nowhere), retentions
-    (ms), the greatest file (bytes, or 0), whether to seal and merge all the time."""
+    and the age of thinning (ms), the greatest file (bytes, or 0), whether to seal and merge all
+    the time."""
 
     aim: Aim | None
     dump: str
     retention: int
     event_retention: int
+    thinning: int
     file_size: int
     upkeep: bool
 
@@ -151,6 +156,7 @@ async def live(folder: Path, order: Order, phases: Phases) -> None:
         rules=(str(folder / "rules.yml"),),
         retention=order.retention,
         events=EventsConfig(retention=order.event_retention),
+        thinning=ThinningConfig(order.thinning, order.retention),
         auth=False,
     )
     stop = asyncio.Event()

@@ -19,7 +19,7 @@ import numpy as np
 from crash.phases import Aim
 from crash.truth import SERIES, Stored
 
-RETENTION = 72 * 3_600_000
+RETENTION = 40 * 86_400_000
 EVENT_RETENTION = 20_000
 PENDING = 2_000
 """How long (ms) a fault lasts before its alert fires."""
@@ -70,10 +70,13 @@ class Lives:
     """Collectors in one data directory, one after the other. `port` and `process` are those
     of the living one."""
 
-    def __init__(self, process: subprocess.Popen[str], folder: Path, retention: int) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str], folder: Path, retention: int, thinning: int
+    ) -> None:
         self._process = process
         self._folder = folder
         self._retention = retention
+        self._thinning = thinning
         self._port: int | None = None
         self.process = 0
         self._listening: int | None = None
@@ -115,6 +118,7 @@ class Lives:
             "dump": str(dump) if look else "",
             "retention": self._retention,
             "event_retention": EVENT_RETENTION,
+            "thinning": self._thinning,
             "file_size": file_size,
             "upkeep": upkeep,
         }
@@ -215,7 +219,12 @@ def _now() -> int:
 
 @contextmanager
 def lives(
-    folder: Path, webhook: str, retention: int = RETENTION, prefix: Sequence[str] = ()
+    folder: Path,
+    webhook: str,
+    retention: int = RETENTION,
+    *,
+    thinning: int = RETENTION,
+    prefix: Sequence[str] = (),
 ) -> Iterator[Lives]:
     """A driver with its files under `folder`; its rule waits for `PENDING` before it fires.
 
@@ -235,6 +244,6 @@ def lives(
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"},
         )
     with process:
-        yield Lives(process, folder, retention)
+        yield Lives(process, folder, retention, thinning)
         if process.stdin is not None:
             process.stdin.close()

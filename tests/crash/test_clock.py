@@ -14,7 +14,7 @@ from support.waiting import wait_until
 
 HOUR = 3_600_000
 RETENTION = HOUR * 3 // 2
-BEHIND = (0, 85 * 60_000)
+BEHIND = ((0, 0), (85 * 60_000, 0))
 """How far (ms) senders are behind: by a clock that is an hour ahead, one's samples are too old. A
 wrong clock alone must not empty the store."""
 

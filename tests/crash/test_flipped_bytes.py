@@ -45,7 +45,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Before
     """A data directory with chunks and a journal that is not sealed, and what is in it."""
     folder = tmp_path_factory.mktemp("written")
     with DeskServer() as desk, lives(folder, desk.url) as collectors:
-        with Load(collectors, desk, (0, 2 * DAY), lanes=0, pause=0.01) as load:
+        with Load(collectors, desk, ((0, 0), (2 * DAY, 0)), lanes=0, pause=0.01) as load:
             for upkeep in (True, False):
                 collectors.begin(upkeep=upkeep)
                 collectors.listening()
