@@ -13,6 +13,7 @@ import gc
 import json
 import mmap
 import os
+import random
 import resource
 import select
 import signal
@@ -123,7 +124,8 @@ def look(collector: Collector, target: Path) -> None:
         "damaged": [store.stats().damaged, len(store._archive.damaged())],
         **kept,
     }
-    with target.open("wb") as file:
+    part = target.with_suffix(".part")
+    with part.open("wb") as file:
         np.savez(
             file,
             times=found.times,
@@ -131,16 +133,21 @@ def look(collector: Collector, target: Path) -> None:
             offsets=found.offsets,
             texts=np.array(json.dumps(texts)),
         )
+    # Whole or not at all, whenever the kill comes.
+    part.rename(target)
 
 
 def upkeep(store: Store, ended: threading.Event) -> None:
     """Seal, merge and enforce retention all the time, beside the collector's own caretaker."""
+
+    def merge() -> int:
+        return sum(store.compact(ended.is_set))
+
     while not ended.wait(UPKEEP_SECONDS):
         try:
-            store.seal()
-            for _ in store.compact(ended.is_set):
-                pass
-            store.enforce_retention()
+            # In any order, so that a short life comes to each.
+            for work in random.sample((store.seal, merge, store.enforce_retention), 3):
+                work()
         except StoppedError:
             return
         except StoreError as error:

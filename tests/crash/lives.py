@@ -149,16 +149,11 @@ class Lives:
     def found(self) -> Found | None:
         """What the last collector found, where it lived long enough to tell."""
         dump = self._folder / "found.npz"
-        try:
-            with np.load(dump) as file:
-                arrays = {name: file[name] for name in file.files}
-        except (OSError, ValueError, EOFError, KeyError) as error:
-            # Killed before it, or in the middle of it.
-            if dump.exists() and "zip" not in str(error).lower() and dump.stat().st_size:
-                raise
+        if not dump.exists():
             return None
-        finally:
-            dump.unlink(missing_ok=True)
+        with np.load(dump) as file:
+            arrays = {name: file[name] for name in file.files}
+        dump.unlink()
         texts = json.loads(str(arrays["texts"]))
         offsets = arrays["offsets"]
         owners = np.array(

@@ -85,15 +85,19 @@ def aimed(dice: random.Random, hits: Counter[str], phases: Sequence[str]) -> Aim
     phase = dice.choice(phases) if kind < 0.5 else min(phases, key=lambda name: hits[name])
     nth = 1 if phase in ONCE else dice.randint(1, 4)
     point = dice.choice((Point.ENTRY, Point.WITHIN, Point.WITHIN, Point.EXIT))
-    return Aim(phase, nth, point, dice.random(), after + 0.25)
+    return Aim(phase, nth, point, dice.random(), after + 0.5)
 
 
 def kill_again_and_again(
     report: Report, kills: Kills, collectors: Lives, load: Load, phases: Sequence[str]
 ) -> None:
-    """Start and kill collectors until there were enough kills."""
+    """Start and kill collectors until there were enough kills, of each phase too."""
     dice = random.Random(SEED)
-    while kills.count < WANTED // len(KINDS):
+    wanted = WANTED // len(KINDS)
+    while kills.count < wanted or (
+        # What is seldom done takes some more, at times.
+        kills.count < 2 * wanted and min(kills.hits[name] for name in phases) < LEAST
+    ):
         known = before_start(load.senders)
         collectors.begin(aimed(dice, kills.hits, phases))
         death = collectors.end()
