@@ -13,6 +13,7 @@ import gc
 import json
 import mmap
 import os
+import random
 import resource
 import select
 import signal
@@ -34,6 +35,7 @@ from crash.truth import METRIC
 from forewarn_collector.app import Collector, StartError
 from forewarn_collector.config import Address, read_config
 from forewarn_collector.config_events import EventsConfig
+from forewarn_collector.config_thinning import ThinningConfig
 from forewarn_collector.store import Matcher, MatchOp, Store, StoreError
 from forewarn_collector.store.commit import Committer
 from forewarn_collector.store.compact import Compactor, StoppedError
@@ -41,6 +43,7 @@ from forewarn_collector.store.eventlog import EventLog, EventTender
 from forewarn_collector.store.journal import Journal
 from forewarn_collector.store.sealed import Archive
 from forewarn_collector.store.sealer import Sealer
+from forewarn_collector.store.thin import Thinner
 from forewarn_collector.tasks.ledger import Ledger
 from forewarn_collector.tasks.schema import alerts, tasks
 from forewarn_wire.clock import Clock
@@ -59,6 +62,7 @@ def mark(phases: Phases) -> None:
     phases.mark(Sealer, "drop", "seal: drop from memory")
     phases.mark(Compactor, "_merge_small", "compaction")
     phases.mark(Compactor, "_merge_day", "compaction of a day")
+    phases.mark(Thinner, "_replace", "thinning")
     phases.mark(Store, "_drop_old", "retention: journal, series")
     phases.mark(Archive, "drop", "retention: chunks")
     phases.mark(EventTender, "tend", "event upkeep")
@@ -72,12 +76,14 @@ def say(**answer: Any) -> None:
 @dataclass(frozen=True, slots=True)
 class Order:
     """A life: what to be killed at, where to tell first what there is (or nowhere), retentions
-    (ms), the greatest file (bytes, or 0), whether to seal and merge all the time."""
+    and the age of thinning (ms), the greatest file (bytes, or 0), whether to seal and merge all
+    the time."""
 
     aim: Aim | None
     dump: str
     retention: int
     event_retention: int
+    thinning: int
     file_size: int
     upkeep: bool
 
@@ -118,7 +124,8 @@ def look(collector: Collector, target: Path) -> None:
         "damaged": [store.stats().damaged, len(store._archive.damaged())],
         **kept,
     }
-    with target.open("wb") as file:
+    part = target.with_suffix(".part")
+    with part.open("wb") as file:
         np.savez(
             file,
             times=found.times,
@@ -126,16 +133,21 @@ def look(collector: Collector, target: Path) -> None:
             offsets=found.offsets,
             texts=np.array(json.dumps(texts)),
         )
+    # Whole or not at all, whenever the kill comes.
+    part.rename(target)
 
 
 def upkeep(store: Store, ended: threading.Event) -> None:
     """Seal, merge and enforce retention all the time, beside the collector's own caretaker."""
+
+    def merge() -> int:
+        return sum(store.compact(ended.is_set))
+
     while not ended.wait(UPKEEP_SECONDS):
         try:
-            store.seal()
-            for _ in store.compact(ended.is_set):
-                pass
-            store.enforce_retention()
+            # In any order, so that a short life comes to each.
+            for work in random.sample((store.seal, merge, store.enforce_retention), 3):
+                work()
         except StoppedError:
             return
         except StoreError as error:
@@ -151,6 +163,7 @@ async def live(folder: Path, order: Order, phases: Phases) -> None:
         rules=(str(folder / "rules.yml"),),
         retention=order.retention,
         events=EventsConfig(retention=order.event_retention),
+        thinning=ThinningConfig(order.thinning, order.retention),
         auth=False,
     )
     stop = asyncio.Event()
@@ -183,7 +196,7 @@ def be_collector(folder: Path, order: Order, phases: Phases) -> int:
         resource.setrlimit(resource.RLIMIT_FSIZE, (order.file_size, hard))
     try:
         asyncio.run(live(folder, order, phases))
-    except StartError as error:
+    except (StartError, StoreError) as error:
         say(refused=str(error))
         return 1
     return 0

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 from crash.phases import Aim
 from crash.truth import SERIES, Stored
 
-RETENTION = 72 * 3_600_000
+RETENTION = 40 * 86_400_000
 EVENT_RETENTION = 20_000
 PENDING = 2_000
 """How long (ms) a fault lasts before its alert fires."""
@@ -70,10 +70,13 @@ class Lives:
     """Collectors in one data directory, one after the other. `port` and `process` are those
     of the living one."""
 
-    def __init__(self, process: subprocess.Popen[str], folder: Path, retention: int) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str], folder: Path, retention: int, thinning: int
+    ) -> None:
         self._process = process
         self._folder = folder
         self._retention = retention
+        self._thinning = thinning
         self._port: int | None = None
         self.process = 0
         self._listening: int | None = None
@@ -115,6 +118,7 @@ class Lives:
             "dump": str(dump) if look else "",
             "retention": self._retention,
             "event_retention": EVENT_RETENTION,
+            "thinning": self._thinning,
             "file_size": file_size,
             "upkeep": upkeep,
         }
@@ -145,16 +149,11 @@ class Lives:
     def found(self) -> Found | None:
         """What the last collector found, where it lived long enough to tell."""
         dump = self._folder / "found.npz"
-        try:
-            with np.load(dump) as file:
-                arrays = {name: file[name] for name in file.files}
-        except (OSError, ValueError, EOFError, KeyError) as error:
-            # Killed before it, or in the middle of it.
-            if dump.exists() and "zip" not in str(error).lower() and dump.stat().st_size:
-                raise
+        if not dump.exists():
             return None
-        finally:
-            dump.unlink(missing_ok=True)
+        with np.load(dump) as file:
+            arrays = {name: file[name] for name in file.files}
+        dump.unlink()
         texts = json.loads(str(arrays["texts"]))
         offsets = arrays["offsets"]
         owners = np.array(
@@ -214,15 +213,25 @@ def _now() -> int:
 
 
 @contextmanager
-def lives(folder: Path, webhook: str, retention: int = RETENTION) -> Iterator[Lives]:
-    """A driver with its files under `folder`; its rule waits for `PENDING` before it fires."""
+def lives(
+    folder: Path,
+    webhook: str,
+    retention: int = RETENTION,
+    *,
+    thinning: int = RETENTION,
+    prefix: Sequence[str] = (),
+) -> Iterator[Lives]:
+    """A driver with its files under `folder`; its rule waits for `PENDING` before it fires.
+
+    `prefix` is a command that runs the driver with other rights.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "rules.yml").write_text(RULES.format(pending=f"{PENDING}ms"))
     (folder / "collector.yml").write_text(QUEUES.format(url=webhook))
     paths = [str(Path(__file__).parents[1]), *filter(None, sys.path)]
     with (folder / "driver.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "crash.driver", str(folder)],
+            [*prefix, sys.executable, "-m", "crash.driver", str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -230,6 +239,6 @@ def lives(folder: Path, webhook: str, retention: int = RETENTION) -> Iterator[Li
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"},
         )
     with process:
-        yield Lives(process, folder, retention)
+        yield Lives(process, folder, retention, thinning)
         if process.stdin is not None:
             process.stdin.close()

@@ -96,10 +96,12 @@ class Sender(threading.Thread):
         seed: int,
         pause: float,
         behind: int = 0,
+        stride: int = 0,
     ) -> None:
         """Every `pause` seconds a tick, of a time that is `behind` (ms).
 
-        With those that are behind, hosts come and go.
+        With those that are behind, hosts come and go. With a `stride` (ms), the times are the
+        multiples of that from then on.
         """
         super().__init__(name=f"sender-{number}")
         self.sent = Sent(number)
@@ -111,6 +113,8 @@ class Sender(threading.Thread):
         self._random = random.Random(seed * 100 + number)
         self._pause = pause
         self._behind = behind
+        self._stride = stride
+        self._start = now() - behind
         self._instance = ""
         self._series: list[Series] = []
         self._labels = labels_from({"instance": f"host{number}", "job": "crash"})
@@ -121,7 +125,7 @@ class Sender(threading.Thread):
         number, last = 0, 0
         while not self._ended.is_set():
             number += 1
-            last = max(now() - self._behind, last + 1)
+            last = self._time(number, last)
             tick = number, self._body(number, last)
             self.sent.about_to_send(number, last)
             if self._random.random() < 0.1:
@@ -134,6 +138,11 @@ class Sender(threading.Thread):
                 self._send_event(number, last)
             self._ended.wait(self._pause)
         self.post.close()
+
+    def _time(self, number: int, last: int) -> int:
+        if self._stride:
+            return (self._start // self._stride + number) * self._stride
+        return max(now() - self._behind, last + 1)
 
     def _series_of(self, instance: str) -> list[Series]:
         if instance != self._instance:
@@ -266,13 +275,16 @@ class Faults(threading.Thread):
 
 
 class Load:
-    """Senders, one for each of `behind` (ms), and lanes of faults; all ends with the block."""
+    """Senders, one for each of `behind` (and its stride, ms), and lanes of faults.
+
+    All of it goes on as long as the block.
+    """
 
     def __init__(
         self,
         lives: Lives,
         desk: Desk,
-        behind: Sequence[int] = (0, 0),
+        behind: Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
         *,
         lanes: int = 1,
         seed: int = 1,
@@ -280,7 +292,7 @@ class Load:
     ) -> None:
         self._ended = threading.Event()
         self.senders = [
-            Sender(number, lives, self._ended, seed, pause, each)
+            Sender(number, lives, self._ended, seed, pause, *each)
             for number, each in enumerate(behind)
         ]
         self.lanes = [Faults(lane, lives, desk, self._ended) for lane in range(lanes)]

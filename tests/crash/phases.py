@@ -29,11 +29,12 @@ NAMES = (
     "seal: drop from memory",
     "compaction",
     "compaction of a day",
+    "thinning",
     "retention: journal, series",
     "retention: chunks",
     "event upkeep",
 )
-ONCE = frozenset({"start", "compaction", "compaction of a day", "retention: chunks"})
+ONCE = frozenset({"start", "compaction", "compaction of a day", "thinning", "retention: chunks"})
 """What few lives come to more than once."""
 _ROW = struct.Struct("<qqq")
 _USUAL = 2_000_000

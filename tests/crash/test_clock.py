@@ -14,7 +14,7 @@ from support.waiting import wait_until
 
 HOUR = 3_600_000
 RETENTION = HOUR * 3 // 2
-BEHIND = (0, 85 * 60_000)
+BEHIND = ((0, 0), (85 * 60_000, 0))
 """How far (ms) senders are behind: by a clock that is an hour ahead, one's samples are too old. A
 wrong clock alone must not empty the store."""
 
@@ -39,7 +39,7 @@ def test_a_clock_that_leaps_by_an_hour_loses_no_sample_and_doubles_no_task(tmp_p
                 wait_until(
                     "writes are taken whatever the clock says",
                     lambda taken=taken: all(
-                        len(sender.sent.acknowledged) > before + 30
+                        len(sender.sent.acknowledged) > before + 20
                         for sender, before in zip(load.senders, taken, strict=True)
                     ),
                     30,

@@ -43,7 +43,7 @@ def test_a_full_disk_refuses_loses_nothing_and_goes_on_when_there_is_room(tmp_pa
             wait_until(
                 "writes are taken again, without a restart",
                 lambda: all(
-                    len(sender.sent.acknowledged) > before + 50
+                    len(sender.sent.acknowledged) > before + 20
                     for sender, before in zip(load.senders, taken, strict=True)
                 ),
                 60,

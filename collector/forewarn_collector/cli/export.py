@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,8 +87,8 @@ def export(
     except (HistoryError, TransferError) as error:
         raise click.ClickException(str(error)) from error
     except BrokenPipeError:
-        # Who read the output has seen enough. Python would complain when it closes it.
-        sys.stderr.close()
+        # Who read the output has seen enough. Python would complain when it flushes the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except OSError as error:
         raise click.ClickException(f"cannot write {output or 'the output'}: {error}") from error

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from forewarn_collector.store.cardinality import Cardinality, rankings
 from forewarn_collector.store.columns import (
     NEVER,
     Arrival,
@@ -23,10 +22,7 @@ from forewarn_collector.store.columns import (
     Floats,
     Increases,
     Ints,
-    LatestColumns,
     Matcher,
-    SeriesColumns,
-    SeriesLabels,
 )
 from forewarn_collector.store.commit import Committer
 from forewarn_collector.store.compact import Compactor, StoppedError
@@ -56,18 +52,12 @@ from forewarn_collector.store.jobs import (
 )
 from forewarn_collector.store.journal import JOURNAL_FILE, Journal
 from forewarn_collector.store.quota import SeriesLimits, SeriesQuota
-from forewarn_collector.store.reading import (
-    names_among,
-    read_latest,
-    read_samples,
-    sorted_labels,
-    values_among,
-)
+from forewarn_collector.store.reader import StoreReader
+from forewarn_collector.store.reading import read_latest
 from forewarn_collector.store.retention import drop_old, size_cutoff
 from forewarn_collector.store.sealed import ARCHIVE_FILE, Archive, ArchiveStats
 from forewarn_collector.store.sealer import Sealer
 from forewarn_collector.store.series import HOST_LABEL, host_number
-from forewarn_collector.store.sliding import SlidingWindow
 from forewarn_collector.store.thin import Thinner, Thinning
 from forewarn_collector.store.writer import Writer
 from forewarn_wire import Event, Labels
@@ -104,7 +94,7 @@ class StoreStats:
     newest: int | None
 
 
-class Store:
+class Store(StoreReader):
     """One per data directory. All methods but `open` and `close` may be called from any thread."""
 
     def __init__(
@@ -123,6 +113,7 @@ class Store:
         So are the oldest where what is sealed takes more than `max_bytes`. Old samples become rows
         as `thinning` says.
         """
+        super().__init__(LabelIndex(), Head())
         self._directory = directory
         self._retention = retention
         self._max_bytes = max_bytes
@@ -130,15 +121,12 @@ class Store:
         self._clock = clock
         self._limits = limits
         self._event_limits = event_limits
-        self._lock = threading.Lock()
         # Sealing, merging and dropping are done by one at a time.
         self._upkeep = threading.Lock()
         self._sealed = 0
         self._replayed = 0
         self._dropped_chunks = 0
         self._cutoff = NEVER
-        self._index = LabelIndex()
-        self._head = Head()
         self._subscriptions: list[queue.SimpleQueue[Arrival]] = []
 
     def open(self) -> None:
@@ -281,73 +269,6 @@ class Store:
                     break
                 yield count
 
-    def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
-        """As `SeriesSource.select`. Raises ValueError for a bad regex or too many samples."""
-        with self._lock:
-            found = self._index.select(matchers)
-            labels, refs = found.labels, found.refs
-        columns = read_samples(self._head, self._lock, refs, start, end, self._archive)
-        return SeriesColumns(labels, *columns)
-
-    def labels_of(self, refs: Ints) -> list[Labels]:
-        """The label sets of series that an arrival names; empty where retention dropped one."""
-        with self._lock:
-            return self._index.labels_of(refs)
-
-    def has_series(self, matchers: Sequence[Matcher]) -> bool:
-        """Whether there is any series that meets all matchers. Raises ValueError: bad regex."""
-        with self._lock:
-            return self._index.has(matchers)
-
-    def read(self, series: Sequence[Labels], start: int, end: int) -> SeriesColumns:
-        """As `SeriesSource.read`."""
-        with self._lock:
-            found = [
-                (labels, ref) for labels in series if (ref := self._index.ref(labels)) is not None
-            ]
-        refs = np.array([ref for _, ref in found], dtype=np.int64)
-        columns = read_samples(self._head, self._lock, refs, start, end, self._archive)
-        return SeriesColumns(SeriesLabels(labels for labels, _ in found), *columns)
-
-    def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
-        """As `SeriesSource.latest`. Raises ValueError for a bad regex."""
-        with self._lock:
-            found = self._index.select(matchers)
-            labels, refs = found.labels, found.refs
-        newest = read_latest(self._head, self._lock, refs, start, end, self._archive)
-        return LatestColumns(labels, *newest)
-
-    def sliding(self, matchers: Sequence[Matcher]) -> SlidingWindow:
-        """A window over the series that match every matcher. ValueError at a slide: a bad regex."""
-        return SlidingWindow(self._index, self._head, self._lock, matchers, self._archive)
-
-    def series(
-        self, matcher_sets: Sequence[Sequence[Matcher]], start: int, end: int
-    ) -> list[Labels]:
-        """Label sets that meet any of the sets of matchers and have samples about that time.
-
-        No set at all means every series. Sorted. Raises ValueError for a bad regex.
-        """
-        with self._lock:
-            refs = self._overlapping(matcher_sets, start, end)
-        return sorted_labels(self._index, self._lock, refs)
-
-    def label_names(
-        self, matcher_sets: Sequence[Sequence[Matcher]], start: int, end: int
-    ) -> list[str]:
-        """The names of labels of the series that `series` would find, sorted."""
-        with self._lock:
-            refs = self._overlapping(matcher_sets, start, end)
-        return names_among(self._index, self._lock, refs)
-
-    def label_values(
-        self, name: str, matcher_sets: Sequence[Sequence[Matcher]], start: int, end: int
-    ) -> list[str]:
-        """The values of one label of the series that `series` would find, sorted."""
-        with self._lock:
-            refs = self._overlapping(matcher_sets, start, end)
-        return values_among(self._index, self._lock, name, refs)
-
     def events(self, matchers: Sequence[Matcher], start: int, end: int, limit: int) -> list[Event]:
         """As `EventStore.find`."""
         return self.event_store.find(matchers, start, end, limit)
@@ -374,14 +295,6 @@ class Store:
                 waiting=self._writer.waiting,
                 newest=self._committer.newest_received,
             )
-
-    def cardinality(self, limit: int) -> Cardinality:
-        """What makes up the series now, the greatest `limit` of each kind."""
-        with self._lock:
-            series = len(self._index)
-            chunks, earliest, latest = self._head.extent()
-        pairs, *ranked = rankings(self._index, limit)
-        return Cardinality(series, pairs, chunks, earliest, latest, *ranked)
 
     def archive_stats(self) -> ArchiveStats:
         """Figures about what is sealed. Raises StoreError."""
@@ -490,11 +403,6 @@ class Store:
     def _last_time(self, labels: Labels) -> int:
         ref = self._index.ref(labels)
         return self._head.last_time(ref) if ref is not None else 0
-
-    def _overlapping(self, matcher_sets: Sequence[Sequence[Matcher]], start: int, end: int) -> Ints:
-        found = [self._index.select(matchers).refs for matchers in matcher_sets or [()]]
-        refs = found[0] if len(found) == 1 else np.unique(np.concatenate(found))
-        return self._head.overlapping(refs, start, end)
 
     def _active(self, value: str, since: int) -> int:
         """Called by the writer's thread, the only one that changes what is counted."""

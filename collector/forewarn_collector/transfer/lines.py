@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from codecs import decode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from forewarn_collector.store import Batch
 from forewarn_wire import Labels, is_label_name, is_metric_name, labels_from
 from forewarn_wire.labels import METRIC_NAME
 
+_BLOCK = 2_000
+"""Lines that are taken together where all is as it was before."""
 _BATCH = 200_000
 _DUMP = re.compile(rb'\s*\{\s*__name__\s*="')
 _PAIR = re.compile(r'\s*([^\s="{},]+)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(,|$)', re.DOTALL)
@@ -50,18 +53,23 @@ def read_lines(lines: Iterable[bytes], refused: Callable[[LineError], None]) -> 
     """
     reader = _Reader()
     ended = False
-    for number, line in enumerate(lines, 1):
-        if line.startswith(b"#"):
-            ended = ended or line.rstrip(b"\r\n") == b"# EOF"
-            continue
-        if not line.strip():
-            continue
-        try:
-            if ended:
-                raise ValueError("it comes after # EOF")
-            reader.take(line)
-        except ValueError as error:
-            refused(LineError(number, str(error)))
+    remaining = iter(lines)
+    first = 1
+    while block := list(islice(remaining, _BLOCK)):
+        if ended or not reader.take_known(block):
+            for number, line in enumerate(block, first):
+                if line.startswith(b"#"):
+                    ended = ended or line.rstrip(b"\r\n") == b"# EOF"
+                    continue
+                if not line.strip():
+                    continue
+                try:
+                    if ended:
+                        raise ValueError("it comes after # EOF")
+                    reader.take(line)
+                except ValueError as error:
+                    refused(LineError(number, str(error)))
+        first += len(block)
         if len(reader.times) >= _BATCH:
             yield reader.batch()
     if reader.times:
@@ -78,6 +86,20 @@ class _Reader:
         self._series: list[Labels] = []
         self._known: dict[bytes, int] = {}
         self._dump: bool | None = None
+
+    def take_known(self, lines: Sequence[bytes]) -> bool:
+        """Add the samples of lines that are all of known series and well formed; else none."""
+        parts = [line.rsplit(None, 2) for line in lines]
+        try:
+            owners = [self._known[each[0]] for each in parts]
+            values = [float(each[1]) for each in parts]
+            times = _times([each[2] for each in parts], dump=bool(self._dump))
+        except (KeyError, IndexError, ValueError):
+            return False
+        self._owners += owners
+        self._values += values
+        self.times += times
+        return True
 
     def take(self, line: bytes) -> None:
         """Add a line's sample. Raises ValueError."""
@@ -139,6 +161,20 @@ def _time(text: bytes, *, dump: bool) -> int:
     if abs(time) > _MOST_TIME:
         raise ValueError(f"the time {_shown(text)} is out of range")
     return time
+
+
+def _times(texts: Sequence[bytes], *, dump: bool) -> list[int]:
+    """As `_time`, of many."""
+    if dump:
+        times = list(map(int, texts))
+        if max(times) > _MOST_TIME or min(times) < -_MOST_TIME:
+            raise ValueError("a time is out of range")
+        return times
+    found = np.rint(np.array(list(map(float, texts))) * 1000)
+    if not (np.abs(found) <= _MOST_TIME).all():
+        raise ValueError("a time is out of range")
+    whole: list[int] = found.astype(np.int64).tolist()
+    return whole
 
 
 def _labels(series: bytes, *, dump: bool) -> Labels:

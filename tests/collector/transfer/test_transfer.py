@@ -179,6 +179,27 @@ def test_an_export_of_some_time_has_no_other(data: Path) -> None:
     assert end == "# EOF"
 
 
+def test_lines_taken_together_are_as_those_taken_one_by_one() -> None:
+    good = [
+        b'up{i="%d"} %d 1750000%03d.%03d\n' % (k % 7, k, k % 1000, k % 997) for k in range(9000)
+    ]
+    lines = [*good[:5000], b"up 1 1e300\n", *good[5000:], b"# EOF\n", b"late 1 1\n"]
+    together: list[LineError] = []
+    batches = list(read_lines(lines, together.append))
+    found = [
+        (each.labels[row], time, value)
+        for each in batches
+        for row, time, value in zip(
+            each.rows.tolist(), each.times.tolist(), each.values.tolist(), strict=True
+        )
+    ]
+    assert found == [
+        (series("up", i=str(k % 7)), 1750000000000 + k % 1000 * 1000 + k % 997, float(k))
+        for k in range(9000)
+    ]
+    assert [error.line for error in together] == [5001, 9003]
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=80))
 def test_any_line_is_taken_or_refused(line: bytes) -> None:

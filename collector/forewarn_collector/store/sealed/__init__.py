@@ -1,12 +1,6 @@
 """Months of samples on disk: chunks of compressed columns, host by host, in one SQLite file."""
 
-from forewarn_collector.store.sealed.archive import (
-    Archive,
-    ArchiveStats,
-    ChunkInfo,
-    Damage,
-    LevelStats,
-)
+from forewarn_collector.store.sealed.archive import Archive
 from forewarn_collector.store.sealed.codec import (
     ChunkData,
     EncodedChunk,
@@ -14,6 +8,7 @@ from forewarn_collector.store.sealed.codec import (
     encode_chunk,
 )
 from forewarn_collector.store.sealed.errors import DamagedError
+from forewarn_collector.store.sealed.figures import ArchiveStats, ChunkInfo, Damage, LevelStats
 from forewarn_collector.store.sealed.rows import NewChunk
 from forewarn_collector.store.sealed.tables import ARCHIVE_FILE
 

@@ -24,6 +24,7 @@ from forewarn_collector.store.sealed.codec import (
 )
 from forewarn_collector.store.sealed.directory import Directory, decode_directory
 from forewarn_collector.store.sealed.errors import DamagedError
+from forewarn_collector.store.sealed.figures import ArchiveStats, ChunkInfo, Damage, LevelStats
 from forewarn_collector.store.sealed.groups import UNKNOWN, Groups
 from forewarn_collector.store.sealed.levels import LEAST_ROWS, Column, row_refs, series_refs
 from forewarn_collector.store.sealed.merging import Piece, merged
@@ -48,56 +49,6 @@ _DIRECTORIES_KEPT = 500_000
 """Columns of directories that are kept decoded: 60 bytes each."""
 _LEVELS = 16
 _INFO = "id, coalesce(rank, id), grp, level, earliest, latest, samples, bytes"
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkInfo:
-    """A chunk as its row tells; times in ms."""
-
-    id: int
-    rank: int
-    """Of doubles that of the chunk with the lowest rank holds."""
-    group: int
-    level: int
-    earliest: int
-    latest: int
-    samples: int
-    bytes: int
-    damaged: bool
-    """Some of it cannot be read: to be left as it is until it is too old."""
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """A chunk's block that cannot be read; None where it is the directory, and so all of it."""
-
-    chunk: int
-    block: int | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class LevelStats:
-    """Chunks of a level, with their samples and bytes."""
-
-    level: int
-    chunks: int
-    samples: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class ArchiveStats:
-    """Plain figures; times in ms, None without chunks. `damaged` counts blocks and directories."""
-
-    levels: Sequence[LevelStats]
-    chunks: int
-    samples: int
-    bytes: int
-    disk_bytes: int
-    damaged: int
-    earliest: int | None
-    latest: int | None
 
 
 class Archive:

@@ -1,0 +1,120 @@
+"""What a store answers: samples, the newest of them, windows, series and their labels."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from forewarn_collector.store.cardinality import Cardinality, rankings
+from forewarn_collector.store.columns import (
+    Ints,
+    LatestColumns,
+    Matcher,
+    SeriesColumns,
+    SeriesLabels,
+)
+from forewarn_collector.store.head import Head
+from forewarn_collector.store.index import LabelIndex
+from forewarn_collector.store.reading import (
+    names_among,
+    read_latest,
+    read_samples,
+    sorted_labels,
+    values_among,
+)
+from forewarn_collector.store.sealed import Archive
+from forewarn_collector.store.sliding import SlidingWindow
+from forewarn_wire import Labels
+
+
+class StoreReader:
+    """Reads head and archive as one, from any thread; `_lock` guards index and head."""
+
+    _archive: Archive
+
+    def __init__(self, index: LabelIndex, head: Head) -> None:
+        self._lock = threading.Lock()
+        self._index = index
+        self._head = head
+
+    def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
+        """As `SeriesSource.select`. Raises ValueError for a bad regex or too many samples."""
+        with self._lock:
+            found = self._index.select(matchers)
+            labels, refs = found.labels, found.refs
+        columns = read_samples(self._head, self._lock, refs, start, end, self._archive)
+        return SeriesColumns(labels, *columns)
+
+    def labels_of(self, refs: Ints) -> list[Labels]:
+        """The label sets of series that an arrival names; empty where retention dropped one."""
+        with self._lock:
+            return self._index.labels_of(refs)
+
+    def has_series(self, matchers: Sequence[Matcher]) -> bool:
+        """Whether there is any series that meets all matchers. Raises ValueError: bad regex."""
+        with self._lock:
+            return self._index.has(matchers)
+
+    def read(self, series: Sequence[Labels], start: int, end: int) -> SeriesColumns:
+        """As `SeriesSource.read`."""
+        with self._lock:
+            found = [
+                (labels, ref) for labels in series if (ref := self._index.ref(labels)) is not None
+            ]
+        refs = np.array([ref for _, ref in found], dtype=np.int64)
+        columns = read_samples(self._head, self._lock, refs, start, end, self._archive)
+        return SeriesColumns(SeriesLabels(labels for labels, _ in found), *columns)
+
+    def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
+        """As `SeriesSource.latest`. Raises ValueError for a bad regex."""
+        with self._lock:
+            found = self._index.select(matchers)
+            labels, refs = found.labels, found.refs
+        newest = read_latest(self._head, self._lock, refs, start, end, self._archive)
+        return LatestColumns(labels, *newest)
+
+    def sliding(self, matchers: Sequence[Matcher]) -> SlidingWindow:
+        """A window over the series that match every matcher. ValueError at a slide: a bad regex."""
+        return SlidingWindow(self._index, self._head, self._lock, matchers, self._archive)
+
+    def series(
+        self, matcher_sets: Sequence[Sequence[Matcher]], start: int, end: int
+    ) -> list[Labels]:
+        """Label sets that meet any of the sets of matchers and have samples about that time.
+
+        No set at all means every series. Sorted. Raises ValueError for a bad regex.
+        """
+        with self._lock:
+            refs = self._overlapping(matcher_sets, start, end)
+        return sorted_labels(self._index, self._lock, refs)
+
+    def label_names(
+        self, matcher_sets: Sequence[Sequence[Matcher]], start: int, end: int
+    ) -> list[str]:
+        """The names of labels of the series that `series` would find, sorted."""
+        with self._lock:
+            refs = self._overlapping(matcher_sets, start, end)
+        return names_among(self._index, self._lock, refs)
+
+    def label_values(
+        self, name: str, matcher_sets: Sequence[Sequence[Matcher]], start: int, end: int
+    ) -> list[str]:
+        """The values of one label of the series that `series` would find, sorted."""
+        with self._lock:
+            refs = self._overlapping(matcher_sets, start, end)
+        return values_among(self._index, self._lock, name, refs)
+
+    def cardinality(self, limit: int) -> Cardinality:
+        """What makes up the series now, the greatest `limit` of each kind."""
+        with self._lock:
+            series = len(self._index)
+            chunks, earliest, latest = self._head.extent()
+        pairs, *ranked = rankings(self._index, limit)
+        return Cardinality(series, pairs, chunks, earliest, latest, *ranked)
+
+    def _overlapping(self, matcher_sets: Sequence[Sequence[Matcher]], start: int, end: int) -> Ints:
+        found = [self._index.select(matchers).refs for matchers in matcher_sets or [()]]
+        refs = found[0] if len(found) == 1 else np.unique(np.concatenate(found))
+        return self._head.overlapping(refs, start, end)
