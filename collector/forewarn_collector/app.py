@@ -34,11 +34,13 @@ from forewarn_collector.api.targets import TargetsApi
 from forewarn_collector.api.tasks import TasksApi
 from forewarn_collector.api.threads import AnswerThreads
 from forewarn_collector.api.write import WriteApi
+from forewarn_collector.backlog import Backlogs, Reviewer
 from forewarn_collector.config import Address, CollectorConfig, ConfigError
 from forewarn_collector.ingest import Limits, MetadataTable
 from forewarn_collector.ingest.agents import AgentWatch, known_agents
 from forewarn_collector.metrics import Metrics
 from forewarn_collector.observe import (
+    backlog_families,
     ledger_families,
     notification_families,
     rule_families,
@@ -64,7 +66,9 @@ from forewarn_collector.tasks import (
     TaskKeeper,
     TaskQueries,
 )
+from forewarn_collector.tasks.backlogs import BacklogRows
 from forewarn_collector.tasks.evidence import StoreEvidence
+from forewarn_collector.tasks.retrospect import Retrospect
 from forewarn_collector.upkeep import Upkeep
 from forewarn_collector.web import WebPages
 from forewarn_wire import Problem, labels_from
@@ -114,9 +118,10 @@ class Collector:
             self._metrics,
             clock,
         )
+        evidence = StoreEvidence(self._store, self._store.events)
         keeper = TaskKeeper(
             self._ledger,
-            StoreEvidence(self._store, self._store.events),
+            evidence,
             config.default_queue,
             clock,
             self._task_changed,
@@ -134,6 +139,19 @@ class Collector:
             clock=clock,
             live=LiveWindows(self._store),
             has_series=self._store.has_series,
+            external_url=external_url,
+            external_labels=dict(config.external_labels),
+        )
+        self._backlogs = Backlogs(
+            BacklogRows(self._ledger), self._store, clock, config.evaluate_late
+        )
+        self._store.watch(self._backlogs.take)
+        self._reviewer = Reviewer(
+            self._backlogs,
+            self._store,
+            self._scheduler,
+            Retrospect(self._ledger, evidence, config.default_queue, clock, self._task_changed),
+            clock,
             external_url=external_url,
             external_labels=dict(config.external_labels),
         )
@@ -169,7 +187,9 @@ class Collector:
         known = self._store.select(known_agents(), now - self._config.retention, now)
         self._agents.restore(known, now)
         await self._alertmanagers.start(self._scheduler.groups)
+        self._backlogs.restore(time.monotonic())
         self._scheduler.start()
+        self._reviewer.start()
         await self._workers.start()
         await self._runner.setup()
         listen = self._config.listen
@@ -215,6 +235,7 @@ class Collector:
         self._query_threads.close()
         self._answer_threads.close()
         self._write_api.close()
+        await asyncio.to_thread(self._reviewer.stop)
         await asyncio.to_thread(self._scheduler.stop)
         await self._alertmanagers.stop()
         await self._workers.stop()
@@ -350,6 +371,7 @@ class Collector:
             application.add_routes(part.routes())
         self._metrics.add(lambda: store_families(self._store, self._agents))
         self._metrics.add(lambda: rule_families(self._scheduler))
+        self._metrics.add(lambda: backlog_families(self._reviewer))
         self._metrics.add(lambda: notification_families(self._alertmanagers))
         self._metrics.add(lambda: ledger_families(queries, self._outbox))
         return application

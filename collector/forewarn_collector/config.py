@@ -78,6 +78,7 @@ class CollectorConfig:
     rules: tuple[str, ...] = ()
     retention: int = 24 * 3_600_000
     evaluation_interval: int = 15_000
+    evaluate_late: int = 7 * 24 * 3_600_000
     external_url: str = ""
     auth: bool = True
     tokens: tuple[Token, ...] = ()
@@ -135,6 +136,7 @@ def read_config(content: str, file: str) -> CollectorConfig:
         evaluation_interval=document.take(
             "evaluation_interval", _interval, defaults.evaluation_interval
         ),
+        evaluate_late=document.take("evaluate_late", duration, defaults.evaluate_late),
         external_url=document.take("external_url", text, "").rstrip("/"),
         tokens=tuple(_token(section) for section in document.sections("tokens")),
         tls=_tls(document.section("tls")),

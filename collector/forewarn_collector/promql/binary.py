@@ -109,9 +109,7 @@ class VectorsPlan:
         one_values, one_present = _filled(one, pairs.one, fill_one, alone_many[pairs.ids])
         return many_values, one_values, many_present & one_present
 
-    def _check_one_side(
-        self, ids: Signatures, many: Vector, one: Vector, context: Context
-    ) -> None:
+    def _check_one_side(self, ids: Signatures, many: Vector, one: Vector, context: Context) -> None:
         series = ids.right_repeated
         if series is None:
             return

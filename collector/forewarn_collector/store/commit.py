@@ -169,9 +169,12 @@ class Committer:
         owners = np.searchsorted(ends, admission.kept, side="right")
         added = np.bincount(owners, minlength=len(batches)).tolist()
         if len(admission.refs):
+            # They are sorted by series and time.
+            starts = run_starts(admission.refs)
             self._announce(
                 Arrival(
-                    admission.refs[run_starts(admission.refs)],
+                    admission.refs[starts],
+                    admission.times[starts],
                     int(admission.times.min()),
                     int(admission.times.max()),
                     time.monotonic(),

@@ -7,7 +7,7 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +93,7 @@ class Store:
         self._events_lock = threading.Lock()
         self._index = LabelIndex()
         self._head = Head()
-        self._subscriptions: list[queue.SimpleQueue[Arrival]] = []
+        self._watchers: list[Callable[[Arrival], None]] = []
 
     def open(self) -> None:
         """Load what is on disk and start to take writes. Raises StoreError."""
@@ -236,8 +236,15 @@ class Store:
     def arrivals(self) -> queue.SimpleQueue[Arrival]:
         """A queue of its own on which each durable write that added something is announced."""
         subscription: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
-        self._subscriptions.append(subscription)
+        self.watch(subscription.put)
         return subscription
+
+    def watch(self, heard: Callable[[Arrival], None]) -> None:
+        """Have `heard` called with each arrival, after its commit and before its sender is answered.
+
+        It is called on the writer's thread: it must be quick, and must not raise.
+        """
+        self._watchers.append(heard)
 
     def stats(self) -> StoreStats:
         """Figures about the store now."""
@@ -338,8 +345,8 @@ class Store:
         return self._head.overlapping(refs, start, end)
 
     def _announce(self, arrival: Arrival) -> None:
-        for subscription in self._subscriptions:
-            subscription.put(arrival)
+        for heard in self._watchers:
+            heard(arrival)
 
     def _drop_old(self) -> int:
         newest = self._committer.newest_received

@@ -14,7 +14,6 @@ from forewarn_collector.promql.values import Bools, Context, Windows
 from forewarn_collector.store.columns import Floats
 from forewarn_collector.store.spans import repeated, spans
 
-
 _OVERLAP = 16
 """How many windows a sample must be in, on average, for sums that run on from one to the next."""
 
