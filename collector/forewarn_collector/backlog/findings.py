@@ -26,6 +26,10 @@ LONGEST_LEAD = 6 * 3_600_000
 SIZES = Sizes(first_slab=600_000, longest_slab=3_600_000, samples=1_000_000, cells=100_000)
 """Smaller than a backtest's, since the collector's own memory and threads are shared."""
 
+_FEW_HOSTS = 20
+_RESOLUTION = 5_000
+"""Many hosts' samples have as many times: then instants are put off to multiples of this (ms)."""
+
 _NEVER_FIRED = frozenset({AlertState.INACTIVE, AlertState.PENDING})
 
 AlertNames = Collection[tuple[str, Labels]]
@@ -77,7 +81,7 @@ def review(
             span,
             apply=book.take,
             progress=watch,
-            resolution=EXACT if len(due.hosts) == 1 else None,
+            resolution=EXACT if len(due.hosts) <= _FEW_HOSTS else _RESOLUTION,
             lookback=LOOKBACK,
             external_url=external_url,
             external_labels=external_labels,

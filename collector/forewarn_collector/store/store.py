@@ -240,7 +240,7 @@ class Store:
         return subscription
 
     def watch(self, heard: Callable[[Arrival], None]) -> None:
-        """Have `heard` called with each arrival, after its commit and before its sender is answered.
+        """Have `heard` called with each arrival, after its commit, before its sender is answered.
 
         It is called on the writer's thread: it must be quick, and must not raise.
         """

@@ -226,14 +226,12 @@ class Draft:
     def learn(self, onset_at: int, ended_at: int | None, text: str) -> None:
         """Data that came late tells more of the problem.
 
-        It began no later than `onset_at`, and the end of a retrospective task, which nobody saw, is
-        no earlier than `ended_at` (ms).
+        It began no later than `onset_at`; `ended_at` (ms) is the end of a retrospective task, which
+        nobody saw.
         """
-        task = replace(self.task, onset_at=min(self.task.onset_at, onset_at))
-        if task.retrospective and ended_at is not None:
-            ended_at = max(task.ended_at or ended_at, ended_at)
-            task = replace(task, ended_at=ended_at, resolved_at=ended_at)
-        self.task = task
+        self.task = replace(self.task, onset_at=min(self.task.onset_at, onset_at))
+        if ended_at is not None:
+            self.task = replace(self.task, ended_at=ended_at, resolved_at=ended_at)
         self.note(TimelineKind.RETROSPECT, text)
         self.tell(DeliveryAction.UPDATE, ResolveReason.RETROSPECTIVE.value, text)
 

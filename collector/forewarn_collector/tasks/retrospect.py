@@ -29,7 +29,7 @@ from forewarn_collector.tasks.schema import alerts
 from forewarn_collector.tasks.work import Work
 from forewarn_wire.clock import Clock
 
-TOLERANCE = 60_000
+TOLERANCE = 15_000
 """By how much (ms) times may differ from what is known before that is worth telling."""
 
 _MOST_EVIDENCE = 100
@@ -164,7 +164,7 @@ class Retrospect:
         text = finding.text()
         if not _is_news(known.task, finding) or work.has_said(known, text):
             return Outcome.KNOWN
-        known.learn(finding.task.onset_at, finding.ended_at, text)
+        known.learn(finding.task.onset_at, _new_end(known.task, finding), text)
         return Outcome.NOTED
 
     def _record(self, work: Work, finding: Finding, now: int) -> Draft:
@@ -206,6 +206,18 @@ def _end(task: Task) -> float:
     return max(task.resolved_at, task.ended_at)
 
 
+def _new_end(task: Task, finding: Finding) -> int | None:
+    """The end (ms) of a retrospective task; None for others, of which the live rules tell.
+
+    What more data of its only host tells holds; of several, the last one counts.
+    """
+    if not task.retrospective or finding.ended_at is None:
+        return None
+    if dict(task.labels).get("instance") in finding.hosts:
+        return finding.ended_at
+    return max(finding.ended_at, task.ended_at or 0)
+
+
 def _is_news(task: Task, finding: Finding) -> bool:
     """Whether a finding tells more than a task of the same problem does."""
     if finding.task.onset_at < task.onset_at - TOLERANCE:
@@ -213,7 +225,7 @@ def _is_news(task: Task, finding: Finding) -> bool:
     if finding.ended_at is None:
         return len(finding.periods()) > 1 + task.reopen_count
     if task.retrospective:
-        return finding.ended_at > _end(task) + TOLERANCE
+        return abs((_new_end(task, finding) or 0) - _end(task)) > TOLERANCE
     if task.ended_at is None:
         return True
     return len(finding.periods()) > 1 + task.reopen_count or (
