@@ -116,5 +116,3 @@ def backlog_world(folder: Path, text: str, clock: Clock) -> Iterator[BacklogWorl
         yield world
     finally:
         world.close()
-
-

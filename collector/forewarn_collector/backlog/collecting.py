@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 LATE = 60_000
 """From what age (ms) on a sample that arrives counts as late."""
 QUIET = 10.0
-"""Seconds without late data of a host after which its backlog counts as complete. As long as an
-agent waits at most before it tries again to send."""
+"""Seconds without late data after which backlogs count as complete: as long as an agent waits at
+most before it tries again to send."""
 PATIENCE = 300.0
-"""Seconds after which a backlog is looked at as far as it has come."""
+"""Seconds after which backlogs are looked at as far as they have come."""
 
 _UNKNOWN = -1
 
@@ -126,17 +126,16 @@ class Backlogs:
             self._note(fresh, now)
 
     def due(self, moment: float) -> Due | None:
-        """Take the backlogs that are complete, as far as can be told at a moment (s)."""
+        """Take the backlogs, once all are complete, as far as can be told at a moment (s).
+
+        All together: a rule over many hosts that are back needs the data of each.
+        """
         with self._lock:
-            hosts = {
-                host: backlog
-                for host, backlog in self._waiting.items()
-                if moment - backlog.heard >= QUIET or moment - backlog.began >= PATIENCE
-            }
-            if not hosts:
+            backlogs = self._waiting.values()
+            quiet = moment - max((each.heard for each in backlogs), default=moment) >= QUIET
+            if not quiet and not any(moment - each.began >= PATIENCE for each in backlogs):
                 return None
-            for host in hosts:
-                del self._waiting[host]
+            hosts, self._waiting = self._waiting, {}
             known = self._restored.isdisjoint(hosts)
             self._restored -= hosts.keys()
             refs = np.flatnonzero(self._late)

@@ -20,7 +20,9 @@ groups:
   - name: g
     interval: 30s
     rules:
-      - {alert: Down, expr: 'procs == 0', task: {reopen_within: 10m, title: 'no {{ $labels.service }}'}}
+      - alert: Down
+        expr: procs == 0
+        task: {reopen_within: 10m, title: 'no {{ $labels.service }}'}
       - {alert: Slow, expr: 'lag > 5', for: 5m, task: {reopen_within: 10m}}
       - {record: 'service:lag:sum', expr: 'sum by (service) (lag)'}
       - {alert: Service, expr: 'service:lag:sum > 50', task: {reopen_within: 10m}}

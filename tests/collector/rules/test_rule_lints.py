@@ -205,7 +205,7 @@ def test_task_fields_may_name_labels_of_the_rule_too(tmp_path: Path) -> None:
     task = (
         "labels: {severity: high}\nfor: 5m\ntask:\n  title: '{{ $labels.severity }}'\n"
         "  group_by: [severity, alertname, job]\n"
-        "  evidence: [{expr: 'x{job=\"$job\",a=\"${severity}\"}'}]"
+        '  evidence: [{expr: \'x{job="$job",a="${severity}"}\'}]'
     )
     assert names(tmp_path, alert("sum by (job) (x) > 1", task)) == []
     task = task.replace("job]", "instance]").replace("${severity}", "$host")
