@@ -96,34 +96,11 @@ class Backlogs:
             self._restored.add(noted.host)
 
     def take(self, arrival: Arrival) -> None:
-        """Note what of an arrival is late."""
-        now = self._clock()
-        if arrival.earliest >= now - LATE:
-            return
-        late = (arrival.firsts < now - LATE) & (arrival.firsts >= now - self._reach)
-        if not late.any():
-            return
-        refs, times = arrival.refs[late], arrival.firsts[late]
-        fresh: dict[str, int] = {}
-        with self._lock:
-            self._make_room(int(refs.max()) + 1)
-            self._find_hosts(refs)
-            self._late[refs] = True
-            numbers, places = np.unique(self._host_of[refs], return_inverse=True)
-            oldest = np.full(len(numbers), now)
-            np.minimum.at(oldest, places, times)
-            for number, since in zip(numbers.tolist(), oldest.tolist(), strict=True):
-                host = self._hosts[number]
-                known = self._waiting.get(host)
-                if known is None:
-                    known = Backlog(since, now, arrival.moment, arrival.moment)
-                    self._waiting[host] = known
-                    fresh[host] = since
-                elif since < known.since:
-                    known.since = fresh[host] = since
-                known.until, known.heard = now, arrival.moment
-        if fresh:
-            self._note(fresh, now)
+        """Note what of an arrival is late. Never raises: the sender waits for its answer."""
+        try:
+            self._take(arrival)
+        except Exception:
+            log.exception("whether data came late could not be told")
 
     def due(self, moment: float) -> Due | None:
         """Take the backlogs, once all are complete, as far as can be told at a moment (s).
@@ -153,6 +130,35 @@ class Backlogs:
                 rows = list({*backlog.rows, *newer.rows})
                 self._waiting[host] = Backlog(since, until, moment, moment, rows)
                 self._restored.add(host)
+
+    def _take(self, arrival: Arrival) -> None:
+        now = self._clock()
+        if arrival.earliest >= now - LATE:
+            return
+        late = (arrival.firsts < now - LATE) & (arrival.firsts >= now - self._reach)
+        if not late.any():
+            return
+        refs, times = arrival.refs[late], arrival.firsts[late]
+        fresh: dict[str, int] = {}
+        with self._lock:
+            self._make_room(int(refs.max()) + 1)
+            self._find_hosts(refs)
+            self._late[refs] = True
+            numbers, places = np.unique(self._host_of[refs], return_inverse=True)
+            oldest = np.full(len(numbers), now)
+            np.minimum.at(oldest, places, times)
+            for number, since in zip(numbers.tolist(), oldest.tolist(), strict=True):
+                host = self._hosts[number]
+                known = self._waiting.get(host)
+                if known is None:
+                    known = Backlog(since, now, arrival.moment, arrival.moment)
+                    self._waiting[host] = known
+                    fresh[host] = since
+                elif since < known.since:
+                    known.since = fresh[host] = since
+                known.until, known.heard = now, arrival.moment
+        if fresh:
+            self._note(fresh, now)
 
     def _note(self, since: Mapping[str, int], now: int) -> None:
         try:

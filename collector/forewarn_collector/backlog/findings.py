@@ -65,7 +65,8 @@ def review(
     """Evaluate the rules that read late data, from its oldest time to `now` (ms).
 
     Only alerts of its hosts count, and those of no host: others were judged when their data came.
-    `live` are the alerts that stand now. What `watch` raises ends it.
+    `live` are the alerts that stand now, of rules with `keep_firing_for`. What `watch` raises ends
+    it.
     """
     chosen = rules if due.refs is None else rules_reading(rules, source, due.refs)
     alerting = chosen.alerting()

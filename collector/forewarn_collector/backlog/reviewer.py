@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from forewarn_collector.backlog.collecting import Backlogs, Due
 from forewarn_collector.backlog.findings import Review, review
 from forewarn_collector.rules.backtest import Progress
-from forewarn_collector.rules.model import RuleSet
+from forewarn_collector.rules.model import AlertingRule, RuleSet
 from forewarn_collector.rules.schedule import Scheduler, Source
 from forewarn_collector.tasks.retrospect import Outcome, Retrospect
 from forewarn_wire.clock import Clock
@@ -111,6 +111,7 @@ class Reviewer:
             (rule.rule.key, labels)
             for status in self._scheduler.groups()
             for rule in status.rules
+            if isinstance(rule.rule, AlertingRule) and rule.rule.keep_firing_for
             for labels in rule.standing.alerts()
         }
         found = review(
@@ -123,13 +124,9 @@ class Reviewer:
             external_url=self._external_url,
             external_labels=self._external_labels,
         )
-        documents = self._retrospect.gather(found.findings)
-        outcomes: list[Outcome] = []
+        outcomes = self._retrospect.keep(found.findings, self._retrospect.gather(found.findings))
         self._scheduler.begun_earlier(
-            found.begins,
-            lambda begun: outcomes.extend(
-                self._retrospect.keep(found.findings, documents, begun, due.rows)
-            ),
+            found.begins, lambda begun: self._retrospect.conclude(begun, due.rows)
         )
         self.stats.reviews += 1
         self.stats.outcomes.update(outcomes)

@@ -127,6 +127,11 @@ class Evaluator:
             if isinstance(runner.rule, AlertingRule)
         }
 
+    def alerts_of(self, key: str) -> AlertsByLabels:
+        """The alerts that stand of the rule with a key, if it is in force, by their labels."""
+        place = self._places.get(key)
+        return {} if place is None else self.runners[place].alerts
+
     def begun_earlier(self, begins: Mapping[str, Mapping[Labels, Begin]]) -> Ints:
         """Learn when alerts began, by the keys of rules; the positions of these rules."""
         for key, each in begins.items():

@@ -159,11 +159,10 @@ class Scheduler:
         meanwhile.
         """
         with self._evaluating:
-            standing = self._evaluator.alerting()
             news: dict[str, dict[Labels, Begin]] = {}
             alerts: list[tuple[str, Alert]] = []
-            for key in begins.keys() & standing.keys():
-                known = standing[key][1]
+            for key in begins:
+                known = self._evaluator.alerts_of(key)
                 for labels in begins[key].keys() & known.keys():
                     (onset, active_at), alert = begins[key][labels], known[labels]
                     if onset < alert.onset or active_at < alert.active_at:

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, bindparam, update
 
 from forewarn_collector.rules.alerts import Alert
 from forewarn_collector.rules.model import AlertingRule
 from forewarn_collector.tasks.backlogs import forget_backlogs
 from forewarn_collector.tasks.keeper import EvidenceSource
-from forewarn_collector.tasks.ledger import Ledger
+from forewarn_collector.tasks.ledger import Ledger, chunks
 from forewarn_collector.tasks.lifecycle import Draft
 from forewarn_collector.tasks.model import (
     Member,
@@ -123,15 +123,30 @@ class Retrospect:
         self,
         findings: Sequence[Finding],
         documents: Sequence[Mapping[str, Any] | None],
-        begun: Sequence[tuple[str, Alert]],
-        seen: Collection[int],
     ) -> list[Outcome]:
-        """Write what was found, and that these backlogs (by their rows) have been looked at.
+        """Write what was found; what is kept again is known, so that nothing comes of it.
 
-        `documents` are evidence, one or none for each finding. `begun` are alerts that stand, with
-        their rules' keys, and began before what is known of them. All of it is written or, raising
-        LedgerError, nothing: then it may be done again.
+        `documents` are evidence, one or none for each finding. Raises LedgerError, and then a part
+        may have been written.
         """
+        outcomes: list[Outcome] = []
+        # In pieces, since others wait meanwhile.
+        for piece in chunks(list(zip(findings, documents, strict=True))):
+            outcomes += self._keep(piece)
+        return outcomes
+
+    def conclude(self, begun: Sequence[tuple[str, Alert]], seen: Collection[int]) -> None:
+        """Write that these backlogs (by their rows) have been looked at, and what stands since.
+
+        `begun` are alerts, with their rules' keys, that began before what is known of them. Raises
+        LedgerError, and then nothing is written.
+        """
+        with self._ledger.write() as connection:
+            _save_begins(connection, begun)
+            forget_backlogs(connection, seen)
+
+    def _keep(self, found: Sequence[tuple[Finding, Mapping[str, Any] | None]]) -> list[Outcome]:
+        findings = [finding for finding, _ in found]
         now = self._clock()
         with self._ledger.write() as connection:
             work = Work(self._ledger, connection, now)
@@ -139,12 +154,7 @@ class Retrospect:
             reach = max((each.rule.task.reopen_within for each in findings), default=0)
             oldest = min((each.task.onset_at for each in findings), default=now)
             work.load_keys(keys, oldest - reach)
-            outcomes = [
-                self._take(work, each, document, now)
-                for each, document in zip(findings, documents, strict=True)
-            ]
-            _save_begins(connection, begun)
-            forget_backlogs(connection, seen)
+            outcomes = [self._take(work, each, document, now) for each, document in found]
             told = work.save()
         if told:
             self._notify(told)
@@ -234,12 +244,19 @@ def _is_news(task: Task, finding: Finding) -> bool:
 
 
 def _save_begins(connection: Connection, begun: Sequence[tuple[str, Alert]]) -> None:
-    for key, alert in begun:
-        connection.execute(
-            update(alerts)
-            .where(alerts.c.id == alert_id(key, alert.labels))
-            .values(onset=alert.onset, active_at=alert.active_at)
-        )
+    if not begun:
+        return
+    times: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("onset", "active_at")}
+    statement = update(alerts).where(alerts.c.id == bindparam("alert")).values(times)
+    rows = [
+        {
+            "alert": alert_id(key, alert.labels),
+            "new_onset": alert.onset,
+            "new_active_at": alert.active_at,
+        }
+        for key, alert in begun
+    ]
+    connection.execute(statement, rows)
 
 
 def _when(at: int) -> str:

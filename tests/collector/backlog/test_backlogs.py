@@ -224,8 +224,14 @@ def test_a_restart_in_the_middle_of_a_backlog_loses_and_doubles_nothing(
             patch.setattr(world.retrospect, "keep", _refuse)
             world.look()
         assert world.tasks() == []
-        assert world.reviewer.stats.failures == 1
+        # And now when the task is written, but not yet that the backlog was looked at.
+        with monkeypatch.context() as patch:
+            patch.setattr(world.retrospect, "conclude", _refuse)
+            world.look()
+        assert world.reviewer.stats.failures == 2
+        assert len(world.tasks()) == 1
         world.look()
+        assert world.reviewer.stats.failures == 2
         assert [task.retrospective for task in world.tasks()] == [True]
     with backlog_world(tmp_path, RULES, clock) as world:
         assert world.backlogs.waiting == 0
