@@ -35,16 +35,14 @@ class NoEvidence:
 
 @dataclass
 class BacklogWorld:
-    """What a collector has; `run` has it hear of samples at given times."""
+    """What a collector has, with the rules.yml of its folder."""
 
     folder: Path
-    text: str
     clock: Clock
     told: list[TaskChange] = field(default_factory=list)
     moment: float = 1e9
 
     def __post_init__(self) -> None:
-        (self.folder / "rules.yml").write_text(self.text)
         self.rules = load_rules([self.folder / "rules.yml"])
         self.store = Store(self.folder, retention=24 * HOUR, clock=self.clock)
         self.store.open()
@@ -111,7 +109,8 @@ class BacklogWorld:
 @contextmanager
 def backlog_world(folder: Path, text: str, clock: Clock) -> Iterator[BacklogWorld]:
     """A world that is closed at the end."""
-    world = BacklogWorld(folder, text, clock)
+    (folder / "rules.yml").write_text(text)
+    world = BacklogWorld(folder, clock)
     try:
         yield world
     finally:
