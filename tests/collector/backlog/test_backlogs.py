@@ -272,3 +272,20 @@ def test_no_rules_at_all_are_no_trouble(world: BacklogWorld) -> None:
     world.scheduler.reload(RuleSet(()))
     assert world.look()
     assert world.reviewer.stats.failures == 0
+
+
+def test_what_is_merely_kept_firing_ended_when_its_condition_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_rest(monkeypatch)
+    rules = """\
+groups:
+  - name: g
+    rules:
+      - {alert: Kept, expr: 'procs == 0', keep_firing_for: 2h}
+"""
+    with backlog_world(tmp_path, rules, Clock(START)) as world:
+        world.run(partitioned("a", {"procs": [(30, 33, 0)]}), START, at(51))
+        world.look()
+        (task,) = world.tasks()
+        assert (task.onset_at, task.ended_at, task.retrospective) == (at(30), at(33), True)
