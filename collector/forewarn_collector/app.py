@@ -38,6 +38,7 @@ from forewarn_collector.api.targets import TargetsApi
 from forewarn_collector.api.tasks import TasksApi
 from forewarn_collector.api.threads import AnswerThreads
 from forewarn_collector.api.write import WriteApi
+from forewarn_collector.backlog import Backlogs, Reviewer
 from forewarn_collector.config import Address, CollectorConfig, ConfigError
 from forewarn_collector.ingest import Limits, MetadataTable
 from forewarn_collector.ingest.agents import AgentWatch, known_agents
@@ -45,6 +46,7 @@ from forewarn_collector.metrics import Metrics
 from forewarn_collector.observe import (
     admission_families,
     archive_families,
+    backlog_families,
     event_families,
     ledger_families,
     notification_families,
@@ -79,7 +81,9 @@ from forewarn_collector.tasks import (
     TaskKeeper,
     TaskQueries,
 )
+from forewarn_collector.tasks.backlogs import BacklogRows
 from forewarn_collector.tasks.evidence import StoreEvidence
+from forewarn_collector.tasks.retrospect import Retrospect
 from forewarn_collector.upkeep import Upkeep
 from forewarn_collector.web import WebPages
 from forewarn_wire import Problem, labels_from
@@ -140,9 +144,10 @@ class Collector:
             self._metrics,
             clock,
         )
+        evidence = StoreEvidence(self._store, self._store.events)
         keeper = TaskKeeper(
             self._ledger,
-            StoreEvidence(self._store, self._store.events),
+            evidence,
             config.default_queue,
             clock,
             self._task_changed,
@@ -160,6 +165,19 @@ class Collector:
             clock=clock,
             live=LiveWindows(self._store),
             has_series=self._store.has_series,
+            external_url=external_url,
+            external_labels=dict(config.external_labels),
+        )
+        self._backlogs = Backlogs(
+            BacklogRows(self._ledger), self._store, clock, config.evaluate_late
+        )
+        self._store.watch(self._backlogs.take)
+        self._reviewer = Reviewer(
+            self._backlogs,
+            self._store,
+            self._scheduler,
+            Retrospect(self._ledger, evidence, config.default_queue, clock, self._task_changed),
+            clock,
             external_url=external_url,
             external_labels=dict(config.external_labels),
         )
@@ -196,7 +214,9 @@ class Collector:
         self._agents.restore(self._store.latest(known_agents(), since, now), since, now)
         self._caretaker.start()
         await self._alertmanagers.start(self._scheduler.groups)
+        self._backlogs.restore(time.monotonic())
         self._scheduler.start()
+        self._reviewer.start()
         await self._workers.start()
         await self._runner.setup()
         listen = self._config.listen
@@ -243,6 +263,7 @@ class Collector:
         self._answer_threads.close()
         self._event_threads.close()
         self._receiving.close()
+        await asyncio.to_thread(self._reviewer.stop)
         await asyncio.to_thread(self._scheduler.stop)
         await self._alertmanagers.stop()
         await self._workers.stop()
@@ -387,6 +408,7 @@ class Collector:
         self._metrics.add(lambda: admission_families(self._admission))
         self._metrics.add(lambda: event_families(self._store))
         self._metrics.add(lambda: rule_families(self._scheduler))
+        self._metrics.add(lambda: backlog_families(self._reviewer))
         self._metrics.add(lambda: notification_families(self._alertmanagers))
         self._metrics.add(lambda: ledger_families(queries, self._outbox))
         return application

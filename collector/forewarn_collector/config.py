@@ -84,6 +84,7 @@ class CollectorConfig:
     retention: int = 90 * 86_400_000
     retention_size: int | None = None
     evaluation_interval: int = 15_000
+    evaluate_late: int = 7 * 24 * 3_600_000
     external_url: str = ""
     auth: bool = True
     tokens: tuple[Token, ...] = ()
@@ -146,6 +147,7 @@ def read_config(content: str, file: str) -> CollectorConfig:
         evaluation_interval=document.take(
             "evaluation_interval", _interval, defaults.evaluation_interval
         ),
+        evaluate_late=document.take("evaluate_late", duration, defaults.evaluate_late),
         external_url=document.take("external_url", text, "").rstrip("/"),
         tokens=tuple(_token(section) for section in document.sections("tokens")),
         tls=_tls(document.section("tls")),

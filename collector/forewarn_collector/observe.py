@@ -9,11 +9,13 @@ from collections.abc import Iterable
 
 from forewarn_collector.alertmanagers import Alertmanagers
 from forewarn_collector.api.admission import Admission
+from forewarn_collector.backlog import Reviewer
 from forewarn_collector.ingest.agents import AgentWatch
 from forewarn_collector.metrics import Family, Table
 from forewarn_collector.rules import AlertState, Scheduler
 from forewarn_collector.store import Caretaker, Store, StoreError
 from forewarn_collector.tasks import LedgerError, Outbox, TaskQueries, TaskState
+from forewarn_collector.tasks.retrospect import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -153,6 +155,28 @@ def rule_families(scheduler: Scheduler) -> Iterable[Family]:
         alerts.row(states[state], state.value)
     for table in (seconds, lag, evaluations, failures, alerts, unstored):
         yield table.family()
+
+
+def backlog_families(reviewer: Reviewer) -> Iterable[Family]:
+    """What became of data that came late."""
+    stats = reviewer.stats
+    waiting = "Hosts whose late data waits to be evaluated at its own time."
+    yield Table("forewarn_backlogs_waiting", waiting).row(reviewer.waiting).family()
+    for name, text, value in (
+        ("forewarn_backlog_reviews_total", "Evaluations of late data.", stats.reviews),
+        ("forewarn_backlog_review_failures_total", "Those that failed.", stats.failures),
+        ("forewarn_backlog_review_seconds_total", "CPU time that they took.", stats.seconds),
+    ):
+        yield Table(name, text, counter=True).row(value).family()
+    found = Table(
+        "forewarn_backlog_findings_total",
+        "Problems that late data told of, by what became of them.",
+        ("outcome",),
+        counter=True,
+    )
+    for outcome in Outcome:
+        found.row(stats.outcomes[outcome], outcome.value)
+    yield found.family()
 
 
 def notification_families(alertmanagers: Alertmanagers) -> Iterable[Family]:

@@ -102,7 +102,8 @@ class MemorySource:
     def _announce(self, series: Iterable[Labels], earliest: int, latest: int) -> None:
         refs = {self._refs.setdefault(labels, len(self._refs)) for labels in series}
         numbers = np.array(sorted(refs), dtype=np.int64)
-        self.arrivals.put(Arrival(numbers, earliest, latest, monotonic()))
+        firsts = np.full(len(numbers), earliest)
+        self.arrivals.put(Arrival(numbers, firsts, earliest, latest, monotonic()))
 
 
 def _written(labels: Labels) -> str:

@@ -7,14 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from support.receiver import receiving
 from support.servers import (
     RunningCollector,
     free_port,
@@ -38,53 +37,6 @@ processes:
 """
 VICTIM = [sys.executable, "-c", "import time; time.sleep(600)", "victim-of-the-test"]
 DOWN = "ProcessGroupDown"
-
-
-class Receiver:
-    """A support queue: keeps the deliveries it gets."""
-
-    def __init__(self, port: int = 0) -> None:
-        self.deliveries: list[dict[str, Any]] = []
-        self.ids: list[str] = []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.ids.append(self.headers["Idempotency-Key"])
-                receiver.deliveries.append(json.loads(body))
-                self.send_response(204)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/"
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
-
-    def of(self, action: str, rule: str = DOWN) -> list[dict[str, Any]]:
-        """The tasks of the deliveries with this action for this rule."""
-        return [
-            delivery["task"]
-            for delivery in self.deliveries
-            if delivery["action"] == action and delivery["task"]["rule_name"] == rule
-        ]
-
-
-@contextmanager
-def receiving(port: int = 0) -> Iterator[Receiver]:
-    receiver = Receiver(port)
-    try:
-        yield receiver
-    finally:
-        receiver.close()
 
 
 @contextmanager
@@ -119,7 +71,7 @@ def test_a_killed_process_becomes_a_task_and_its_return_resolves_it(tmp_path: Pa
             before = int(time.time() * 1000)
             process.kill()
             process.wait()
-            opened = wait_until("the queue has the task", lambda: queue.of("open"))
+            opened = wait_until("the queue has the task", lambda: queue.of("open", DOWN))
         task = opened[0]
         assert task["labels"]["instance"] == "host-1"
         assert task["labels"]["groupname"] == "victim"
@@ -131,10 +83,10 @@ def test_a_killed_process_becomes_a_task_and_its_return_resolves_it(tmp_path: Pa
         assert next(entry["kind"] for entry in found["timeline"]) == "opened"
 
         with victim(tmp_path):
-            resolved = wait_until("the queue knows of the end", lambda: queue.of("resolve"))
+            resolved = wait_until("the queue knows of the end", lambda: queue.of("resolve", DOWN))
         assert resolved[0]["number"] == task["number"]
         assert resolved[0]["state"] == "resolved"
-        assert len(queue.of("open")) == 1
+        assert len(queue.of("open", DOWN)) == 1
         assert len(set(queue.ids)) == len(queue.ids)
         text = collector.get("/metrics").body.decode()
         assert "forewarn_onset_to_task_seconds_count 1.0" in text
@@ -162,11 +114,11 @@ def test_a_collector_that_is_killed_opens_nothing_twice_and_owes_what_it_owed(
             running_collector(tmp_path, "--config", config, "--listen", listen) as again,
             receiving(port) as queue,
         ):
-            wait_until("the delivery is made", lambda: queue.of("open"), seconds=40)
+            wait_until("the delivery is made", lambda: queue.of("open", DOWN), seconds=40)
             wait_until("signals arrive again", lambda: members(again) == ["0"])
             tasks = again.tasks(rule=DOWN, state=["open", "acknowledged", "resolved"])
             assert [found["number"] for found in tasks] == [task["number"]]
-            assert len(queue.of("open")) == 1
+            assert len(queue.of("open", DOWN)) == 1
 
 
 def test_a_lost_agent_gives_one_task_and_holds_the_others(tmp_path: Path) -> None:

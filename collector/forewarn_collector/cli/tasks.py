@@ -72,7 +72,7 @@ def list_tasks(
         table.add_row(
             task["number"],
             f"[{colour}]{escape(task['severity'] or '-')}[/]",
-            task["state"],
+            task["state"] + (", retrospective" if task["retrospective"] else ""),
             escape(task["labels"].get("instance", "-")),
             format_duration(max(now - task["onset_at"], 0) // 1000 * 1000),
             escape(task["title"]),
@@ -96,8 +96,9 @@ def show(number: str, *, client: Client, as_json: bool) -> None:
     rows = Table(box=None, show_header=False, pad_edge=False)
     labels = " ".join(f'{name}="{value}"' for name, value in task["labels"].items())
     missing = ", its input has stopped" if task["input_missing_since"] else ""
+    late = ", retrospective: over before its data came" if task["retrospective"] else ""
     for name, value in (
-        ("state", task["state"] + missing),
+        ("state", task["state"] + missing + late),
         ("severity", task["severity"]),
         ("kind", task["kind"]),
         ("rule", task["rule"]),

@@ -4,7 +4,7 @@ Source: https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/ and promethe
 `prompb/io/prometheus/write/v2/types.proto`: `Request{4: repeated string symbols, 5: repeated
 TimeSeries}`, `TimeSeries{1: repeated uint32 labels_refs, 2: repeated Sample, 3: repeated
 Histogram, 4: repeated Exemplar, 5: Metadata, 6: int64 created_timestamp}`, `Metadata{1: type,
-3: help_ref, 4: unit_ref}`. Created timestamps are stepped over, see docs/adr/017.
+3: help_ref, 4: unit_ref}`. Created timestamps are stepped over, see docs/adr/019.
 """
 
 from __future__ import annotations

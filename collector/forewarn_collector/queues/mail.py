@@ -160,7 +160,8 @@ def _lines(delivery: Delivery) -> Iterable[str]:
     if task.description:
         yield from ("", task.description)
     yield ""
-    yield f"State:    {task.state.value}"
+    late = " (for the record: it was over before its data came)" if task.retrospective else ""
+    yield f"State:    {task.state.value}{late}"
     for name, value in (
         ("Severity", task.severity),
         ("Kind", task.kind),

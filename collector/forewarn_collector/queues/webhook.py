@@ -6,13 +6,15 @@ The body, the same at every attempt of a delivery (times in ms since epoch):
      "id": uuid of the delivery,
      "queue": name of the queue,
      "action": "open" | "update" | "reopen" | "resolve",
-     "reason": why, one word: "new", "reopened", "alert_ended", "acknowledged", ...,
+     "reason": why, one word: "new", "reopened", "alert_ended", "acknowledged", ..., and
+               "retrospective" where late data tells of a problem: "resolve" for one that was over
+               before it was known, the only message about it, and "update" for others,
      "text": what happened, for people,
      "revision": grows by one with each delivery of a task,
      "created_at": ms,
      "external_ref": the `ref` that an earlier delivery of this task was answered with, or null,
      "task": the task as it was then, as `GET /api/tasks/FW-17` shows it, evidence included at
-             open and reopen; its timeline and members are empty}
+             open, reopen and the resolve of a retrospective one; timeline and members are empty}
 
 Headers:
 

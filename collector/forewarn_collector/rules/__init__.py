@@ -25,6 +25,7 @@ from forewarn_collector.rules.model import (
 )
 from forewarn_collector.rules.schedule import Scheduler
 from forewarn_collector.rules.shipped import shipped_rules_dir
+from forewarn_collector.rules.standing import Begin
 from forewarn_collector.rules.status import GroupStatus, Health, RuleStatus
 from forewarn_collector.rules.templates import Template, TemplateContext, TemplateData
 
@@ -33,6 +34,7 @@ __all__ = [
     "AlertChange",
     "AlertState",
     "AlertingRule",
+    "Begin",
     "ChangeReason",
     "ChangeSink",
     "EvidenceSpec",

@@ -21,9 +21,10 @@ from forewarn_collector.rules.model import AlertingRule, RuleSet
 from forewarn_collector.rules.order import Order, ordered
 from forewarn_collector.rules.record import Recorder
 from forewarn_collector.rules.runner import Outcome, RuleRunner, Surroundings
-from forewarn_collector.rules.standing import AlertsByLabels
+from forewarn_collector.rules.standing import AlertsByLabels, Begin
 from forewarn_collector.rules.status import GroupStatus
 from forewarn_collector.store import Floats, Ints
+from forewarn_wire import Labels
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +126,17 @@ class Evaluator:
             for runner in self.runners
             if isinstance(runner.rule, AlertingRule)
         }
+
+    def alerts_of(self, key: str) -> AlertsByLabels:
+        """The alerts that stand of the rule with a key, if it is in force, by their labels."""
+        place = self._places.get(key)
+        return {} if place is None else self.runners[place].alerts
+
+    def begun_earlier(self, begins: Mapping[str, Mapping[Labels, Begin]]) -> Ints:
+        """Learn when alerts began, by the keys of rules; the positions of these rules."""
+        for key, each in begins.items():
+            self.runners[self._places[key]].begun_earlier(each)
+        return _positions({self._places[key] for key in begins})
 
     def positions(self, groups: Iterable[str]) -> Ints:
         """The positions of the rules of some groups, ascending."""

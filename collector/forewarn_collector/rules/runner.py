@@ -14,10 +14,11 @@ from forewarn_collector.rules.alerts import AlertChange
 from forewarn_collector.rules.inputs import RuleInputs, inputs_of
 from forewarn_collector.rules.model import AlertingRule, RecordingRule, Rule, RuleGroup
 from forewarn_collector.rules.record import Recorder
-from forewarn_collector.rules.standing import AlertsByLabels, Standing
+from forewarn_collector.rules.standing import AlertsByLabels, Begin, Standing
 from forewarn_collector.rules.status import Health, RuleStatus
 from forewarn_collector.rules.templates import TemplateContext
 from forewarn_collector.store import Batch, Matcher, SeriesSource
+from forewarn_wire import Labels
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +120,12 @@ class RuleRunner:
             elements=outcome.elements,
             standing=self._standing,
         )
+
+    def begun_earlier(self, begins: Mapping[Labels, Begin]) -> None:
+        """Learn that alerts of this alerting rule began before, by their final labels."""
+        if isinstance(self.rule, AlertingRule):
+            self._standing = self._standing.begun_earlier(self.rule, begins)
+            self.status = replace(self.status, standing=self._standing)
 
     def _lacks_series(self, recorder: Recorder) -> bool:
         """Whether there is nothing that the rule could find, and nothing to end."""

@@ -20,10 +20,10 @@ from forewarn_collector.rules.evaluate import ChangeSink, Evaluator, Report, Sin
 from forewarn_collector.rules.model import AlertingRule, RuleSet
 from forewarn_collector.rules.removed import rule_for
 from forewarn_collector.rules.runner import Surroundings
-from forewarn_collector.rules.standing import AlertsByLabels
+from forewarn_collector.rules.standing import AlertsByLabels, Begin, begun
 from forewarn_collector.rules.status import GroupStatus
 from forewarn_collector.rules.triggers import Readers, SeriesNames
-from forewarn_collector.store import Arrival, Batch, Matcher, SeriesSource
+from forewarn_collector.store import Arrival, Batch, Ints, Matcher, SeriesSource
 from forewarn_wire import Labels
 from forewarn_wire.clock import Clock
 
@@ -35,6 +35,7 @@ RETRY = 1.0
 """Seconds until rules whose changes could not be kept are evaluated again."""
 
 _IDLE_SECONDS = 60.0
+_NOTHING: Ints = np.empty(0, dtype=np.int64)
 
 
 class Source(SeriesSource, SeriesNames, Protocol):
@@ -146,6 +147,32 @@ class Scheduler:
             self._end_orphans()
         self._wake()
 
+    def begun_earlier(
+        self,
+        begins: Mapping[str, Mapping[Labels, Begin]],
+        keep: Callable[[Sequence[tuple[str, Alert]]], None],
+    ) -> None:
+        """Learn when alerts really began, by the keys of their rules and their final labels.
+
+        `keep` gets those that stand now, of which this is news, with their rules' keys, to make
+        it durable. What it raises ends this, and then nothing is learned. No rule is evaluated
+        meanwhile.
+        """
+        with self._evaluating:
+            news: dict[str, dict[Labels, Begin]] = {}
+            alerts: list[tuple[str, Alert]] = []
+            for key in begins:
+                known = self._evaluator.alerts_of(key)
+                for labels in begins[key].keys() & known.keys():
+                    (onset, active_at), alert = begins[key][labels], known[labels]
+                    if onset < alert.onset or active_at < alert.active_at:
+                        news.setdefault(key, {})[labels] = begins[key][labels]
+                        alerts.append((key, begun(alert, begins[key][labels])))
+            keep(alerts)
+            self._agenda.mark(self._evaluator.begun_earlier(news), time.monotonic())
+        if news:
+            self._wake()
+
     def catch_up(self) -> None:
         """Evaluate all that has arrived and all that is due by now, until nothing is."""
         with self._evaluating:
@@ -217,7 +244,7 @@ class Scheduler:
     # The thread.
 
     def _wake(self) -> None:
-        self._arrivals.put(Arrival(np.empty(0, dtype=np.int64), 0, 0, 0.0))
+        self._arrivals.put(Arrival(_NOTHING, _NOTHING, 0, 0, 0.0))
 
     def _run(self) -> None:
         while not self._stopped.is_set():

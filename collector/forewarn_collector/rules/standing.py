@@ -7,6 +7,7 @@ What people see of the others (value, annotations) is made when somebody looks.
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -35,6 +36,9 @@ from forewarn_collector.store import NEVER, Floats, Ints
 from forewarn_wire import Labels
 
 AlertsByLabels = Mapping[Labels, Alert]
+
+Begin = tuple[int, int]
+"""The onset of an alert, and when its condition was first met (ms)."""
 
 _NO_ROWS: Ints = np.zeros(0, dtype=np.int64)
 
@@ -127,6 +131,20 @@ class Standing:
         after._alerts, after._due = alerts, due
         return after, changes
 
+    def begun_earlier(self, rule: AlertingRule, begins: Mapping[Labels, Begin]) -> Standing:
+        """The same alerts, of which some are known to have begun before, by their final labels."""
+        after = copy.copy(self)
+        after._seen = None
+        after._waiting = {
+            labels: begun(alert, begins.get(labels)) for labels, alert in self._waiting.items()
+        }
+        after._alerts, after._due = self._alerts.copy(), self._due.copy()
+        for place, alert in enumerate(self._alerts):
+            if alert.labels in begins:
+                after._alerts[place] = begun(alert, begins[alert.labels])
+                after._due[place] = next_change(rule, after._alerts[place])
+        return after
+
     def next_change(self) -> int:
         """When (ms) an evaluation with the same result changes an alert, by time alone.
 
@@ -153,6 +171,14 @@ class Standing:
             data = TemplateData(dict(self._labels[self._rows[place]]), value)
             annotations = expand_annotations(self._rule, data, self._context)
         return replace(alert, value=value, annotations=annotations, evaluated_at=self._at)
+
+
+def begun(alert: Alert, begin: Begin | None) -> Alert:
+    """The alert, which began then, if that is earlier."""
+    if begin is None:
+        return alert
+    onset, active_at = begin
+    return replace(alert, onset=min(alert.onset, onset), active_at=min(alert.active_at, active_at))
 
 
 def _places(rows: Ints, among: Ints) -> Ints:

@@ -159,10 +159,12 @@ class Arrival:
     """What one durable write brought: the series it touched and the span of its times (ms).
 
     `refs: int64[series]` are the store's numbers of the series, each once, never given to another;
-    `moment` is when it was announced, in seconds of `time.monotonic`.
+    `firsts: int64[series]` (ms) the oldest time that each of them got; `moment` is when it was
+    announced, in seconds of `time.monotonic`.
     """
 
     refs: Ints
+    firsts: Ints
     earliest: int
     latest: int
     moment: float

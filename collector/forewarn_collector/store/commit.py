@@ -298,9 +298,12 @@ class Committer:
             batches.append(Batch((), _EMPTY, grown.totals.times, grown.totals.values))
         added = _added(batches, admission)[: len(arriving)]
         if len(admission.refs):
+            # They are sorted by series and time.
+            starts = run_starts(admission.refs)
             self._announce(
                 Arrival(
-                    admission.refs[run_starts(admission.refs)],
+                    admission.refs[starts],
+                    admission.times[starts],
                     int(admission.times.min()),
                     int(admission.times.max()),
                     time.monotonic(),

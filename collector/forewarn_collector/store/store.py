@@ -127,7 +127,7 @@ class Store(StoreReader):
         self._replayed = 0
         self._dropped_chunks = 0
         self._cutoff = NEVER
-        self._subscriptions: list[queue.SimpleQueue[Arrival]] = []
+        self._watchers: list[Callable[[Arrival], None]] = []
 
     def open(self) -> None:
         """Load what is on disk and start to take writes. Raises StoreError."""
@@ -276,8 +276,15 @@ class Store(StoreReader):
     def arrivals(self) -> queue.SimpleQueue[Arrival]:
         """A queue of its own on which each durable write that added something is announced."""
         subscription: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
-        self._subscriptions.append(subscription)
+        self.watch(subscription.put)
         return subscription
+
+    def watch(self, heard: Callable[[Arrival], None]) -> None:
+        """Have `heard` called with each arrival, after its commit, before its sender is answered.
+
+        It is called on the writer's thread: it must be quick, and must not raise.
+        """
+        self._watchers.append(heard)
 
     def stats(self) -> StoreStats:
         """Figures about the store now."""
@@ -415,8 +422,8 @@ class Store(StoreReader):
         return job.done.result()
 
     def _announce(self, arrival: Arrival) -> None:
-        for subscription in self._subscriptions:
-            subscription.put(arrival)
+        for heard in self._watchers:
+            heard(arrival)
 
     def _now(self) -> int:
         """The time (ms) that retention goes by."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from forewarn_collector.tasks.lifecycle import Draft
-from forewarn_collector.tasks.model import Task
+from forewarn_collector.tasks.model import Task, TaskState
 
 
 class Drafts(ABC):
@@ -39,5 +39,15 @@ class Drafts(ABC):
         task: Task = draft.task
         self.drafts[task.id] = draft
         known = self._latest.get(task.key)
-        if known is None or known.task.id < task.id:
+        if known is None or _order(known.task) <= _order(task):
             self._latest[task.key] = draft
+
+
+def _order(task: Task) -> tuple[bool, float, int]:
+    """Of the tasks of a key the one that is not resolved comes last, else the one to end last.
+
+    Their numbers do not tell: a retrospective task is numbered when it became known.
+    """
+    if task.resolved_at is None or task.ended_at is None:
+        return task.state is not TaskState.RESOLVED, float("inf"), task.id
+    return False, max(task.resolved_at, task.ended_at), task.id

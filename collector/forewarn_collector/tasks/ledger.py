@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from forewarn_collector.rules.alerts import Alert
 from forewarn_collector.tasks.errors import LedgerError
+from forewarn_collector.tasks.migrations import migrate_from_1
 from forewarn_collector.tasks.rows import alert_from_row, rows_of
 from forewarn_collector.tasks.schema import SCHEMA_VERSION, alerts, facts, metadata
 
@@ -113,6 +114,9 @@ class Ledger:
     def _prepare(self, connection: Connection) -> None:
         metadata.create_all(connection)
         found = {row.name: row.value for row in connection.execute(select(facts))}
+        if found.get("schema_version") == "1":
+            migrate_from_1(connection)
+            found["schema_version"] = str(SCHEMA_VERSION)
         if not found:
             found = {
                 "schema_version": str(SCHEMA_VERSION),

@@ -8,7 +8,7 @@ at once make one entry in the timeline.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from forewarn_collector.promql import plain_float
@@ -138,6 +138,7 @@ class Draft:
         self.is_new = False
         self._now = now
         self._opening: tuple[OpenReason, Alert] | None = None
+        self._recorded = False
         self._raised: tuple[str, int] | None = None
         self._joined: list[Member] = []
         self._left: dict[str, Member] = {}
@@ -147,8 +148,9 @@ class Draft:
 
     @property
     def opening_revision(self) -> int | None:
-        """The revision at which this draft opens or reopens its task."""
-        return self.task.revision if self._opening is not None else None
+        """The revision at which this draft opens, reopens or records its task."""
+        begun = self._opening is not None or self._recorded
+        return self.task.revision if begun else None
 
     def open(self, alert_id: str, alert: Alert, at: int) -> None:
         """The alert has just made this task."""
@@ -171,6 +173,7 @@ class Draft:
             reopen_count=task.reopen_count + 1,
             reopened_at=self._now,
             revision=task.revision + 1,
+            retrospective=False,
         )
         self._opening = (OpenReason.REOPENED, alert)
         self._admit(alert_id, alert, at)
@@ -208,6 +211,29 @@ class Draft:
         if member.unknown_since is not None:
             self._set(replace(member, unknown_since=None))
             self._back.append(member)
+
+    def record(
+        self, members: Sequence[Member], entries: Sequence[TimelineEntry], text: str
+    ) -> None:
+        """The task tells of a problem that was over before anybody knew of it."""
+        self.is_new = self._recorded = True
+        self.touched = {member.alert_id: member for member in members}
+        self.entries += entries
+        self.note(TimelineKind.RETROSPECT, text, ResolveReason.RETROSPECTIVE.value)
+        reason = ResolveReason.RETROSPECTIVE.value
+        self.messages.append(Message(DeliveryAction.RESOLVE, reason, text, self.task))
+
+    def learn(self, onset_at: int, ended_at: int | None, text: str) -> None:
+        """Data that came late tells more of the problem.
+
+        It began no later than `onset_at`; `ended_at` (ms) is the end of a retrospective task, which
+        nobody saw.
+        """
+        self.task = replace(self.task, onset_at=min(self.task.onset_at, onset_at))
+        if ended_at is not None:
+            self.task = replace(self.task, ended_at=ended_at, resolved_at=ended_at)
+        self.note(TimelineKind.RETROSPECT, text)
+        self.tell(DeliveryAction.UPDATE, ResolveReason.RETROSPECTIVE.value, text)
 
     def note(self, kind: TimelineKind, text: str, reason: str = "", who: str = "") -> None:
         """Add an entry to the timeline."""

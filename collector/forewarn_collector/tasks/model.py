@@ -42,6 +42,8 @@ class ResolveReason(StrEnum):
     ALERT_ENDED = "alert_ended"
     RULE_REMOVED = "rule_removed"
     PERSON = "person"
+    RETROSPECTIVE = "retrospective"
+    """It was over before its data came."""
 
 
 class TimelineKind(StrEnum):
@@ -57,6 +59,7 @@ class TimelineKind(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     COMMENT = "comment"
     RESOLVED = "resolved"
+    RETROSPECT = "retrospect"
     DELIVERED = "delivered"
     UNDELIVERABLE = "undeliverable"
 
@@ -127,6 +130,8 @@ class Task:
     the fault, `detected_at` the evaluation that first found the rule to hold, `opened_at` the
     moment of writing to the ledger, `delivered_at` the first delivery that a queue took,
     `ended_at` the end of its last alert. `value` is written as in Prometheus' HTTP API.
+    A `retrospective` task tells of a problem that was over before its data came: all its times are
+    the problem's own but `opened_at`.
     `timeline`, `members` and `evidence` (one document per alert, see `evidence.py`) are filled
     where one task is asked for by number.
     """
@@ -162,6 +167,7 @@ class Task:
     reopened_at: int | None = None
     input_missing_since: int | None = None
     revision: int = 1
+    retrospective: bool = False
     timeline: tuple[TimelineEntry, ...] = ()
     members: tuple[Member, ...] = ()
     evidence: tuple[Mapping[str, Any], ...] = ()
@@ -204,6 +210,7 @@ class Task:
             "reopened_at": self.reopened_at,
             "input_missing_since": self.input_missing_since,
             "revision": self.revision,
+            "retrospective": self.retrospective,
             "timeline": [entry.to_json() for entry in self.timeline],
             "members": [member.to_json() for member in self.members],
             "evidence": [dict(document) for document in self.evidence],

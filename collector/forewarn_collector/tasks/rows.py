@@ -78,7 +78,8 @@ def task_to_row(task: Task) -> Row:
 
 def task_from_row(row: Mapping[str, Any]) -> Task:
     """A task without timeline, members and evidence."""
-    fields = {name: row[name] for name in _TASK_COLUMNS}
+    # A delivery that an older version owed knows nothing of what came later.
+    fields = {name: row[name] for name in _TASK_COLUMNS if name in row}
     fields["state"] = TaskState(fields["state"])
     fields["labels"] = _labels(fields["labels"])
     fields["checklist"] = tuple(fields["checklist"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -14,9 +15,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # Names for every constraint, so that a later migration can speak of them on any engine.
 metadata = MetaData(
@@ -98,6 +100,8 @@ tasks = Table(
     _time("reopened_at"),
     _time("input_missing_since"),
     Column("revision", Integer, nullable=False),
+    # Known only when it was over, since its data came late. With version 2.
+    Column("retrospective", Boolean, nullable=False, server_default=text("0")),
 )
 
 # The database itself refuses a second open task for one problem.
@@ -107,6 +111,16 @@ Index(
     unique=True,
     sqlite_where=tasks.c.state != "resolved",
     postgresql_where=tasks.c.state != "resolved",
+)
+
+backlogs = Table(
+    "backlogs",
+    metadata,
+    # Of which host data came late, that the rules have yet to see at its own time. With version 2.
+    Column("id", _SERIAL, primary_key=True),
+    Column("host", Text, nullable=False),
+    _time("since", nullable=False),
+    _time("noted_at", nullable=False),
 )
 
 task_alerts = Table(

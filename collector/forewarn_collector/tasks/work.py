@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 
 from forewarn_collector.tasks.drafts import Drafts
 from forewarn_collector.tasks.ledger import Ledger, chunks, next_number, set_next_number
@@ -44,9 +44,30 @@ class Work(Drafts):
                 self._connection.execute(select(task_alerts.c.task_id).where(current)).scalars()
             )
         for piece in chunks(keys):
+            # A retrospective task is numbered when it became known, and may be of long ago.
             newest = select(func.max(tasks.c.id)).where(tasks.c.key.in_(piece))
-            ids.update(self._connection.execute(newest.group_by(tasks.c.key)).scalars())
+            grouped = newest.group_by(tasks.c.key, tasks.c.retrospective)
+            ids.update(self._connection.execute(grouped).scalars())
         self.load(ids)
+
+    def load_keys(self, keys: Sequence[str], since: int) -> None:
+        """Load all tasks of these keys but those that ended before `since` (ms)."""
+        ids: set[int] = set()
+        for chunk in chunks(keys):
+            late = or_(tasks.c.ended_at.is_(None), tasks.c.ended_at >= since)
+            of_keys = select(tasks.c.id).where(tasks.c.key.in_(chunk), late)
+            ids.update(self._connection.execute(of_keys).scalars())
+        self.load(ids)
+
+    def has_said(self, draft: Draft, text: str) -> bool:
+        """Whether a task's timeline has an entry with this text."""
+        same = (timeline.c.task_id == draft.task.id) & (timeline.c.text == text)
+        found = select(func.count()).select_from(timeline).where(same)
+        return bool(self._connection.execute(found).scalar_one())
+
+    def add(self, draft: Draft) -> None:
+        """Take a draft of a new task."""
+        self._put(draft)
 
     def load(self, ids: Collection[int]) -> None:
         """Load tasks by their ids; those that are not there are left out."""

@@ -318,6 +318,30 @@ def test_a_ledger_of_another_schema_is_refused_with_a_remedy(tmp_path: Path) -> 
         Ledger(tmp_path).open()
 
 
+def test_a_ledger_of_version_1_goes_on_with_its_tasks(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.apply(change(RULE, ROOT, FIRING))
+    before = one(desk)
+    # As version 1 had it: without what version 2 added, also in what a queue is owed.
+    with desk.ledger.write() as connection:
+        for statement in (
+            "ALTER TABLE tasks DROP COLUMN retrospective",
+            "DROP TABLE backlogs",
+            "UPDATE deliveries SET snapshot = json_remove(snapshot, '$.retrospective')",
+            "UPDATE facts SET value = '1' WHERE name = 'schema_version'",
+        ):
+            connection.exec_driver_sql(statement)
+    desk.close()
+    for _ in range(2):
+        desk = Desk(tmp_path)
+        assert one(desk) == before
+        assert not before.retrospective
+        assert [status.number for status in Outbox(desk.ledger).statuses()] == [before.number]
+        owed = Outbox(desk.ledger).due_deliveries(before.queue, before.opened_at, 9)
+        assert [delivery.task.retrospective for delivery in owed] == [False]
+        desk.close()
+
+
 def test_a_data_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match=r"nowhere/ledger\.db can't be opened"):
         Ledger(tmp_path / "nowhere").open()
