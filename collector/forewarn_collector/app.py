@@ -12,7 +12,6 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from forewarn_collector.alertmanagers import Alertmanagers, Notices
 from forewarn_collector.api.admission import Admission
@@ -28,6 +27,7 @@ from forewarn_collector.api.envelope import unknown_paths
 from forewarn_collector.api.events import EventsApi
 from forewarn_collector.api.health import HealthApi
 from forewarn_collector.api.labels import LabelsApi
+from forewarn_collector.api.measured import measured
 from forewarn_collector.api.otlp import OtlpApi
 from forewarn_collector.api.plans import PlansApi
 from forewarn_collector.api.prometheus import PrometheusApi
@@ -375,7 +375,7 @@ class Collector:
         hosts = frozenset({listen.host, external or ""}) if listen.is_loopback else None
         gated = middleware(gate, self._metrics, hosts=hosts)
         application = web.Application(
-            middlewares=[_measured(self._metrics), gated, unknown_paths],
+            middlewares=[measured(self._metrics), gated, unknown_paths],
             client_max_size=self._config.max_body,
         )
         queries = TaskQueries(self._ledger)
@@ -425,29 +425,6 @@ class Collector:
         except (OSError, ssl.SSLError) as error:
             raise StartError(f"cannot use the tls certificate or key: {error}") from error
         return context
-
-
-def _measured(metrics: Metrics) -> Middleware:
-    """Measures every request by its route, so that no path from outside becomes a label."""
-
-    @web.middleware
-    async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
-        began = time.perf_counter()
-        code = 500
-        try:
-            response = await handler(request)
-            code = response.status
-            return response
-        except web.HTTPException as error:
-            code = error.status
-            raise
-        finally:
-            resource = request.match_info.route.resource
-            path = resource.canonical if resource is not None else "none"
-            seconds = time.perf_counter() - began
-            metrics.requests.labels(path, str(code)).observe(seconds)
-
-    return measure
 
 
 def _count(rules: RuleSet) -> int:
