@@ -28,7 +28,8 @@ from forewarn_collector.store.jobs import Appended, AppendedEvents
 from forewarn_collector.store.past import Past
 from forewarn_collector.store.quota import SeriesLimits
 from forewarn_collector.store.sliding import Contents, Slide, SlidingWindow, Turn
-from forewarn_collector.store.store import Store, StoreStats
+from forewarn_collector.store.stats import StoreStats
+from forewarn_collector.store.store import Store
 from forewarn_collector.store.thin import Thinning
 
 __all__ = [

@@ -8,7 +8,6 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +57,7 @@ from forewarn_collector.store.retention import drop_old, size_cutoff
 from forewarn_collector.store.sealed import ARCHIVE_FILE, Archive, ArchiveStats
 from forewarn_collector.store.sealer import Sealer
 from forewarn_collector.store.series import HOST_LABEL, host_number
+from forewarn_collector.store.stats import StoreStats
 from forewarn_collector.store.thin import Thinner, Thinning
 from forewarn_collector.store.writer import Writer
 from forewarn_wire import Event, Labels
@@ -70,28 +70,6 @@ _NO_LIMITS = SeriesLimits()
 _EVENT_LIMITS = EventLimits()
 
 _TENDING_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class StoreStats:
-    """Plain figures. `commits`, `duplicates`, `conflicts` and `created` are since opening.
-
-    `created` are series that were new, `conflicts` duplicates that came with another value;
-    `damaged` counts what could not be read back at opening; `waiting` writes that are queued;
-    `newest` is the newest time (ms) that a sender gave.
-    """
-
-    series: int
-    samples: int
-    memory_bytes: int
-    disk_bytes: int
-    commits: int
-    duplicates: int
-    conflicts: int
-    created: int
-    damaged: int
-    waiting: int
-    newest: int | None
 
 
 class Store(StoreReader):
