@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sqlite3
 import struct
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,14 +20,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from chunks_of_series import SeriesArchive
-from figures import number, percentile, ratio, table
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench.chunks_of_series import SeriesArchive
+from bench.figures import number, percentile, ratio, table
 from forewarn_collector.ingest import Limits
 from forewarn_collector.ingest.remote_write import WriteDecoder
 from forewarn_collector.store.columns import Floats, Ints
 from forewarn_collector.store.sealed import Archive, ChunkData, NewChunk, encode_chunk
 from forewarn_collector.store.spans import spans
+from forewarn_wire import Labels
 
 MINUTE = 60_000
 SPANS = (("10 min", 10 * MINUTE), ("2 h", 120 * MINUTE), ("1 day", 1440 * MINUTE))
@@ -41,6 +45,8 @@ class Host:
 
     name: str
     data: ChunkData
+    labels: Sequence[Labels] = ()
+    """Of each series of `data`, where it is as it was recorded."""
 
     @property
     def samples(self) -> int:
@@ -82,7 +88,7 @@ class Host:
 def recorded(files: Sequence[Path]) -> list[Host]:
     """The hosts in these recordings, each series' samples once and in order."""
     decoder = WriteDecoder(Limits())
-    numbers: dict[tuple[tuple[str, str], ...], int] = {}
+    numbers: dict[Labels, int] = {}
     columns: list[tuple[Ints, Ints, Floats]] = []
     for file in files:
         content = file.read_bytes()
@@ -108,6 +114,7 @@ def recorded(files: Sequence[Path]) -> list[Host]:
         of_series.setdefault(f"{name.get('job', '')} {name.get('instance', '')}", []).append(ref)
     counts = np.bincount(refs, minlength=len(numbers))
     offsets = _offsets(counts)
+    known_labels = list(numbers)
     hosts = []
     for name, members in of_series.items():
         # A series of a few samples says nothing of a column.
@@ -115,7 +122,7 @@ def recorded(files: Sequence[Path]) -> list[Host]:
         if len(mine) > 20:
             places = spans(offsets[mine], counts[mine])
             data = ChunkData(mine, _offsets(counts[mine]), times[places], values[places])
-            hosts.append(Host(name, data))
+            hosts.append(Host(name, data, [known_labels[ref] for ref in mine.tolist()]))
     return hosts
 
 

@@ -39,6 +39,6 @@ def test_the_first_rule_goes_from_a_typo_to_a_task(tmp_path: Path) -> None:
         for command, expected in session:
             if command.startswith("forewarn"):
                 # What was changed is in force a moment later.
-                wait_until(command, partial(shown, command, expected), 20)
+                wait_until(command, partial(shown, command, expected), 60)
             else:
                 assert typed(command) == expected
