@@ -9,6 +9,7 @@ from heapq import merge
 
 import numpy as np
 
+from forewarn_collector.promql.annotations import LAST_OF_ROWS
 from forewarn_collector.promql.compile import PlanCompiler, value_type
 from forewarn_collector.promql.deadline import UNLIMITED, Deadline
 from forewarn_collector.promql.errors import EvalError
@@ -221,6 +222,8 @@ class Query:
         with np.errstate(all="ignore"):
             value = self._plan.value.evaluate(context)
         if isinstance(value, Windows):
+            if value.runs is not None and (value.runs.columns.counts > 1).any():
+                context.annotations.warn(LAST_OF_ROWS, None)
             value, times = _samples(value)
         else:
             times = context.times
@@ -258,6 +261,10 @@ class _TextPlan:
 def _samples(windows: Windows) -> tuple[Vector, Ints]:
     """The samples of the only window of each series, as a table over all times there are."""
     starts, ends = windows.starts[:, 0], windows.ends[:, 0]
+    if windows.runs is not None and len(windows.times):
+        # A run that the range lies within ends later.
+        late = windows.times[np.maximum(ends - 1, 0)] > windows.closes
+        ends = np.where(late, starts, ends)
     counts = ends - starts
     places = spans(starts, counts)
     found = windows.times[places]

@@ -5,6 +5,7 @@ from forewarn_collector.store.columns import (
     NEVER,
     Arrival,
     Batch,
+    Figure,
     Floats,
     Increases,
     Ints,
@@ -12,6 +13,7 @@ from forewarn_collector.store.columns import (
     Layout,
     Matcher,
     MatchOp,
+    RunColumns,
     SeriesColumns,
     SeriesLabels,
     SeriesSource,
@@ -31,6 +33,7 @@ from forewarn_collector.store.sliding import Contents, Slide, SlidingWindow, Tur
 from forewarn_collector.store.stats import StoreStats
 from forewarn_collector.store.store import Store
 from forewarn_collector.store.thin import Thinning
+from forewarn_collector.store.thinned import select_runs, thinned_until
 
 __all__ = [
     "NEVER",
@@ -44,6 +47,7 @@ __all__ = [
     "EventPage",
     "EventQuery",
     "EventStats",
+    "Figure",
     "Floats",
     "Increases",
     "Ints",
@@ -52,6 +56,7 @@ __all__ = [
     "MatchOp",
     "Matcher",
     "Past",
+    "RunColumns",
     "SeriesColumns",
     "SeriesLabels",
     "SeriesLimits",
@@ -65,4 +70,6 @@ __all__ = [
     "TextQueryError",
     "Thinning",
     "Turn",
+    "select_runs",
+    "thinned_until",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 
 from forewarn_collector.store.cardinality import Cardinality, rankings
 from forewarn_collector.store.columns import (
+    Figure,
     Ints,
     LatestColumns,
     Matcher,
@@ -24,6 +25,7 @@ from forewarn_collector.store.reading import (
     sorted_labels,
     values_among,
 )
+from forewarn_collector.store.runs import read_runs
 from forewarn_collector.store.sealed import Archive
 from forewarn_collector.store.sliding import SlidingWindow
 from forewarn_wire import Labels
@@ -45,6 +47,20 @@ class StoreReader:
             found = self._index.select(matchers)
             labels, refs = found.labels, found.refs
         columns = read_samples(self._head, self._lock, refs, start, end, self._archive)
+        return SeriesColumns(labels, *columns)
+
+    def thinned_until(self) -> int:
+        """As `ThinnedSource.thinned_until`."""
+        return self._archive.thinned_until()
+
+    def select_runs(
+        self, matchers: Sequence[Matcher], start: int, end: int, figures: Figure
+    ) -> SeriesColumns:
+        """As `ThinnedSource.select_runs`. Raises ValueError: a bad regex, too many samples."""
+        with self._lock:
+            found = self._index.select(matchers)
+            labels, refs = found.labels, found.refs
+        columns = read_runs(self._head, self._lock, refs, start, end, self._archive, figures)
         return SeriesColumns(labels, *columns)
 
     def labels_of(self, refs: Ints) -> list[Labels]:

@@ -73,6 +73,7 @@ class Archive:
             self._damaged: dict[int, dict[int, str]] = {}
             for chunk, block, reason in rows:
                 self._damaged.setdefault(chunk, {})[block] = reason
+            self._thinned_until = self._last_row()
         except BaseException:
             self._tables.close()
             raise
@@ -82,13 +83,17 @@ class Archive:
         self._tables.close()
 
     def refresh(self) -> None:
-        """See what groups another process has made since."""
+        """See what groups and rows another process has made since."""
+        changed = False
         with self._tables.lock, self._tables.errors("read"):
             connection = self._tables.connection
             version = connection.execute("PRAGMA data_version").fetchone()[0]
             if version != self._version:
                 self._version = version
                 self._groups = Groups(connection)
+                changed = True
+        if changed:
+            self._thinned_until = self._last_row()
 
     def groups(self, refs: Ints, host_of: Callable[[int], str]) -> Ints:
         """The group that each series is sealed in; `host_of` is asked about new series."""
@@ -101,6 +106,10 @@ class Archive:
         """Series of which no chunk has samples any more; others of their hosts find room."""
         with self._changed_groups() as connection:
             self._groups.forget(connection, refs)
+
+    def thinned_until(self) -> int:
+        """No row ends later than this (ms); NEVER where there is none."""
+        return self._thinned_until
 
     def members(self, group: int) -> Ints:
         """The series of a group, ascending."""
@@ -121,6 +130,9 @@ class Archive:
         nothing.
         """
         encoded = [coded_chunk(chunk) for chunk in chunks]
+        # Before there are rows, so that no reader takes one for a sample.
+        thinned = [chunk.latest for chunk in encoded if chunk.level >= LEAST_ROWS]
+        self._thinned_until = max([self._thinned_until, *thinned])
         with self._tables.transaction() as connection:
             rank = lowest_rank(connection, old)
             delete_chunks(connection, old)
@@ -191,9 +203,11 @@ class Archive:
         """
         return self._select(refs, refs, start, end, most, range(_LEVELS))
 
-    def select_samples(self, refs: Ints, start: int, end: int) -> tuple[Ints, Floats, Ints]:
+    def select_samples(
+        self, refs: Ints, start: int, end: int, *, most: int | None = None
+    ) -> tuple[Ints, Floats, Ints]:
         """As `select`, only what has not been thinned."""
-        return self._select(refs, refs, start, end, None, range(LEAST_ROWS))
+        return self._select(refs, refs, start, end, most, range(LEAST_ROWS))
 
     def select_rows(
         self, refs: Ints, start: int, end: int, level: int
@@ -304,6 +318,12 @@ class Archive:
             min((row[4] for row in rows), default=None),
             max((row[5] for row in rows), default=None),
         )
+
+    def _last_row(self) -> int:
+        with self._tables.snapshot() as connection:
+            wanted = "SELECT max(latest) FROM chunks WHERE level >= ?"
+            (latest,) = connection.execute(wanted, (LEAST_ROWS,)).fetchone()
+        return NEVER if latest is None else int(latest)
 
     def _overlapping(
         self, connection: sqlite3.Connection, refs: Ints, order: Ints, start: int, end: int
