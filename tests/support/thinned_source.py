@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from forewarn_collector.store import (
     SeriesColumns,
     SeriesLabels,
 )
-from forewarn_collector.store.head import LATEST, Head
 from forewarn_collector.store.index import LabelIndex
 from forewarn_collector.store.rows import Rows, coarser, encode_rows, rows_of_samples
 from forewarn_collector.store.runs import read_runs
@@ -31,13 +29,9 @@ class ThinnedArchive:
         self, path: Path, samples: Mapping[Labels, Mapping[int, float]], hours: int, minutes: int
     ) -> None:
         self._archive = Archive(path)
-        self._head = Head()
         self._index = LabelIndex()
         self._index.add(list(enumerate(samples)))
         self._refs = np.arange(len(samples), dtype=np.int64)
-        self._head.add_series(self._refs, np.zeros_like(self._refs))
-        ever = np.full(len(self._refs), LATEST - 1)
-        self._head.begin(self._refs, np.zeros_like(ever), ever)
         flat = [
             (owner, time, value)
             for owner, one in enumerate(samples.values())
@@ -76,8 +70,8 @@ class ThinnedArchive:
         self, matchers: Sequence[Matcher], start: int, end: int, figures: Figure
     ) -> SeriesColumns:
         found = self._index.select(matchers)
-        lock = threading.Lock()
-        columns = read_runs(self._head, lock, found.refs, start, end, self._archive, figures)
+        samples = self._archive.select_samples
+        columns = read_runs(samples, self._archive, found.refs, start, end, figures)
         return SeriesColumns(found.labels, *columns)
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:

@@ -10,7 +10,7 @@ from typing import Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from forewarn_wire import Labels
+from forewarn_wire import STALE_NAN_BITS, Labels
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -133,6 +133,14 @@ class RunColumns:
     def where(self, kept: NDArray[np.bool_]) -> RunColumns:
         """Some of the runs."""
         return RunColumns(*(getattr(self, field.name)[kept] for field in fields(self)))
+
+
+def runs_of_samples(times: Ints, values: Floats) -> RunColumns:
+    """Each sample as a run of its own."""
+    real = np.ascontiguousarray(values).view(np.int64) != STALE_NAN_BITS
+    nothing = np.zeros(len(times))
+    figures = (values, values, values, values, nothing)
+    return RunColumns(times, real.astype(np.float64), np.zeros_like(real), *figures)
 
 
 def joined_runs(parts: Sequence[RunColumns]) -> RunColumns:

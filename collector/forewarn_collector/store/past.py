@@ -5,13 +5,16 @@ Also while a collector writes, seals and merges: what is on its way is read from
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from forewarn_collector.store.columns import Floats, Ints
+from forewarn_collector.store.columns import NEVER, Figure, Floats, Ints, RunColumns
+from forewarn_collector.store.errors import StoreError
 from forewarn_collector.store.history import History
+from forewarn_collector.store.reading import Columns
+from forewarn_collector.store.runs import read_runs
 from forewarn_collector.store.sealed import ARCHIVE_FILE, Archive
 from forewarn_collector.store.spans import repeated
 from forewarn_wire import Labels
@@ -84,6 +87,23 @@ class Past:
             found = _merged(parts)
             if len(found[0]):
                 yield found
+
+    def thinned_until(self) -> int:
+        """No sample later than this (ms) is thinned; NEVER where none is."""
+        return NEVER if self._archive is None else self._archive.thinned_until()
+
+    def runs(
+        self,
+        samples: Callable[[Ints, int, int], Columns],
+        refs: Ints,
+        start: int,
+        end: int,
+        figures: Figure,
+    ) -> tuple[Ints, Floats, Ints, RunColumns]:
+        """As `read_runs`, with the rows that are here; only where there are some."""
+        if self._archive is None:
+            raise StoreError("nothing is thinned here", retryable=False)
+        return read_runs(samples, self._archive, refs, start, end, figures)
 
     def _journaled(self, refs: Ints, start: int, end: int) -> list[tuple[Ints, Ints, Floats]]:
         wanted = np.zeros(int(refs[-1]) + 1, dtype=np.bool_)

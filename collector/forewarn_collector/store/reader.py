@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from forewarn_collector.store.reading import (
     sorted_labels,
     values_among,
 )
-from forewarn_collector.store.runs import read_runs
+from forewarn_collector.store.runs import Unthinned, read_runs
 from forewarn_collector.store.sealed import Archive
 from forewarn_collector.store.sliding import SlidingWindow
 from forewarn_wire import Labels
@@ -60,7 +61,8 @@ class StoreReader:
         with self._lock:
             found = self._index.select(matchers)
             labels, refs = found.labels, found.refs
-        columns = read_runs(self._head, self._lock, refs, start, end, self._archive, figures)
+        samples = partial(read_samples, self._head, self._lock, older=Unthinned(self._archive))
+        columns = read_runs(samples, self._archive, refs, start, end, figures)
         return SeriesColumns(labels, *columns)
 
     def labels_of(self, refs: Ints) -> list[Labels]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from forewarn_collector.store.columns import Figure, Floats, Ints, RunColumns, joined_runs
 from forewarn_collector.store.errors import TooManySamplesError
-from forewarn_collector.store.head import Head
 from forewarn_collector.store.reading import (
     MOST_SAMPLES,
     Columns,
     join_columns,
-    read_samples,
 )
 from forewarn_collector.store.rows import Rows, joined_rows, read_rows, rows_of_samples
 from forewarn_collector.store.sealed import Archive
@@ -42,8 +39,8 @@ _COLUMNS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Unthinned:
-    """An archive without its rows, as what is older than the head."""
+class Unthinned:
+    """An archive without its rows, as what is older than a head: see `Older`."""
 
     archive: Archive
 
@@ -53,25 +50,25 @@ class _Unthinned:
 
 
 def read_runs(
-    head: Head,
-    lock: threading.Lock,
+    samples: Callable[[Ints, int, int], Columns],
+    archive: Archive,
     refs: Ints,
     start: int,
     end: int,
-    archive: Archive,
     figures: Figure,
 ) -> tuple[Ints, Floats, Ints, RunColumns]:
     """Times, values and offsets as in `SeriesColumns`, and the runs that these are the ends of.
 
-    All with any time in `start` to `end` (ms), each of `refs` once. Raises TooManySamplesError
-    where they are more than MOST_SAMPLES, rows counting as one.
+    All with any time in `start` to `end` (ms), each of `refs` once. `samples` reads what is not
+    thinned of some series from a time to another; what it gives within the bucket of a row is left
+    out. Raises TooManySamplesError where there are more than MOST_SAMPLES, rows counting as one.
     """
     columns = _BOUNDS.union(*(_COLUMNS[figure] for figure in figures))
     parts, total = [], 0
     for first in range(0, max(len(refs), 1), _SLICE_SERIES):
         part = refs[first : first + _SLICE_SERIES]
         # What is thinned in between is found twice, not never.
-        times, values, offsets = read_samples(head, lock, part, start, end, _Unthinned(archive))
+        times, values, offsets = samples(part, start, end)
         owners = repeated(np.arange(len(part), dtype=np.int64), np.diff(offsets))
         found = [rows_of_samples(owners, times, values)]
         for level in (ROWS_OF_5_MINUTES, ROWS_OF_1_HOUR):
