@@ -20,8 +20,8 @@ from forewarn_collector.promql.nodes import (
     ValueType,
 )
 from forewarn_collector.promql.parse import parse
+from forewarn_collector.promql.parts import check_size
 from forewarn_collector.promql.relabel import Relabel, name_removal
-from forewarn_collector.promql.selection import check_size
 from forewarn_collector.promql.shared import Round, SharedPlans
 from forewarn_collector.promql.values import (
     LOOKBACK,

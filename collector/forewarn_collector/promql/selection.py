@@ -5,12 +5,15 @@ Source of the semantics: Prometheus 3, where look-back and ranges are left-open.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from forewarn_collector.promql.annotations import BETWEEN_ROWS
 from forewarn_collector.promql.errors import EvalError
 from forewarn_collector.promql.live import LiveWindow
 from forewarn_collector.promql.nodes import At, AtEdge, Range, Selector, Subquery
+from forewarn_collector.promql.parts import check_size, in_parts
 from forewarn_collector.promql.runs import run_at, windows_of_runs
 from forewarn_collector.promql.values import (
     Bools,
@@ -24,9 +27,6 @@ from forewarn_collector.store.columns import Figure, Floats, Ints, SeriesColumns
 from forewarn_collector.store.spans import repeated, running_count, slices
 from forewarn_collector.store.thinned import select_runs, thinned_until
 from forewarn_wire.signals import STALE_NAN_BITS
-
-MOST_CELLS = 50_000_000
-"""Values of one selector or subquery, series times steps: 450 MB."""
 
 _SLICE_SAMPLES = 250_000
 
@@ -43,15 +43,6 @@ def moved(times: Ints, at: At, offset: int, context: Context) -> Ints:
         case _:
             time = at
     return np.full(len(times), time - offset, dtype=np.int64)
-
-
-def check_size(series: int, steps: int) -> None:
-    """Raise `EvalError` rather than run out of memory."""
-    if series * steps > MOST_CELLS:
-        raise EvalError(
-            "query processing would load too many samples into memory in query execution: "
-            f"{series} series at {steps} steps; ask for fewer series or a longer step"
-        )
 
 
 def places_after(columns: SeriesColumns, instants: Ints) -> Ints:
@@ -96,13 +87,22 @@ class InstantSelector:
         self._node = node
 
     def evaluate(self, context: Context) -> Vector:
-        labels, _, values, present = self._latest(context)
-        return Vector(labels, values, present)
+        """The values, part by part of a long time."""
+
+        def values(part: Context) -> Vector:
+            labels, _, found, present = self._latest(part)
+            return Vector(labels, found, present)
+
+        return in_parts(values, self._node, context.lookback, context)
 
     def timestamps(self, context: Context) -> Vector:
         """The times of the samples (seconds) in place of their values: `timestamp()`."""
-        labels, times, _, present = self._latest(context)
-        return Vector(labels, times / 1000, present)
+
+        def times(part: Context) -> Vector:
+            labels, found, _, present = self._latest(part)
+            return Vector(labels, found / 1000, present)
+
+        return in_parts(times, self._node, context.lookback, context)
 
     def _latest(self, context: Context) -> tuple[SeriesLabels, Ints, Floats, Bools]:
         """Labels, and the times, values and presence of samples [series, steps]."""
@@ -160,6 +160,10 @@ class RangeSelector:
 
     def __init__(self, node: Range) -> None:
         self._node = node
+
+    def in_parts(self, evaluate: Callable[[Context], Vector], context: Context) -> Vector:
+        """What `evaluate` makes of the windows, part by part of a long time."""
+        return in_parts(evaluate, self._node.selector, self._node.range, context)
 
     def live(self, context: Context) -> LiveWindow | None:
         """The window that is kept from one evaluation of a rule to the next; None if there is none.

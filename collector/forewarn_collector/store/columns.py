@@ -218,6 +218,14 @@ class ThinnedSource(SeriesSource, Protocol):
         """As `select`, with `runs`: those with any time in `start` to `end`."""
 
 
+@runtime_checkable
+class PacedSource(SeriesSource, Protocol):
+    """A source of more samples than fit into memory. `Store` is one."""
+
+    def cuts(self, matchers: Sequence[Matcher], start: int, end: int, most: int) -> Ints:
+        """Times (ms) that cut a span into parts of about `most` samples of the series."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """What one durable write brought: the series it touched and the span of its times (ms).

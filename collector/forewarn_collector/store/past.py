@@ -13,6 +13,7 @@ import numpy as np
 from forewarn_collector.store.columns import NEVER, Figure, Floats, Ints, RunColumns
 from forewarn_collector.store.errors import StoreError
 from forewarn_collector.store.history import History
+from forewarn_collector.store.pacing import even_cuts
 from forewarn_collector.store.reading import Columns
 from forewarn_collector.store.runs import read_runs
 from forewarn_collector.store.sealed import ARCHIVE_FILE, Archive
@@ -127,17 +128,7 @@ class Past:
 
 
 def _slices(pieces: Ints, start: int, end: int) -> Iterator[tuple[int, int]]:
-    # As if the samples of each piece were spread evenly over its time.
-    begins, ends = pieces[:, 0] - start, pieces[:, 1] + 1 - start
-    density = pieces[:, 2] / (ends - begins)
-    edges = np.concatenate((begins, ends))
-    order = np.argsort(edges)
-    edges = edges[order]
-    slopes = np.cumsum(np.concatenate((density, -density))[order])
-    counts = np.concatenate(([0.0], np.cumsum(slopes[:-1] * np.diff(edges))))
-    marks = np.arange(_SLICE_SAMPLES, counts[-1], _SLICE_SAMPLES)
-    cuts = np.unique(np.interp(marks, counts, edges).astype(np.int64)) + start
-    cuts = cuts[(cuts > start) & (cuts <= end)]
+    cuts = even_cuts(pieces, start, end, _SLICE_SAMPLES)
     for low, after in zip([start, *cuts.tolist()], [*cuts.tolist(), end + 1], strict=True):
         yield low, after - 1
 

@@ -19,6 +19,7 @@ from forewarn_collector.store.columns import (
 )
 from forewarn_collector.store.head import Head
 from forewarn_collector.store.index import LabelIndex
+from forewarn_collector.store.pacing import even_cuts
 from forewarn_collector.store.reading import (
     names_among,
     read_latest,
@@ -64,6 +65,12 @@ class StoreReader:
         samples = partial(read_samples, self._head, self._lock, older=Unthinned(self._archive))
         columns = read_runs(samples, self._archive, refs, start, end, figures)
         return SeriesColumns(labels, *columns)
+
+    def cuts(self, matchers: Sequence[Matcher], start: int, end: int, most: int) -> Ints:
+        """As `PacedSource.cuts`; what is not sealed yet does not count."""
+        with self._lock:
+            refs = self._index.select(matchers).refs
+        return even_cuts(self._archive.pieces(refs, start, end), start, end, most)
 
     def labels_of(self, refs: Ints) -> list[Labels]:
         """The label sets of series that an arrival names; empty where retention dropped one."""

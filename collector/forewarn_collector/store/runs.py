@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forewarn_collector.store.columns import Figure, Floats, Ints, RunColumns, joined_runs
 from forewarn_collector.store.errors import TooManySamplesError
@@ -14,7 +16,7 @@ from forewarn_collector.store.reading import (
     Columns,
     join_columns,
 )
-from forewarn_collector.store.rows import Rows, joined_rows, read_rows, rows_of_samples
+from forewarn_collector.store.rows import Rows, read_rows, rows_of_samples
 from forewarn_collector.store.sealed import Archive
 from forewarn_collector.store.sealed.levels import (
     LENGTHS,
@@ -25,7 +27,7 @@ from forewarn_collector.store.sealed.levels import (
 from forewarn_collector.store.spans import repeated
 from forewarn_wire import STALE_NAN_BITS
 
-_SLICE_SERIES = 128
+_SLICE_SERIES = 1_024
 _KEYS = 1 << 40
 _BOUNDS = frozenset({Column.LAST, Column.FINAL, Column.COUNT, Column.BEGAN, Column.ENDED})
 _COLUMNS = {
@@ -36,6 +38,13 @@ _COLUMNS = {
     Figure.RESETS: {Column.RESETS},
 }
 """What is read for each: a column and what it follows from where it was left out."""
+_NAMES = {
+    Figure.FIRST: "first",
+    Figure.LOW: "low",
+    Figure.HIGH: "high",
+    Figure.TOTAL: "total",
+    Figure.RESETS: "resets",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,7 @@ def read_runs(
             if len(rows.times):
                 found = [_uncovered(each, rows, length) for each in found]
                 found.append(rows)
-        one = _runs(found, len(part), start, end)
+        one = _runs(found, len(part), start, end, figures)
         total += len(one[0])
         if total > MOST_SAMPLES:
             raise TooManySamplesError(
@@ -90,7 +99,7 @@ def read_runs(
 
 def _uncovered(rows: Rows, coarse: Rows, length: int) -> Rows:
     """Those of rows that are in no bucket of coarser ones: a closed bucket takes nothing more."""
-    if not len(rows.times):
+    if not len(rows.times) or rows.times.min() > coarse.times.max():
         return rows
     closed = coarse.owners * _KEYS + coarse.times // length
     own = rows.owners * _KEYS - (-rows.times // length)
@@ -102,32 +111,37 @@ def _uncovered(rows: Rows, coarse: Rows, length: int) -> Rows:
 _Runs = tuple[Ints, Floats, Ints, RunColumns]
 
 
-def _runs(found: Sequence[Rows], series: int, start: int, end: int) -> _Runs:
+def _runs(found: Sequence[Rows], series: int, start: int, end: int, figures: Figure) -> _Runs:
     """Rows of several kinds, no two of one bucket, as the runs in `start` to `end`, in order."""
+    names = ["owners", "times", "last", "final", "counts", "began", "ended"]
+    names += [name for figure, name in _NAMES.items() if figure in figures]
     there = [rows for rows in found if len(rows.times)] or found[:1]
-    rows = there[0]
+    columns: dict[str, NDArray[Any]] = {
+        name: np.concatenate([getattr(rows, name) for rows in there])
+        if len(there) > 1
+        else getattr(there[0], name)
+        for name in names
+    }
     if len(there) > 1:
-        rows = joined_rows(there)
-        rows = rows.where(np.lexsort((rows.times, rows.owners)))
-    real = rows.counts > 0
-    times = np.where(real, rows.ended, rows.times)
-    began = np.where(real, rows.began, rows.times)
-    within = (times >= start) & (began <= end)
+        order = np.lexsort((columns["times"], columns["owners"]))
+        columns = {name: column[order] for name, column in columns.items()}
+    real = columns["counts"] > 0
+    times = np.where(real, columns["ended"], columns["times"])
+    columns["began"] = np.where(real, columns["began"], columns["times"])
+    within = (times >= start) & (columns["began"] <= end)
     if not within.all():
-        rows, real, times, began = rows.where(within), real[within], times[within], began[within]
+        real, times = real[within], times[within]
+        columns = {name: column[within] for name, column in columns.items()}
+    values = np.where(real, columns["final"], columns["last"])
     return (
         times,
-        np.where(real, rows.final, rows.last),
-        np.searchsorted(rows.owners, np.arange(series + 1)),
+        values,
+        np.searchsorted(columns["owners"], np.arange(series + 1)),
         RunColumns(
-            began,
-            rows.counts,
-            real & (np.ascontiguousarray(rows.last).view(np.int64) == STALE_NAN_BITS),
-            rows.first,
-            rows.low,
-            rows.high,
-            rows.total,
-            rows.resets,
+            columns["began"],
+            columns["counts"],
+            real & (columns["last"].view(np.int64) == STALE_NAN_BITS),
+            *(columns.get(name, values) for name in _NAMES.values()),
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Reading a source some of whose samples may be thinned, as far as it is one."""
+"""What only some sources can: give rows of thinned samples, and say how much there is."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TypeGuard
 
+import numpy as np
+
 from forewarn_collector.store.columns import (
     NEVER,
     Figure,
+    Ints,
     Matcher,
+    PacedSource,
     SeriesColumns,
     SeriesSource,
     ThinnedSource,
@@ -28,6 +32,15 @@ def select_runs(
     if _thins(source) and start <= source.thinned_until():
         return source.select_runs(matchers, start, end, figures)
     return source.select(matchers, start, end)
+
+
+def cuts(
+    source: SeriesSource, matchers: Sequence[Matcher], start: int, end: int, most: int
+) -> Ints:
+    """Times (ms) that cut a span into parts of about `most` samples; none where that is unknown."""
+    if isinstance(source, PacedSource):
+        return source.cuts(matchers, start, end, most)
+    return np.zeros(0, dtype=np.int64)
 
 
 def _thins(source: SeriesSource) -> TypeGuard[ThinnedSource]:

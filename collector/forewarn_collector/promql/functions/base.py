@@ -74,6 +74,11 @@ class _RangePlan:
             window = self.argument.live(context)
             if window is not None:
                 return self._kept_up(self.live, window, context)
+        if isinstance(self.argument, RangeSelector):
+            return self.argument.in_parts(self._computed, context)
+        return self._computed(context)
+
+    def _computed(self, context: Context) -> Vector:
         if self.of_runs is not None and isinstance(self.argument, RangeSelector):
             windows = self.argument.read(context, self.of_runs.figures)
         else:

@@ -48,6 +48,8 @@ _PAGES = 4096
 _DIRECTORIES_KEPT = 500_000
 """Columns of directories that are kept decoded: 60 bytes each."""
 _LEVELS = 16
+_COLUMNS_OF_ROWS = 5
+"""How many columns a row has on disk, about."""
 _INFO = "id, coalesce(rank, id), grp, level, earliest, latest, samples, bytes"
 
 
@@ -318,6 +320,30 @@ class Archive:
             min((row[4] for row in rows), default=None),
             max((row[5] for row in rows), default=None),
         )
+
+    def pieces(self, refs: Ints, start: int, end: int) -> Floats:
+        """First and last time (ms) of chunks about that time, and about how many samples (rows
+        counting as one) they have of these series: float64[chunks, 3].
+        """
+        with self._tables.snapshot() as connection:
+            rows = connection.execute(
+                "SELECT grp, level, earliest, latest, samples FROM chunks"
+                " WHERE latest >= ? AND earliest <= ?",
+                (start, end),
+            ).fetchall()
+        table = np.array(rows, dtype=np.int64).reshape(-1, 5)
+        groups, counts = np.unique(self._groups.of(refs), return_counts=True)
+        shares = {
+            group: count / max(len(self._groups.members(group)), 1)
+            for group, count in zip(groups.tolist(), counts.tolist(), strict=True)
+            if group != UNKNOWN
+        }
+        shares_of = np.array([shares.get(group, 0.0) for group in table[:, 0].tolist()])
+        columns = np.where(table[:, 1] >= LEAST_ROWS, _COLUMNS_OF_ROWS, 1)
+        samples = table[:, 4] * shares_of.reshape(-1) / columns
+        found: Floats = np.column_stack((table[:, 2], table[:, 3], samples))
+        some: Floats = found[samples > 0]
+        return some
 
     def _last_row(self) -> int:
         with self._tables.snapshot() as connection:
