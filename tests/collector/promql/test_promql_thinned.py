@@ -14,7 +14,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from forewarn_collector.promql import compile_query
+from forewarn_collector.promql.live import LiveWindows
 from forewarn_collector.promql.query import Result
+from forewarn_collector.promql.shared import Round
+from forewarn_collector.store import SlidingWindow
 from forewarn_wire import STALE_NAN, Labels
 from support.memory_source import MemorySource
 from support.stores import HOUR, series
@@ -99,7 +102,7 @@ def same(found: Result, wanted: Result, rounded: bool) -> None:
             assert bits(got) == bits(value) or got == value == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(_SAMPLES, st.integers(1, 4))
 def test_ranges_between_ends_of_buckets_give_what_all_samples_give(
     samples: dict[int, float], hours: int
@@ -126,7 +129,7 @@ def test_ranges_between_ends_of_buckets_give_what_all_samples_give(
                 assert not (*found.infos, *found.warnings)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(_SAMPLES, st.integers(0, 6 * 3600), st.integers(1, 4 * 3600))
 @example({START + 600_000: 1.0, START + 3_000_000: 2.0}, 1800, 60)
 def test_what_an_answer_does_not_own_up_to_is_exact(
@@ -141,3 +144,74 @@ def test_what_an_answer_does_not_own_up_to_is_exact(
                 same(found, query.instant(oracle, at), function not in EXACT)
             elif function != "absent_over_time":
                 assert found.present.any()
+
+
+def steady(step: int = 10) -> dict[int, float]:
+    """A line that rises by one a second."""
+    return {START + at * 1000: float(at) for at in range(step, 6 * 3600 + 1, step)}
+
+
+def test_a_line_through_rows_is_the_line_of_their_samples() -> None:
+    with thinned({X: steady()}) as source:
+        for length in ("1h", "4h", "150m"):
+            predicted = compile_query(f"predict_linear(x_total[{length}], 3600)")
+            found = predicted.range(source, START + 4 * HOUR, END, HOUR)
+            expected = (found.times - START) / 1000 + 3600
+            assert found.values[0] == pytest.approx(expected, rel=1e-9)
+            assert "predict_linear is an approximation" in found.warnings[0]
+            slopes = compile_query(f"deriv(x_total[{length}])").range(source, HOURS, END, HOUR)
+            assert slopes.values[0] == pytest.approx([1.0] * 4, rel=1e-9)
+
+
+def test_a_range_within_a_row_is_told_in_proportion() -> None:
+    with thinned({X: steady()}) as source:
+        at = START + 90 * MINUTE
+        for text, value in (
+            ("increase(x_total[5m])", 300),
+            ("rate(x_total[5m])", 1),
+            ("count_over_time(x_total[5m])", 30),
+            # The mean of the hour from 3,610 to 7,200, thirty times.
+            ("sum_over_time(x_total[5m])", 30 * 5405),
+            ("max_over_time(x_total[5m])", 7200),
+        ):
+            found = compile_query(text).instant(source, at)
+            assert found.values[0, 0] == pytest.approx(value, rel=1e-9), text
+            assert "goes by whole rows" in found.infos[0]
+
+
+def test_quantiles_weigh_each_row_by_its_samples() -> None:
+    # An hour of 360 ones, then two samples of nine in time that is not thinned.
+    samples = {START + at * 1000: 1.0 for at in range(10, 3601, 10)}
+    samples |= {MINUTES + MINUTE: 9.0, MINUTES + 2 * MINUTE: 9.0}
+    with thinned({X: samples}) as source:
+        for text, value in (
+            ("quantile_over_time(0.9, x_total[6h])", 1.0),
+            ("quantile_over_time(1, x_total[6h])", 9.0),
+            ("mad_over_time(x_total[6h])", 0.0),
+            # 362 values about a mean of 378 / 362.
+            ("stdvar_over_time(x_total[6h])", (360 + 2 * 81) / 362 - (378 / 362) ** 2),
+        ):
+            found = compile_query(text).instant(source, END)
+            assert found.values[0, 0] == pytest.approx(value, rel=1e-9), text
+            assert "is an approximation" in found.warnings[0]
+
+
+def test_a_stale_marker_ends_a_series_also_in_a_row() -> None:
+    samples = {START + at * 1000: 1.0 for at in range(10, 1801, 10)}
+    samples[START + 1_810_000] = STALE_NAN
+    samples[START + 9_000_000] = 2.0
+    with thinned({X: samples}) as source:
+        found = compile_query("x_total").range(source, START, START + 3 * HOUR, 5 * MINUTE)
+    seconds = [int(time - START) // 1000 for time in found.times[found.present[0]]]
+    assert seconds == [*range(300, 1801, 300), 9000]
+
+
+def test_a_rule_whose_range_is_thinned_is_told_from_rows() -> None:
+    class NoWindows:
+        def sliding(self, matchers: object) -> SlidingWindow:
+            raise AssertionError("a window is of samples")
+
+    query = compile_query("increase(x_total[6h])")
+    with thinned({X: steady()}) as source:
+        found = query.at(Round(source, END, live=LiveWindows(NoWindows())), END)
+        same(found, query.instant(source, END), rounded=False)

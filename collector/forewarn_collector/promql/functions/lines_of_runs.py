@@ -85,7 +85,8 @@ def _any(windows: Windows) -> bool:
     return bool((windows.ends > windows.starts).any())
 
 
-def _none(windows: Windows) -> tuple[Floats, Bools]:
+def nothing(windows: Windows) -> tuple[Floats, Bools]:
+    """An answer without any value."""
     shape = windows.starts.shape
     return np.zeros(shape), np.zeros(shape, dtype=np.bool_)
 
@@ -95,7 +96,7 @@ def deriv(
 ) -> tuple[Floats, Bools]:
     """The slope of each line."""
     if not _any(windows):
-        return _none(windows)
+        return nothing(windows)
     slopes, _, enough = _lines(windows, runs, np.zeros(windows.starts.shape))
     return slopes, enough
 
@@ -105,7 +106,7 @@ def predict_linear(
 ) -> tuple[Floats, Bools]:
     """What each line says of a time so many seconds later."""
     if not _any(windows):
-        return _none(windows)
+        return nothing(windows)
     origins = np.broadcast_to(context.times.astype(np.float64), windows.starts.shape)
     slopes, values, enough = _lines(windows, runs, origins)
     return values + slopes * parameters[0], enough

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from forewarn_collector.promql.functions.extrapolation import Edges, extrapolated
-from forewarn_collector.promql.functions.lines_of_runs import LINE, deriv, predict_linear
+from forewarn_collector.promql.functions.lines_of_runs import LINE, deriv, nothing, predict_linear
 from forewarn_collector.promql.segments import (
     Segments,
     interpolated,
@@ -70,11 +70,6 @@ def _share(windows: Windows, runs: WindowRuns) -> Floats:
     return share
 
 
-def _none(windows: Windows) -> Answer:
-    shape = windows.starts.shape
-    return np.zeros(shape), np.zeros(shape, dtype=np.bool_)
-
-
 def _sums(windows: Windows, runs: WindowRuns) -> Floats:
     sums = sum_windows(runs.columns.total, windows.starts.ravel(), windows.ends.ravel())
     return sums.reshape(windows.starts.shape)
@@ -109,7 +104,7 @@ def _edge(last: bool, of_times: bool) -> Compute:
         windows: Windows, runs: WindowRuns, context: Context, _: Sequence[Floats]
     ) -> Answer:
         if not len(windows.values):
-            return _none(windows)
+            return nothing(windows)
         filled = _filled(windows)
         first_place, last_place = _ends(windows, filled)
         if of_times:
@@ -141,7 +136,7 @@ def _moved(is_counter: bool, is_rate: bool) -> Compute:
         windows: Windows, runs: WindowRuns, context: Context, _: Sequence[Floats]
     ) -> Answer:
         if not len(windows.values):
-            return _none(windows)
+            return nothing(windows)
         counts = counts_of(windows, runs)
         first, last = _ends(windows, _filled(windows))
         columns = runs.columns
@@ -173,7 +168,7 @@ def _last_two(is_rate: bool) -> Compute:
         windows: Windows, runs: WindowRuns, context: Context, _: Sequence[Floats]
     ) -> Answer:
         if not len(windows.values):
-            return _none(windows)
+            return nothing(windows)
         columns = runs.columns
         last = _ends(windows, _filled(windows))[1]
         alone = columns.counts[last] == 1
@@ -219,7 +214,7 @@ def _of_parts(compute: Callable[[Segments, Floats, Sequence[Floats]], Floats]) -
     def laid_out(
         windows: Windows, runs: WindowRuns, context: Context, parameters: Sequence[Floats]
     ) -> Answer:
-        values, present = _none(windows)
+        values, present = nothing(windows)
         by_window = [np.broadcast_to(each, values.shape).ravel() for each in parameters]
         places = np.arange(len(windows.times), dtype=np.int64)
         for part in segments(replace(windows, times=places)):
@@ -281,7 +276,7 @@ def _time_of(ufunc: np.ufunc, low: bool) -> Compute:
     def compute(
         windows: Windows, runs: WindowRuns, context: Context, _: Sequence[Floats]
     ) -> Answer:
-        values, present = _none(windows)
+        values, present = nothing(windows)
         column = runs.columns.low if low else runs.columns.high
         places = np.arange(len(windows.times), dtype=np.int64)
         for part in segments(replace(windows, times=places)):

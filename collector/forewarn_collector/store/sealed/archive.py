@@ -24,7 +24,14 @@ from forewarn_collector.store.sealed.codec import (
 )
 from forewarn_collector.store.sealed.directory import Directory, decode_directory
 from forewarn_collector.store.sealed.errors import DamagedError
-from forewarn_collector.store.sealed.figures import ArchiveStats, ChunkInfo, Damage, LevelStats
+from forewarn_collector.store.sealed.figures import (
+    ArchiveStats,
+    ChunkInfo,
+    Damage,
+    last_row,
+    pieces_of,
+    stats_of,
+)
 from forewarn_collector.store.sealed.groups import UNKNOWN, Groups
 from forewarn_collector.store.sealed.levels import LEAST_ROWS, Column, row_refs, series_refs
 from forewarn_collector.store.sealed.merging import Piece, merged
@@ -48,8 +55,6 @@ _PAGES = 4096
 _DIRECTORIES_KEPT = 500_000
 """Columns of directories that are kept decoded: 60 bytes each."""
 _LEVELS = 16
-_COLUMNS_OF_ROWS = 5
-"""How many columns a row has on disk, about."""
 _INFO = "id, coalesce(rank, id), grp, level, earliest, latest, samples, bytes"
 
 
@@ -71,11 +76,11 @@ class Archive:
             with self._tables.errors("read"):
                 connection = self._tables.connection
                 self._groups = Groups(connection)
+                self._thinned_until = last_row(connection)
                 rows = connection.execute("SELECT chunk, block, reason FROM damaged").fetchall()
             self._damaged: dict[int, dict[int, str]] = {}
             for chunk, block, reason in rows:
                 self._damaged.setdefault(chunk, {})[block] = reason
-            self._thinned_until = self._last_row()
         except BaseException:
             self._tables.close()
             raise
@@ -86,16 +91,13 @@ class Archive:
 
     def refresh(self) -> None:
         """See what groups and rows another process has made since."""
-        changed = False
         with self._tables.lock, self._tables.errors("read"):
             connection = self._tables.connection
             version = connection.execute("PRAGMA data_version").fetchone()[0]
             if version != self._version:
                 self._version = version
                 self._groups = Groups(connection)
-                changed = True
-        if changed:
-            self._thinned_until = self._last_row()
+                self._thinned_until = last_row(connection)
 
     def groups(self, refs: Ints, host_of: Callable[[int], str]) -> Ints:
         """The group that each series is sealed in; `host_of` is asked about new series."""
@@ -305,51 +307,12 @@ class Archive:
     def stats(self) -> ArchiveStats:
         """Figures of the whole archive."""
         with self._tables.snapshot() as connection:
-            rows = connection.execute(
-                "SELECT level, count(*), sum(samples), sum(bytes), min(earliest), max(latest)"
-                " FROM chunks GROUP BY level ORDER BY level"
-            ).fetchall()
-        levels = [LevelStats(*row[:4]) for row in rows]
-        return ArchiveStats(
-            levels,
-            sum(level.chunks for level in levels),
-            sum(level.samples for level in levels),
-            sum(level.bytes for level in levels),
-            self._tables.size(),
-            len(self.damaged()),
-            min((row[4] for row in rows), default=None),
-            max((row[5] for row in rows), default=None),
-        )
+            return stats_of(connection, self._tables.size(), len(self.damaged()))
 
     def pieces(self, refs: Ints, start: int, end: int) -> Floats:
-        """First and last time (ms) of chunks about that time, and about how many samples (rows
-        counting as one) they have of these series: float64[chunks, 3].
-        """
+        """As `pieces_of`, of the chunks about that time (ms) with samples of these series."""
         with self._tables.snapshot() as connection:
-            rows = connection.execute(
-                "SELECT grp, level, earliest, latest, samples FROM chunks"
-                " WHERE latest >= ? AND earliest <= ?",
-                (start, end),
-            ).fetchall()
-        table = np.array(rows, dtype=np.int64).reshape(-1, 5)
-        groups, counts = np.unique(self._groups.of(refs), return_counts=True)
-        shares = {
-            group: count / max(len(self._groups.members(group)), 1)
-            for group, count in zip(groups.tolist(), counts.tolist(), strict=True)
-            if group != UNKNOWN
-        }
-        shares_of = np.array([shares.get(group, 0.0) for group in table[:, 0].tolist()])
-        columns = np.where(table[:, 1] >= LEAST_ROWS, _COLUMNS_OF_ROWS, 1)
-        samples = table[:, 4] * shares_of.reshape(-1) / columns
-        found: Floats = np.column_stack((table[:, 2], table[:, 3], samples))
-        some: Floats = found[samples > 0]
-        return some
-
-    def _last_row(self) -> int:
-        with self._tables.snapshot() as connection:
-            wanted = "SELECT max(latest) FROM chunks WHERE level >= ?"
-            (latest,) = connection.execute(wanted, (LEAST_ROWS,)).fetchone()
-        return NEVER if latest is None else int(latest)
+            return pieces_of(connection, self._groups.shares(refs), start, end)
 
     def _overlapping(
         self, connection: sqlite3.Connection, refs: Ints, order: Ints, start: int, end: int

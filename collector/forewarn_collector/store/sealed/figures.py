@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+
+from forewarn_collector.store.columns import NEVER, Floats
+from forewarn_collector.store.sealed.levels import LEAST_ROWS
+
+_COLUMNS = 5
+"""How many columns a row has on disk, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +63,50 @@ class ArchiveStats:
     damaged: int
     earliest: int | None
     latest: int | None
+
+
+def stats_of(connection: sqlite3.Connection, disk_bytes: int, damaged: int) -> ArchiveStats:
+    """Figures of all chunks."""
+    rows = connection.execute(
+        "SELECT level, count(*), sum(samples), sum(bytes), min(earliest), max(latest)"
+        " FROM chunks GROUP BY level ORDER BY level"
+    ).fetchall()
+    levels = [LevelStats(*row[:4]) for row in rows]
+    return ArchiveStats(
+        levels,
+        sum(level.chunks for level in levels),
+        sum(level.samples for level in levels),
+        sum(level.bytes for level in levels),
+        disk_bytes,
+        damaged,
+        min((row[4] for row in rows), default=None),
+        max((row[5] for row in rows), default=None),
+    )
+
+
+def last_row(connection: sqlite3.Connection) -> int:
+    """When (ms) the last row ends; NEVER where there is none."""
+    wanted = "SELECT max(latest) FROM chunks WHERE level >= ?"
+    (latest,) = connection.execute(wanted, (LEAST_ROWS,)).fetchone()
+    return NEVER if latest is None else int(latest)
+
+
+def pieces_of(
+    connection: sqlite3.Connection, shares: Mapping[int, float], start: int, end: int
+) -> Floats:
+    """First and last time (ms) of chunks, and about how many samples are of certain series.
+
+    `shares` are what part of each group's series these are; a row counts as one sample.
+    float64[chunks, 3].
+    """
+    rows = connection.execute(
+        "SELECT grp, level, earliest, latest, samples FROM chunks"
+        " WHERE latest >= ? AND earliest <= ?",
+        (start, end),
+    ).fetchall()
+    found = [
+        (earliest, latest, samples * shares[group] / (_COLUMNS if level >= LEAST_ROWS else 1))
+        for group, level, earliest, latest, samples in rows
+        if group in shares
+    ]
+    return np.array(found, dtype=np.float64).reshape(-1, 3)

@@ -54,6 +54,15 @@ class Groups:
         known = (refs >= 0) & (refs < len(groups))
         return np.where(known, groups[np.where(known, refs, 0)], UNKNOWN).astype(np.int64)
 
+    def shares(self, refs: Ints) -> dict[int, float]:
+        """What part of each group's series these are."""
+        groups, counts = np.unique(self.of(refs), return_counts=True)
+        return {
+            group: count / len(self.members(group))
+            for group, count in zip(groups.tolist(), counts.tolist(), strict=True)
+            if group != UNKNOWN
+        }
+
     def members(self, group: int) -> Ints:
         """The series of a group, ascending; none where there is no such group."""
         return self._members.get(group, np.zeros(0, dtype=np.int64))
