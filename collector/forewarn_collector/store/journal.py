@@ -18,6 +18,7 @@ from pathlib import Path
 from forewarn_collector.store.codec import decode_columns, encode_columns
 from forewarn_collector.store.columns import Floats, Ints
 from forewarn_collector.store.errors import StoreError
+from forewarn_collector.store.pages import LOG_BYTES, give_back_pages
 from forewarn_wire import Labels
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,10 @@ JOURNAL_FILE = "store.db"
 VERSION = 2
 _ROWS = 1_000
 """Label sets that are parsed at once."""
+_DROPPED_COMMITS = 2_000
+_DROPPED_SAMPLES = 100_000
+_PAGES = 512
+"""What is dropped and given back at a time: a commit waits for it, some milliseconds."""
 _SCHEMA = """
 -- AUTOINCREMENT: a ref is never given out twice, since old rows of samples may still name it.
 CREATE TABLE IF NOT EXISTS series (
@@ -50,6 +55,13 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL)
 CREATE TABLE IF NOT EXISTS counters (
     labels TEXT PRIMARY KEY, value REAL NOT NULL, changed INTEGER NOT NULL
 ) WITHOUT ROWID;
+"""
+# The last of as many of the oldest commits as have so many samples.
+_OLDEST = """
+SELECT max(id) FROM
+(SELECT id, sum(samples) OVER (ORDER BY id) - samples AS before FROM
+ (SELECT id, samples FROM journal WHERE id <= ? ORDER BY id LIMIT ?))
+WHERE before < ?
 """
 # What dropped commits had received last.
 _NOTE_RECEIVED = """
@@ -257,12 +269,19 @@ class Journal:
             row = self.connection.execute("SELECT max(id) FROM journal").fetchone()
         return int(row[0] or 0)
 
-    def drop_until(self, commit: int) -> None:
-        """Drop commits up to one, which others hold now."""
+    def drop_until(self, commit: int) -> bool:
+        """Drop the oldest commits up to one, which others hold now; whether more of them wait.
+
+        As many as take some milliseconds.
+        """
         with self.transaction():
-            self.connection.execute(_NOTE_RECEIVED, (commit,))
-            self.connection.execute("DELETE FROM journal WHERE id <= ?", (commit,))
-        self.give_back()
+            (last,) = self.connection.execute(
+                _OLDEST, (commit, _DROPPED_COMMITS, _DROPPED_SAMPLES)
+            ).fetchone()
+            self.connection.execute(_NOTE_RECEIVED, (last,))
+            self.connection.execute("DELETE FROM journal WHERE id <= ?", (last,))
+            left = "SELECT 1 FROM journal WHERE id <= ? LIMIT 1"
+            return self.connection.execute(left, (commit,)).fetchone() is not None
 
     def drop_before(self, cutoff: int) -> None:
         """Within a transaction: drop commits and counters that ended before `cutoff`."""
@@ -274,10 +293,10 @@ class Journal:
         """Within a transaction: forget series."""
         self.connection.executemany("DELETE FROM series WHERE ref = ?", ((ref,) for ref in refs))
 
-    def give_back(self) -> None:
-        """Return pages that retention freed to the file system."""
+    def give_back(self) -> bool:
+        """Return some of the pages that nothing needs to the file system; whether more wait."""
         with self._errors("shrink"):
-            self.connection.execute("PRAGMA incremental_vacuum").fetchall()
+            return give_back_pages(self.connection, _PAGES)
 
     def _prepare(self) -> None:
         for setting in (
@@ -285,7 +304,7 @@ class Journal:
             "journal_mode = WAL",
             "synchronous = FULL",
             "busy_timeout = 10000",
-            "journal_size_limit = 67108864",
+            f"journal_size_limit = {LOG_BYTES}",
         ):
             self.connection.execute(f"PRAGMA {setting}").fetchall()
         version = self.connection.execute("PRAGMA user_version").fetchone()[0]

@@ -181,6 +181,8 @@ class Store(StoreReader):
             cutoff = max(aged, size_cutoff(self._archive, self._max_bytes))
             self._dropped_chunks += drop_old(self._archive, cutoff)
             gone = self._alone(lambda: self._drop_old(cutoff))
+            while self._alone(self._journal.give_back):
+                pass
             if len(gone):
                 self._archive.forget(gone)
             self._cutoff = cutoff
@@ -246,6 +248,8 @@ class Store(StoreReader):
                 if count is None:
                     break
                 yield count
+        with self._upkeep:
+            self._archive.give_back()
 
     def events(self, matchers: Sequence[Matcher], start: int, end: int, limit: int) -> list[Event]:
         """As `EventStore.find`."""
@@ -427,5 +431,4 @@ class Store(StoreReader):
             self._head.remove_series(gone)
         self._counters.forget(cutoff)
         self._committer.forget()
-        self._journal.give_back()
         return gone

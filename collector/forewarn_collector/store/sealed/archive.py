@@ -16,6 +16,7 @@ import numpy as np
 
 from forewarn_collector.store.columns import NEVER, Floats, Ints
 from forewarn_collector.store.errors import StoreError, TooManySamplesError
+from forewarn_collector.store.pages import give_back_pages
 from forewarn_collector.store.sealed.codec import (
     ChunkData,
     Part,
@@ -136,15 +137,11 @@ class Archive:
 
     def give_back(self) -> None:
         """Return pages that dropped chunks freed to the file system."""
-        left = None
-        while left != 0:
+        left = True
+        while left:
             # In steps, so that neither the write-ahead log grows as large nor a writer waits.
             with self._tables.lock, self._tables.errors("shrink"):
-                connection = self._tables.connection
-                connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
-                before, left = left, connection.execute("PRAGMA freelist_count").fetchone()[0]
-            if left == before:
-                break
+                left = give_back_pages(self._tables.connection, _PAGES)
 
     def chunks(
         self, *, level: int | None = None, group: int | None = None, before: int | None = None

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from forewarn_collector.store.errors import StoreError
+from forewarn_collector.store.pages import LOG_BYTES
 from forewarn_collector.store.readonly import connect_read_only
 
 ARCHIVE_FILE = "sealed.db"
@@ -183,7 +184,7 @@ class Tables:
             "journal_mode = WAL",
             "synchronous = FULL",
             "busy_timeout = 10000",
-            "journal_size_limit = 67108864",
+            f"journal_size_limit = {LOG_BYTES}",
         ):
             self.connection.execute(f"PRAGMA {setting}").fetchall()
         self.connection.executescript(_SCHEMA)
