@@ -17,6 +17,7 @@ from pathlib import Path
 
 from forewarn_collector.store.codec import decode_columns, encode_columns
 from forewarn_collector.store.columns import Floats, Ints
+from forewarn_collector.store.damage import file_errors
 from forewarn_collector.store.errors import StoreError
 from forewarn_collector.store.pages import LOG_BYTES, give_back_pages
 from forewarn_wire import Labels
@@ -149,10 +150,10 @@ class Journal:
                 f"cannot open {path}: {error.strerror}; mend its permissions or free some space",
                 retryable=True,
             ) from error
-        with self._errors("open"):
+        with file_errors("open", path):
             self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
-            with self._errors("open"):
+            with file_errors("open", self._path):
                 self._prepare()
         except StoreError:
             self.connection.close()
@@ -170,7 +171,7 @@ class Journal:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing. Raises StoreError, retryable where room or rights may come back."""
-        with self._errors("write to"):
+        with file_errors("write to", self._path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -184,22 +185,33 @@ class Journal:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """What is read within. Raises StoreError."""
-        with self._errors("read"):
+        with file_errors("read", self._path):
             yield
 
     def last_ref(self) -> int:
         """The highest ref that was ever given out, or 0."""
-        with self._errors("read"):
+        with file_errors("read", self._path):
             row = self.connection.execute(
                 "SELECT seq FROM sqlite_sequence WHERE name = 'series'"
             ).fetchone()
         return int(row[0]) if row else 0
 
+    def begin_refs_after(self, ref: int) -> None:
+        """Never give out this ref or a lower one: samples that are somewhere have it."""
+        with self.transaction():
+            self.connection.execute(
+                "INSERT INTO sqlite_sequence (name, seq) SELECT 'series', 0"
+                " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'series')"
+            )
+            self.connection.execute(
+                "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'series'", (ref,)
+            )
+
     def load_series(self) -> list[tuple[int, Labels]]:
         """All series, by ascending ref. One that is damaged is counted and left out."""
         found = []
         shared: dict[Pair, Pair] = {}
-        with self._errors("read"):
+        with file_errors("read", self._path):
             rows = read_series(self.connection)
         for first in range(0, len(rows), _ROWS):
             part = rows[first : first + _ROWS]
@@ -230,7 +242,7 @@ class Journal:
 
     def newest_received(self) -> int | None:
         """The newest time (ms) in any commit that a sender gave."""
-        with self._errors("read"):
+        with file_errors("read", self._path):
             row = self.connection.execute(_RECEIVED).fetchone()
         return None if row[0] is None else int(row[0])
 
@@ -245,17 +257,19 @@ class Journal:
 
     def replay(self) -> Iterator[tuple[Ints, Ints, Floats]]:
         """The refs, times and values of every commit, in order; damaged ones are set aside."""
-        with self._errors("read"):
+        with file_errors("read", self._path):
             ids = [row[0] for row in self.connection.execute("SELECT id FROM journal ORDER BY id")]
+            # Its index as well: what is sealed could not be dropped with a broken one.
+            self.connection.execute(
+                "SELECT count(*) FROM journal INDEXED BY journal_latest"
+            ).fetchall()
         for number in ids:
-            try:
+            with file_errors("read", self._path):
                 count, checksum, blob = self.connection.execute(
                     "SELECT samples, checksum, columns FROM journal WHERE id = ?", (number,)
                 ).fetchone()
+            try:
                 yield decode_columns(blob, count, checksum)
-            except sqlite3.DatabaseError as error:
-                self.damaged += 1
-                log.error("%s: commit %d cannot be read: %s", self._path, number, error)
             except (ValueError, TypeError, OverflowError) as error:
                 self.damaged += 1
                 log.error("%s: commit %d is damaged, set aside: %s", self._path, number, error)
@@ -265,7 +279,7 @@ class Journal:
 
     def last_commit(self) -> int:
         """The number of the last commit that is there, or 0."""
-        with self._errors("read"):
+        with file_errors("read", self._path):
             row = self.connection.execute("SELECT max(id) FROM journal").fetchone()
         return int(row[0] or 0)
 
@@ -295,7 +309,7 @@ class Journal:
 
     def give_back(self) -> bool:
         """Return some of the pages that nothing needs to the file system; whether more wait."""
-        with self._errors("shrink"):
+        with file_errors("shrink", self._path):
             return give_back_pages(self.connection, _PAGES)
 
     def _prepare(self) -> None:
@@ -320,19 +334,3 @@ class Journal:
             self.connection.execute("ALTER TABLE series ADD COLUMN checksum INTEGER")
         if version != VERSION:
             self.connection.execute(f"PRAGMA user_version = {VERSION}")
-
-    @contextmanager
-    def _errors(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            raise StoreError(
-                f"cannot {what} {self._path}: {error}; free some space or mend its permissions",
-                retryable=True,
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise StoreError(
-                f"cannot {what} {self._path}: {error}; if it is damaged, move it away (`sqlite3"
-                " FILE .recover` may save its rows) and start again",
-                retryable=False,
-            ) from error

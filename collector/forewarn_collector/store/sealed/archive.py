@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from forewarn_collector.store.columns import NEVER, Floats, Ints
-from forewarn_collector.store.errors import StoreError, TooManySamplesError
+from forewarn_collector.store.damage import is_damage
+from forewarn_collector.store.errors import DamagedFileError, StoreError, TooManySamplesError
 from forewarn_collector.store.pages import give_back_pages
+from forewarn_collector.store.sealed.catalog import Catalog
 from forewarn_collector.store.sealed.codec import (
     ChunkData,
     Part,
@@ -25,7 +27,7 @@ from forewarn_collector.store.sealed.codec import (
 )
 from forewarn_collector.store.sealed.directory import Directory, decode_directory
 from forewarn_collector.store.sealed.errors import DamagedError
-from forewarn_collector.store.sealed.figures import ArchiveStats, ChunkInfo, Damage, LevelStats
+from forewarn_collector.store.sealed.figures import ArchiveStats, ChunkInfo, Damage
 from forewarn_collector.store.sealed.groups import UNKNOWN, Groups
 from forewarn_collector.store.sealed.levels import LEAST_ROWS, Column, row_refs, series_refs
 from forewarn_collector.store.sealed.merging import Piece, merged
@@ -36,6 +38,7 @@ from forewarn_collector.store.sealed.rows import (
     insert_chunk,
     lowest_rank,
     read_blocks,
+    read_damage,
 )
 from forewarn_collector.store.sealed.tables import Tables
 from forewarn_collector.store.spans import run_starts
@@ -49,7 +52,6 @@ _PAGES = 4096
 _DIRECTORIES_KEPT = 500_000
 """Columns of directories that are kept decoded: 60 bytes each."""
 _LEVELS = 16
-_INFO = "id, coalesce(rank, id), grp, level, earliest, latest, samples, bytes"
 
 
 class Archive:
@@ -63,17 +65,19 @@ class Archive:
         self._path = path
         self._tables = Tables(path, read_only=read_only)
         self._version = 0
+        self._damaged: dict[int, dict[int, str]] = {}
+        # What cannot be dropped stays, and is not tried again until the next start.
+        self._stuck: set[int] = set()
         self._cache: OrderedDict[int, Directory] = OrderedDict()
         self._cached = 0
         self._cache_lock = threading.Lock()
         try:
             with self._tables.errors("read"):
                 connection = self._tables.connection
-                self._groups = Groups(connection)
-                rows = connection.execute("SELECT chunk, block, reason FROM damaged").fetchall()
-            self._damaged: dict[int, dict[int, str]] = {}
-            for chunk, block, reason in rows:
-                self._damaged.setdefault(chunk, {})[block] = reason
+                self._catalog = Catalog(path, connection, self._set_aside_row)
+                for chunk, block, reason in read_damage(connection, path):
+                    self._damaged.setdefault(chunk, {})[block] = reason
+                self._groups = Groups(connection, self._catalog)
         except BaseException:
             self._tables.close()
             raise
@@ -89,7 +93,8 @@ class Archive:
             version = connection.execute("PRAGMA data_version").fetchone()[0]
             if version != self._version:
                 self._version = version
-                self._groups = Groups(connection)
+                self._catalog.changed()
+                self._groups = Groups(connection, self._catalog)
 
     def groups(self, refs: Ints, host_of: Callable[[int], str]) -> Ints:
         """The group that each series is sealed in; `host_of` is asked about new series."""
@@ -130,7 +135,22 @@ class Archive:
         return ids
 
     def drop(self, ids: Sequence[int]) -> None:
-        """In one transaction: chunks, their damage with them."""
+        """In one transaction: chunks, their damage with them.
+
+        Where a page is broken, those that it holds stay.
+        """
+        left = [chunk for chunk in ids if chunk not in self._stuck]
+        try:
+            self._drop(left)
+        except DamagedFileError:
+            for chunk in left:
+                try:
+                    self._drop([chunk])
+                except DamagedFileError as error:
+                    log.error("chunk %d stays, since a page of it is broken: %s", chunk, error)
+                    self._stuck.add(chunk)
+
+    def _drop(self, ids: Sequence[int]) -> None:
         with self._tables.transaction() as connection:
             delete_chunks(connection, ids)
         self._forget_chunks(ids)
@@ -147,15 +167,22 @@ class Archive:
         self, *, level: int | None = None, group: int | None = None, before: int | None = None
     ) -> list[ChunkInfo]:
         """The chunks of a level, of a group, that end before a time: as asked, oldest first."""
-        wanted = [("level = ?", level), ("grp = ?", group), ("latest < ?", before)]
-        conditions = [(text, value) for text, value in wanted if value is not None]
-        where = " AND ".join(text for text, _ in conditions) or "1"
         with self._tables.snapshot() as connection:
-            rows = connection.execute(
-                f"SELECT {_INFO} FROM chunks WHERE {where} ORDER BY earliest, id",  # noqa: S608
-                [value for _, value in conditions],
-            ).fetchall()
-        return [ChunkInfo(*(*row, row[0] in self._damaged)) for row in rows]
+            rows = self._catalog.rows(connection, level=level, group=group, before=before)
+        return [
+            ChunkInfo(
+                id=row.id,
+                rank=row.id if row.rank is None else row.rank,
+                group=row.group,
+                level=row.level,
+                earliest=row.earliest,
+                latest=row.latest,
+                samples=row.samples,
+                bytes=row.bytes,
+                damaged=row.id in self._damaged,
+            )
+            for row in sorted(rows, key=lambda row: (row.earliest, row.id))
+        ]
 
     def overlapping(self, group: int, start: int, end: int) -> list[ChunkInfo]:
         """The chunks of a group that may have samples with `start <= time <= end` (ms)."""
@@ -235,11 +262,8 @@ class Archive:
     def extents(self, refs: Ints) -> tuple[Ints, Ints]:
         """The first and last time (ms) that the group of each series has, NEVER without any."""
         with self._tables.snapshot() as connection:
-            rows = connection.execute(
-                "SELECT grp, min(earliest), max(latest) FROM chunks GROUP BY grp"
-            ).fetchall()
+            table = self._catalog.extents(connection)
         groups = self._groups.of(refs)
-        table = np.array(rows, dtype=np.int64).reshape(-1, 3)
         most = max(int(table[:, 0].max(initial=0)), int(groups.max(initial=0)))
         known = np.full((2, most + 2), NEVER)
         known[:, table[:, 0]] = table[:, 1:].T
@@ -253,18 +277,18 @@ class Archive:
         members = self._groups.members(group)
         ends = np.full(len(members), NEVER)
         with self._tables.snapshot() as connection:
-            rows = connection.execute(
-                "SELECT id, latest, level FROM chunks WHERE grp = ? ORDER BY latest DESC", (group,)
-            )
-            for chunk, latest, level in rows:
+            rows = self._catalog.rows(connection, group=group)
+            for row in sorted(rows, key=lambda row: -row.latest):
                 open_ = np.flatnonzero(ends == NEVER)
                 if not len(open_):
                     break
-                directory = self._directory(connection, chunk)
+                directory = self._directory(connection, row.id)
                 there = (
-                    open_ if directory is None else open_[_among(members[open_], directory, level)]
+                    open_
+                    if directory is None
+                    else open_[_among(members[open_], directory, row.level)]
                 )
-                ends[there] = latest
+                ends[there] = row.latest
         return members, ends
 
     def group_ids(self) -> list[int]:
@@ -273,7 +297,8 @@ class Archive:
 
     def damaged(self) -> list[Damage]:
         """What cannot be read, as far as it was tried."""
-        return [
+        rows = [Damage(None, None, reason) for reason in list(self._catalog.lost)]
+        return rows + [
             Damage(chunk, None if block == _DIRECTORY else block, reason)
             for chunk, blocks in list(self._damaged.items())
             for block, reason in list(blocks.items())
@@ -286,11 +311,7 @@ class Archive:
     def stats(self) -> ArchiveStats:
         """Figures of the whole archive."""
         with self._tables.snapshot() as connection:
-            rows = connection.execute(
-                "SELECT level, count(*), sum(samples), sum(bytes), min(earliest), max(latest)"
-                " FROM chunks GROUP BY level ORDER BY level"
-            ).fetchall()
-        levels = [LevelStats(*row[:4]) for row in rows]
+            levels = self._catalog.levels(connection)
         return ArchiveStats(
             levels,
             sum(level.chunks for level in levels),
@@ -298,8 +319,8 @@ class Archive:
             sum(level.bytes for level in levels),
             self._tables.size(),
             len(self.damaged()),
-            min((row[4] for row in rows), default=None),
-            max((row[5] for row in rows), default=None),
+            min((level.earliest for level in levels), default=None),
+            max((level.latest for level in levels), default=None),
         )
 
     def _overlapping(
@@ -313,13 +334,10 @@ class Archive:
             group = int(groups[places[0]])
             if group == UNKNOWN:
                 continue
-            rows = connection.execute(
-                "SELECT id, coalesce(rank, id), level FROM chunks"
-                " WHERE grp = ? AND latest >= ? AND earliest <= ? ORDER BY latest",
-                (group, start, end),
-            ).fetchall()
-            for chunk, rank, level in rows:
-                yield chunk, rank, level, order[places]
+            rows = self._catalog.rows(connection, group=group, since=start, until=end)
+            for row in sorted(rows, key=lambda row: row.latest):
+                rank = row.id if row.rank is None else row.rank
+                yield row.id, rank, row.level, order[places]
 
     def _directory(self, connection: sqlite3.Connection, chunk: int) -> Directory | None:
         if _DIRECTORY in self._damaged.get(chunk, ()):
@@ -334,9 +352,9 @@ class Archive:
                 "SELECT directory FROM chunks WHERE id = ?", (chunk,)
             ).fetchone()
             directory = decode_directory(row[0])
-        except sqlite3.OperationalError:
-            raise
-        except (DamagedError, sqlite3.DatabaseError) as error:
+        except (DamagedError, sqlite3.DatabaseError, TypeError) as error:
+            if isinstance(error, sqlite3.Error) and not is_damage(error):
+                raise
             self._set_aside(chunk, _DIRECTORY, str(error))
             return None
         with self._cache_lock:
@@ -367,6 +385,10 @@ class Archive:
             ranks = np.concatenate([np.full(len(each.rows), each.rank) for each in sound])
             return Piece(rows, ranks, times, values, offsets)
 
+    def _set_aside_row(self, chunk: int, reason: str) -> None:
+        if _DIRECTORY not in self._damaged.get(chunk, ()):
+            self._set_aside(chunk, _DIRECTORY, reason)
+
     def _set_aside(self, chunk: int, block: int, reason: str) -> None:
         log.error("%s: chunk %d is damaged, set aside: %s", self._path, chunk, reason)
         self._damaged.setdefault(chunk, {})[block] = reason
@@ -388,10 +410,11 @@ class Archive:
                 yield connection
         except BaseException:
             with self._tables.lock, self._tables.errors("read"):
-                self._groups = Groups(self._tables.connection)
+                self._groups = Groups(self._tables.connection, self._catalog)
             raise
 
     def _forget_chunks(self, ids: Sequence[int]) -> None:
+        self._catalog.changed()
         with self._cache_lock:
             for chunk in ids:
                 self._damaged.pop(chunk, None)

@@ -25,21 +25,26 @@ class ChunkInfo:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A chunk's block that cannot be read; None where it is the directory, and so all of it."""
+    """A chunk's block that cannot be read; None where it is the directory, and so all of it.
 
-    chunk: int
+    Without a chunk, rows by which chunks are known.
+    """
+
+    chunk: int | None
     block: int | None
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class LevelStats:
-    """Chunks of a level, with their samples and bytes."""
+    """Chunks of a level, with their samples, bytes and times (ms)."""
 
     level: int
     chunks: int
     samples: int
     bytes: int
+    earliest: int
+    latest: int
 
 
 @dataclass(frozen=True, slots=True)
