@@ -107,6 +107,7 @@ def was_salvaged(path: Path) -> bool:
 def _read_anew(path: Path, mended: Path, new: Path, lost: list[str]) -> int:
     """Put what can be read into `new`: how many rows. Raises sqlite3.Error without a way in."""
     with closing(sqlite3.connect(path, isolation_level=None)) as source:
+        source.execute("PRAGMA writable_schema = 1")
         # What is committed comes to the file itself, so that it is whole without a log.
         source.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     pages = interior_pages_anew(path)
@@ -126,6 +127,8 @@ def _read_anew(path: Path, mended: Path, new: Path, lost: list[str]) -> int:
 def _copied(path: Path, new: Path, lost: list[str]) -> int:
     os.close(os.open(new, os.O_CREAT | os.O_RDWR | os.O_EXCL, 0o600))
     with closing(sqlite3.connect(path, isolation_level=None)) as source:
+        # Without it, a statement of the schema that is damaged would hide all tables.
+        source.execute("PRAGMA writable_schema = 1")
         schema = source.execute("SELECT type, name, sql FROM sqlite_schema").fetchall()
         version = source.execute("PRAGMA user_version").fetchone()[0]
         vacuum = source.execute("PRAGMA auto_vacuum").fetchone()[0]
@@ -139,13 +142,17 @@ def _copied(path: Path, new: Path, lost: list[str]) -> int:
             left_out = ("sqlite_", *(f"{name}_" for name in virtual))
             made = [each for each in schema if each[2] and not each[1].startswith(left_out)]
             # Indexes as well before the rows: what is not unique is damage.
-            for _, _, sql in sorted(made, key=lambda each: each[0] != "table"):
-                target.execute(sql)
-            rows = sum(
-                _copy_table(source, target, name, lost)
-                for kind, name, _ in made
-                if kind == "table" and name not in virtual
-            )
+            rows = 0
+            for kind, name, sql in sorted(made, key=lambda each: each[0] != "table"):
+                try:
+                    target.execute(sql)
+                except sqlite3.DatabaseError as error:
+                    # Whoever opens the file makes it anew.
+                    lost.append(f"{kind} {name}: {error}")
+            there = {row[0] for row in target.execute("SELECT name FROM sqlite_schema")}
+            for kind, name, _ in made:
+                if kind == "table" and name in there and name not in virtual:
+                    rows += _copy_table(source, target, name, lost)
             if any(name == "sqlite_sequence" for _, name, _ in schema):
                 _copy_sequences(source, target, lost)
             target.execute(f"PRAGMA user_version = {version}")
