@@ -71,7 +71,7 @@ def salvage(path: Path, *, give_up: bool) -> Salvaged:
                 if side.exists():
                     side.replace(_named(aside, end))
             new.replace(path)
-        _to_disk(path.parent)
+        to_disk(path.parent)
     except OSError as error:
         raise StoreError(
             f"{path} is damaged, and what can be read of it cannot be saved: {error}; keep a copy"
@@ -156,7 +156,7 @@ def _copied(path: Path, new: Path, lost: list[str]) -> int:
             if any(name == "sqlite_sequence" for _, name, _ in schema):
                 _copy_sequences(source, target, lost)
             target.execute(f"PRAGMA user_version = {version}")
-    _to_disk(new)
+    to_disk(new)
     return rows
 
 
@@ -223,7 +223,8 @@ def _move(path: Path, aside: Path) -> None:
             _named(path, end).replace(_named(aside, end))
 
 
-def _to_disk(path: Path) -> None:
+def to_disk(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk when this returns."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

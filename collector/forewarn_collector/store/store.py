@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import queue
 import threading
@@ -26,7 +25,7 @@ from forewarn_collector.store.columns import (
 from forewarn_collector.store.commit import Committer
 from forewarn_collector.store.compact import Compactor, StoppedError
 from forewarn_collector.store.damage import file_errors
-from forewarn_collector.store.errors import DamagedFileError, StoreError
+from forewarn_collector.store.errors import DamagedFileError
 from forewarn_collector.store.eventlog import (
     EventLimits,
     EventLog,
@@ -39,6 +38,7 @@ from forewarn_collector.store.events import (
     load_counters,
 )
 from forewarn_collector.store.head import LATEST, Head
+from forewarn_collector.store.holding import hold
 from forewarn_collector.store.index import LabelIndex
 from forewarn_collector.store.jobs import (
     Alone,
@@ -116,7 +116,7 @@ class Store(StoreReader):
         A journal with broken pages is set aside, and goes on with what can be read of it.
         """
         path = self._directory / JOURNAL_FILE
-        self._hold()
+        self._held = hold(self._directory)
         try:
             try:
                 self._open_files()
@@ -309,27 +309,6 @@ class Store(StoreReader):
     def dropped_chunks(self) -> int:
         """How many sealed chunks retention has dropped since opening."""
         return self._dropped_chunks
-
-    def _hold(self) -> None:
-        """Hold the directory, since two processes that write would not see each other's series."""
-        try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            self._held = os.open(self._directory / "store.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise StoreError(
-                f"cannot use the data directory {self._directory}: {error.strerror};"
-                " choose one that this user may write to",
-                retryable=False,
-            ) from error
-        try:
-            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._held)
-            raise StoreError(
-                f"the data directory {self._directory} is in use by another collector;"
-                " stop it or choose another directory",
-                retryable=False,
-            ) from error
 
     def _load(self) -> None:
         sealed_refs = self._archive.known()

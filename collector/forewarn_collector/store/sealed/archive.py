@@ -6,9 +6,8 @@ import logging
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -41,6 +40,7 @@ from forewarn_collector.store.sealed.rows import (
     read_damage,
 )
 from forewarn_collector.store.sealed.tables import Tables
+from forewarn_collector.store.sealed.wanted import Wanted
 from forewarn_collector.store.spans import run_starts
 
 log = logging.getLogger(__name__)
@@ -200,7 +200,7 @@ class Archive:
                 return ChunkData(none, np.zeros(1, np.int64), none, np.zeros(0))
             refs = np.unique(directory.refs)
             found, columns = directory.find(refs)
-            piece = self._decode(connection, [_Wanted(chunk, 0, refs[found], directory, columns)])
+            piece = self._decode(connection, [Wanted(chunk, 0, refs[found], directory, columns)])
         return joined(piece.rows, piece.offsets, piece.times, piece.values)
 
     def select(
@@ -231,7 +231,7 @@ class Archive:
     ) -> tuple[Ints, Floats, Ints]:
         # The numbers of series, by which their groups are found, and those that chunks know.
         pieces: list[Piece] = []
-        waiting: list[_Wanted] = []
+        waiting: list[Wanted] = []
         samples = 0
         order = np.argsort(keys, kind="stable")
         with self._tables.snapshot() as connection:
@@ -248,7 +248,7 @@ class Archive:
                 found, columns = directory.find(wanted, start, end)
                 if not len(found):
                     continue
-                waiting.append(_Wanted(chunk, rank, members[found], directory, columns))
+                waiting.append(Wanted(chunk, rank, members[found], directory, columns))
                 samples += int(directory.columns["count"][columns].sum())
                 if samples >= _BATCH_SAMPLES:
                     pieces.append(self._decode(connection, waiting).clipped(start, end))
@@ -365,7 +365,7 @@ class Archive:
                 self._cached -= len(self._cache.popitem(last=False)[1].columns)
         return directory
 
-    def _decode(self, connection: sqlite3.Connection, wanted: Sequence[_Wanted]) -> Piece:
+    def _decode(self, connection: sqlite3.Connection, wanted: Sequence[Wanted]) -> Piece:
         # What is found damaged is set aside, and the rest tried again.
         while True:
             sound = [each.without(self._damaged.get(each.chunk, {})) for each in wanted]
@@ -421,27 +421,6 @@ class Archive:
                 known = self._cache.pop(chunk, None)
                 if known is not None:
                     self._cached -= len(known.columns)
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """Columns to be read of a chunk, and the rows of a selection that they are of."""
-
-    chunk: int
-    rank: int
-    rows: Ints
-    directory: Directory
-    columns: Ints
-
-    def without(self, damaged: Collection[int]) -> _Wanted:
-        """Those whose blocks, and those of their times, are none of these."""
-        if not damaged:
-            return self
-        blocks = self.directory.columns["block"]
-        times = self.directory.columns["times"][self.columns]
-        lost = list(damaged)
-        sound = ~(np.isin(blocks[self.columns], lost) | np.isin(blocks[times], lost))
-        return replace(self, rows=self.rows[sound], columns=self.columns[sound])
 
 
 def _among(refs: Ints, directory: Directory, level: int) -> Ints:
