@@ -271,12 +271,12 @@ def _samples(windows: Windows) -> tuple[Vector, Ints]:
     ordered = np.sort(found)
     times = ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
     check_size(len(counts), len(times))
-    columns = np.searchsorted(times, found)
-    rows = repeated(np.arange(len(counts)), counts)
+    cells = np.searchsorted(times, found)
+    cells += repeated(np.arange(len(counts)) * len(times), counts)
     values = np.zeros((len(counts), len(times)))
     present = np.zeros(values.shape, dtype=np.bool_)
-    values[rows, columns] = windows.values[places]
-    present[rows, columns] = True
+    values.ravel()[cells] = windows.values[places]
+    present.ravel()[cells] = True
     return Vector(windows.labels, values, present, nameless=windows.nameless), times
 
 
