@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from forewarn_collector.backlog.collecting import LATE, Due
+from forewarn_collector.backlog.collecting import Due
 from forewarn_collector.backlog.selecting import OfHosts, keeps_instance, rules_reading
 from forewarn_collector.promql import LOOKBACK
 from forewarn_collector.rules.alerts import Alert, AlertChange, AlertState, ChangeReason
@@ -14,6 +14,7 @@ from forewarn_collector.rules.model import AlertingRule, RuleSet
 from forewarn_collector.rules.schedule import Source
 from forewarn_collector.rules.standing import Begin
 from forewarn_collector.rules.templates import TemplateContext
+from forewarn_collector.store import LATE
 from forewarn_collector.tasks.identity import task_key
 from forewarn_collector.tasks.model import Member, Task
 from forewarn_collector.tasks.rehearsal import Rehearsal

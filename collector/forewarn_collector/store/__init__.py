@@ -24,6 +24,7 @@ from forewarn_collector.store.eventlog import (
     EventStats,
     TextQueryError,
 )
+from forewarn_collector.store.events import LATE
 from forewarn_collector.store.jobs import Appended, AppendedEvents
 from forewarn_collector.store.past import Past
 from forewarn_collector.store.quota import SeriesLimits
@@ -33,6 +34,7 @@ from forewarn_collector.store.store import Store
 from forewarn_collector.store.thin import Thinning
 
 __all__ = [
+    "LATE",
     "NEVER",
     "Appended",
     "AppendedEvents",

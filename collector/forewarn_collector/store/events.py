@@ -10,6 +10,8 @@ from forewarn_collector.store.journal import labels_from_text, labels_to_text
 from forewarn_wire import Event, Labels, Sample, labels_from
 
 EVENTS_METRIC = "forewarn_events_total"
+LATE = 60_000
+"""From what age (ms) on what arrives is late, and an event counts at its own time, not now."""
 COUNTER_LEAD = 1_000
 """How long before its first event a counter has a sample of 0, so that increase() sees it (ms)."""
 
@@ -36,10 +38,11 @@ class EventCounters:
         self._counters = dict(counters)
 
     def plan(
-        self, events: Iterable[Event], resample: int | None, now: int
+        self, events: Iterable[Event], late: Iterable[Labels], resample: int | None, now: int
     ) -> tuple[list[Sample], dict[Labels, EventCounter]]:
         """The samples and the counters that new events make at `now` (ms).
 
+        `late` are the counters of late events, which stay as they are, a new one at 0.
         `resample` asks for a sample of every other counter as well, at that time. A counter's
         times always ascend, also where two changes share a millisecond or the clock steps back.
         """
@@ -57,6 +60,13 @@ class EventCounters:
             at = max(now, before.sampled + 1)
             planned[labels] = EventCounter(before.value + count, now, at)
             samples.append(Sample(labels, at, before.value + count))
+        for labels in late:
+            if labels not in planned:
+                before = self._counters.get(labels)
+                if before is None:
+                    samples.append(Sample(labels, now, 0.0))
+                    before = EventCounter(0.0, now, now)
+                planned[labels] = replace(before, changed=now)
         if resample is not None:
             for labels, counter in self._counters.items():
                 if labels not in planned and counter.sampled < resample:
@@ -68,9 +78,13 @@ class EventCounters:
         """Take over what was planned, now that it is durable."""
         self._counters.update(planned)
 
-    def forget(self, cutoff: int) -> None:
-        """Forget counters that last changed before `cutoff`, as the journal has."""
-        for labels in [key for key, item in self._counters.items() if item.changed < cutoff]:
+    def unchanged_since(self, cutoff: int) -> list[Labels]:
+        """The counters that last changed before `cutoff` (ms)."""
+        return [labels for labels, item in self._counters.items() if item.changed < cutoff]
+
+    def forget(self, gone: Iterable[Labels]) -> None:
+        """Forget counters, as the journal has."""
+        for labels in gone:
             del self._counters[labels]
 
 

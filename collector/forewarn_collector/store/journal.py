@@ -18,6 +18,7 @@ from pathlib import Path
 from forewarn_collector.store.codec import decode_columns, encode_columns
 from forewarn_collector.store.columns import Floats, Ints
 from forewarn_collector.store.errors import StoreError
+from forewarn_collector.store.late_counts import LATE_TABLE
 from forewarn_wire import Labels
 
 log = logging.getLogger(__name__)
@@ -296,6 +297,7 @@ class Journal:
                 retryable=False,
             )
         self.connection.executescript(_SCHEMA)
+        self.connection.execute(LATE_TABLE)
         columns = self.connection.execute("PRAGMA table_info(series)").fetchall()
         if "checksum" not in [column[1] for column in columns]:
             self.connection.execute("ALTER TABLE series ADD COLUMN checksum INTEGER")

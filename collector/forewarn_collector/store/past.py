@@ -81,9 +81,9 @@ class Past:
                 self._archive.refresh()
                 times, values, offsets = self._archive.select(refs, low, high)
                 parts.insert(0, (repeated(refs, np.diff(offsets)), times, values))
-            found = _merged(parts)
-            if len(found[0]):
-                yield found
+            refs_found, times, values = _merged(parts)
+            if len(refs_found):
+                yield refs_found, times, self._history.late_counts.raised(refs_found, times, values)
 
     def _journaled(self, refs: Ints, start: int, end: int) -> list[tuple[Ints, Ints, Floats]]:
         wanted = np.zeros(int(refs[-1]) + 1, dtype=np.bool_)

@@ -37,7 +37,7 @@ from forewarn_collector.store.events import (
     EventCounters,
     load_counters,
 )
-from forewarn_collector.store.head import LATEST, Head
+from forewarn_collector.store.head import Head
 from forewarn_collector.store.index import LabelIndex
 from forewarn_collector.store.jobs import (
     Alone,
@@ -50,9 +50,10 @@ from forewarn_collector.store.jobs import (
     TendEvents,
 )
 from forewarn_collector.store.journal import JOURNAL_FILE, Journal
+from forewarn_collector.store.late_counts import drop_late
 from forewarn_collector.store.quota import SeriesLimits, SeriesQuota
 from forewarn_collector.store.reader import StoreReader
-from forewarn_collector.store.reading import read_latest
+from forewarn_collector.store.reading import Columns, read_latest, read_samples
 from forewarn_collector.store.retention import drop_old, size_cutoff
 from forewarn_collector.store.sealed import ARCHIVE_FILE, Archive, ArchiveStats
 from forewarn_collector.store.sealer import Sealer
@@ -278,6 +279,7 @@ class Store(StoreReader):
                 created=self._committer.created,
                 damaged=self._journal.damaged,
                 waiting=self._writer.waiting,
+                late_events=self._committer.late_events,
                 newest=self._committer.newest_received,
             )
 
@@ -350,6 +352,8 @@ class Store(StoreReader):
             }
         )
         self._counters = counters
+        with self._journal.reading():
+            self._late_counts.load(self._journal.connection)
         self._committer = Committer(
             self._index,
             self._head,
@@ -360,6 +364,8 @@ class Store(StoreReader):
             self._announce,
             SeriesQuota(self._limits, self._active),
             self._event_log,
+            self._late_counts,
+            self._stored,
             self._newest,
         )
 
@@ -381,9 +387,12 @@ class Store(StoreReader):
         now = np.full(len(lost), self._clock())
         self._head.begin(lost, now, now)
 
-    def _newest(self, refs: Ints) -> tuple[Ints, Floats]:
+    def _stored(self, refs: Ints, start: int, end: int) -> Columns:
+        return read_samples(self._head, self._lock, refs, start, end, self._archive)
+
+    def _newest(self, refs: Ints, end: int) -> tuple[Ints, Floats]:
         since = self._now() - self._retention
-        return read_latest(self._head, self._lock, refs, since, LATEST - 1, self._archive)
+        return read_latest(self._head, self._lock, refs, since, end, self._archive)
 
     def _last_time(self, labels: Labels) -> int:
         ref = self._index.ref(labels)
@@ -418,14 +427,20 @@ class Store(StoreReader):
 
     def _drop_old(self, cutoff: int) -> Ints:
         gone = self._head.ended_before(cutoff)
+        counters = self._counters.unchanged_since(cutoff)
+        # A counter that is forgotten begins at 0 again.
+        recounted = [ref for each in counters if (ref := self._index.ref(each)) is not None]
         with self._journal.transaction():
             self._journal.drop_before(cutoff)
             self._journal.drop_series(gone.tolist())
+            drop_late(self._journal.connection, [*gone.tolist(), *recounted], cutoff)
         with self._lock:
+            self._late_counts.drop([*gone.tolist(), *recounted], cutoff)
+            self._head.recount(np.array(recounted, dtype=np.int64))
             gone = self._head.drop_before(cutoff)
             self._index.remove(gone)
             self._head.remove_series(gone)
-        self._counters.forget(cutoff)
+        self._counters.forget(counters)
         self._committer.forget()
         self._journal.give_back()
         return gone
