@@ -158,21 +158,28 @@ class _Book:
         return found
 
     def findings(self) -> list[Finding]:
-        """The tasks that were there while any of their late data was made."""
-        return [
-            Finding(
-                task,
-                self._rules[task.rule],
-                first.alert,
-                first.at,
-                self._members_of(task),
-                hosts,
-            )
-            for task in self._rehearsal.tasks()
-            for first in [self._opened_by(task)]
-            for hosts in [self._hosts_of(each.alert for each in self._first[task.key])]
-            if self._within(task, self._span(hosts))
-        ]
+        """The tasks that were there while any of their late data was made.
+
+        Those of one problem that are over are one: a backlog makes no series of tasks, however
+        long the problem was away in between.
+        """
+        found: dict[tuple[str, bool], Finding] = {}
+        for task in self._rehearsal.tasks():
+            first = self._opened_by(task)
+            hosts = self._hosts_of(each.alert for each in self._first[task.key])
+            if self._within(task, self._span(hosts)):
+                finding = Finding(
+                    task,
+                    self._rules[task.rule],
+                    first.alert,
+                    first.at,
+                    self._members_of(task),
+                    hosts,
+                )
+                name = task.key, finding.ended_at is None
+                before = found.get(name)
+                found[name] = finding if before is None else before.continued(finding)
+        return list(found.values())
 
     def _note(self, change: AlertChange) -> None:
         rule, labels = change.rule, change.alert.labels

@@ -223,15 +223,20 @@ class Draft:
         reason = ResolveReason.RETROSPECTIVE.value
         self.messages.append(Message(DeliveryAction.RESOLVE, reason, text, self.task))
 
-    def learn(self, onset_at: int, ended_at: int | None, text: str) -> None:
+    def learn(self, onset_at: int, ended_at: int | None, reopen_count: int, text: str) -> None:
         """Data that came late tells more of the problem.
 
         It began no later than `onset_at`; `ended_at` (ms) is the end of a retrospective task, which
-        nobody saw.
+        nobody saw, and it came back `reopen_count` times at least.
         """
         self.task = replace(self.task, onset_at=min(self.task.onset_at, onset_at))
         if ended_at is not None:
-            self.task = replace(self.task, ended_at=ended_at, resolved_at=ended_at)
+            self.task = replace(
+                self.task,
+                ended_at=ended_at,
+                resolved_at=ended_at,
+                reopen_count=max(self.task.reopen_count, reopen_count),
+            )
         self.note(TimelineKind.RETROSPECT, text)
         self.tell(DeliveryAction.UPDATE, ResolveReason.RETROSPECTIVE.value, text)
 

@@ -13,15 +13,18 @@ from sqlalchemy import Connection, bindparam, update
 from forewarn_collector.rules.alerts import Alert
 from forewarn_collector.rules.model import AlertingRule
 from forewarn_collector.tasks.backlogs import forget_backlogs
+from forewarn_collector.tasks.identity import severity_rank
 from forewarn_collector.tasks.keeper import EvidenceSource
 from forewarn_collector.tasks.ledger import Ledger, chunks
 from forewarn_collector.tasks.lifecycle import Draft
 from forewarn_collector.tasks.model import (
     Member,
     Notify,
+    OpenReason,
     ResolveReason,
     Task,
     TaskState,
+    TimelineEntry,
     TimelineKind,
 )
 from forewarn_collector.tasks.rows import alert_id
@@ -34,6 +37,8 @@ TOLERANCE = 15_000
 
 _MOST_EVIDENCE = 100
 _NAMED = 5
+_MOST_ENTRIES = 100
+"""Of a timeline: what flapped for days must not fill the ledger at once."""
 _BEGINNINGS = frozenset({TimelineKind.OPENED, TimelineKind.REOPENED})
 
 
@@ -56,6 +61,26 @@ class Finding:
         """When it was over (ms); None while it holds."""
         return self.task.ended_at if self.task.state is TaskState.RESOLVED else None
 
+    def continued(self, later: Finding) -> Finding:
+        """This and a later one of the same problem as one, as if it had been reopened."""
+        entries = [
+            replace(entry, kind=TimelineKind.REOPENED, reason=OpenReason.REOPENED.value)
+            if entry.kind is TimelineKind.OPENED
+            else entry
+            for entry in later.task.timeline
+        ]
+        worst = min(self.task.severity, later.task.severity, key=severity_rank)
+        task = replace(
+            self.task,
+            severity=worst,
+            ended_at=later.task.ended_at,
+            resolved_at=later.task.resolved_at,
+            reopen_count=self.task.reopen_count + 1 + later.task.reopen_count,
+            timeline=(*self.task.timeline, *entries),
+        )
+        members = {each.alert_id: each for each in (*self.members, *later.members)}
+        return replace(self, task=task, members=tuple(members.values()))
+
     def periods(self) -> list[tuple[int, int | None]]:
         """From and to (ms) of each time that it held."""
         found: list[tuple[int, int | None]] = []
@@ -68,10 +93,14 @@ class Finding:
 
     def text(self) -> str:
         """What it tells, for people; the same whenever it is found again."""
+        periods = self.periods()
+        named = periods if len(periods) <= _NAMED else [periods[0], periods[-1]]
         held = " and ".join(
             f"from {_when(start)} {f'to {_when(end)}' if end is not None else 'on'}"
-            for start, end in self.periods()
+            for start, end in named
         )
+        if len(named) < len(periods):
+            held = f"{len(periods)} times, first and last {held}"
         names = ", ".join(self.hosts[:_NAMED]) or "a sender"
         more = f" and {len(self.hosts) - _NAMED} more" if len(self.hosts) > _NAMED else ""
         return f"By data of {names}{more} that came late, it held {held} (UTC)."
@@ -174,7 +203,12 @@ class Retrospect:
         text = finding.text()
         if not _is_news(known.task, finding) or work.has_said(known, text):
             return Outcome.KNOWN
-        known.learn(finding.task.onset_at, _new_end(known.task, finding), text)
+        known.learn(
+            finding.task.onset_at,
+            _new_end(known.task, finding),
+            len(finding.periods()) - 1,
+            text,
+        )
         return Outcome.NOTED
 
     def _record(self, work: Work, finding: Finding, now: int) -> Draft:
@@ -192,7 +226,7 @@ class Retrospect:
             timeline=(),
         )
         draft = Draft(task, {}, now)
-        draft.record(finding.members, finding.task.timeline, finding.text())
+        draft.record(finding.members, _shortened(finding.task.timeline), finding.text())
         work.add(draft)
         return draft
 
@@ -234,13 +268,11 @@ def _is_news(task: Task, finding: Finding) -> bool:
         return True
     if finding.ended_at is None:
         return len(finding.periods()) > 1 + task.reopen_count
+    if len(finding.periods()) > 1 + task.reopen_count:
+        return True
     if task.retrospective:
         return abs((_new_end(task, finding) or 0) - _end(task)) > TOLERANCE
-    if task.ended_at is None:
-        return True
-    return len(finding.periods()) > 1 + task.reopen_count or (
-        abs(finding.ended_at - task.ended_at) > TOLERANCE
-    )
+    return task.ended_at is None or abs(finding.ended_at - task.ended_at) > TOLERANCE
 
 
 def _save_begins(connection: Connection, begun: Sequence[tuple[str, Alert]]) -> None:
@@ -257,6 +289,13 @@ def _save_begins(connection: Connection, begun: Sequence[tuple[str, Alert]]) -> 
         for key, alert in begun
     ]
     connection.execute(statement, rows)
+
+
+def _shortened(timeline: Sequence[TimelineEntry]) -> Sequence[TimelineEntry]:
+    """The beginning and the end of a long one."""
+    if len(timeline) <= _MOST_ENTRIES:
+        return timeline
+    return (*timeline[: _MOST_ENTRIES // 2], *timeline[-_MOST_ENTRIES // 2 :])
 
 
 def _when(at: int) -> str:
