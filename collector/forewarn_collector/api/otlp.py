@@ -72,10 +72,15 @@ class OtlpApi:
                 extra=extra_labels(request),
             )
         )
+        late = self._receiving.admission.too_fast(request, len(decoded.events))
+        if late is not None:
+            return late
         if decoded.events:
             self._receiving.admission.storing(request)
             appended = await asyncio.wrap_future(self._store.append_events(decoded.events))
             self._receiving.metrics.events.inc(appended.added)
+            if appended.overflow:
+                self._receiving.events_over_limit(request, appended.overflow)
         if decoded.rejected:
             self._receiving.count(decoded.rejected)
             log.warning("refused some events:\n%s", shown(decoded.rejected))

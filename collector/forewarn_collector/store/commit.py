@@ -14,20 +14,13 @@ import numpy as np
 
 from forewarn_collector.store.admission import Admission
 from forewarn_collector.store.columns import NEVER, Arrival, Batch, Floats, Increases, Ints, Layout
-from forewarn_collector.store.eventlog import EventLog, Inserted
-from forewarn_collector.store.events import (
-    COUNTER_LEAD,
-    LATE,
-    EventCounter,
-    EventCounters,
-    save_counters,
-)
+from forewarn_collector.store.event_counting import CountedEvents, EventCounting
+from forewarn_collector.store.events import COUNTER_LEAD, save_counters
 from forewarn_collector.store.head import LATEST, Head
 from forewarn_collector.store.increases import Totals, running_totals
 from forewarn_collector.store.index import LabelIndex
 from forewarn_collector.store.jobs import (
     Appended,
-    AppendedEvents,
     AppendEvents,
     AppendIncreases,
     AppendSamples,
@@ -36,7 +29,7 @@ from forewarn_collector.store.jobs import (
 )
 from forewarn_collector.store.journal import Journal
 from forewarn_collector.store.late_counts import LateCounts, save_late
-from forewarn_collector.store.late_events import LateEvents, late_among, samples_about
+from forewarn_collector.store.late_events import LateEvents, samples_about
 from forewarn_collector.store.quota import SeriesQuota
 from forewarn_collector.store.reading import Columns
 from forewarn_collector.store.series import host_number
@@ -84,12 +77,11 @@ class Committer:
         index: LabelIndex,
         head: Head,
         journal: Journal,
-        counters: EventCounters,
+        events: EventCounting,
         lock: threading.Lock,
         clock: Clock,
         announce: Callable[[Arrival], None],
         quota: SeriesQuota,
-        events: EventLog,
         late_counts: LateCounts,
         read: Callable[[Ints, int, int], Columns],
         newest: Callable[[Ints, int], tuple[Ints, Floats]],
@@ -101,12 +93,11 @@ class Committer:
         self._index = index
         self._head = head
         self._journal = journal
-        self._counters = counters
+        self._events = events
         self._lock = lock
         self._clock = clock
         self._announce = announce
         self._quota = quota
-        self._event_log = events
         self._late_counts = late_counts
         self._read = read
         self._newest = newest
@@ -131,21 +122,21 @@ class Committer:
         try:
             self._commit(jobs)
         except BaseException:
-            self._event_log.forget()
+            self._events.forget()
             raise
 
     def _commit(self, jobs: Sequence[Write]) -> None:
         fresh: dict[Labels, int] = {}
         resample = max((job.now for job in jobs if isinstance(job, SampleCounters)), default=None)
-        new_events: list[Inserted] = []
         received = _newest_received(jobs, self._clock() + _AHEAD)
         with self._journal.transaction():
             now = self._clock()
-            late = self._insert(jobs, new_events, now)
-            counters, samples = self._counted(new_events, late, resample, now)
+            requests = [job.events for job in jobs if isinstance(job, AppendEvents)]
+            events = self._events.take(requests, resample, now)
+            late = events.late
             arriving = [self._taken(job, fresh) for job in jobs if isinstance(job, AppendSamples)]
-            if samples:
-                counted = _batch(samples)
+            if events.samples:
+                counted = _batch(events.samples)
                 arriving.append(_Taken(counted, self._refs(counted, fresh)))
             late_refs = self._late(late, arriving, fresh, now)
             batches = [taken.batch for taken in arriving]
@@ -158,7 +149,7 @@ class Committer:
             admission = self._admit(refs, batches, fresh)
             series = _present(fresh, admission)
             self._journal.add_series(series)
-            save_counters(self._journal.connection, counters)
+            save_counters(self._journal.connection, events.counters)
             save_late(self._journal.connection, late_refs, late.times, late.counts)
             if len(admission.refs):
                 self._journal.add_samples(
@@ -174,42 +165,16 @@ class Committer:
         self._next_ref += len(fresh)
         self.created += len(series)
         self.samples += len(admission.refs)
-        self._counters.accept(counters)
+        self._events.accept(events)
         if received is not None:
             self.newest_received = max(received, self.newest_received or received)
-        self._answer(jobs, arriving, grown, admission, new_events)
+        self._answer(jobs, arriving, grown, admission, events)
 
     def forget(self) -> None:
         """Forget what was derived from series that may be gone now."""
         self._refs_by_id.clear()
         self._seen.clear()
         self._refs_by_layout.clear()
-
-    def _insert(self, jobs: Sequence[Write], new_events: list[Inserted], now: int) -> LateEvents:
-        """Store events; those of them that came late."""
-        requests = [job.events for job in jobs if isinstance(job, AppendEvents)]
-        if requests:
-            new_events += self._event_log.insert(requests)
-        return late_among(
-            [
-                event
-                for inserted in new_events
-                for event in inserted.added
-                if event.time < now - LATE
-            ]
-        )
-
-    def _counted(
-        self, new_events: Sequence[Inserted], late: LateEvents, resample: int | None, now: int
-    ) -> tuple[dict[Labels, EventCounter], list[Sample]]:
-        """The counters that change, and their samples of now."""
-        timely = [
-            event for inserted in new_events for event in inserted.added if event.time >= now - LATE
-        ]
-        if not timely and not late.labels and resample is None:
-            return {}, []
-        samples, counters = self._counters.plan(timely, late.labels, resample, now)
-        return counters, samples
 
     def _late(
         self, late: LateEvents, arriving: list[_Taken], fresh: dict[Labels, int], now: int
@@ -348,7 +313,7 @@ class Committer:
         arriving: Sequence[_Taken],
         grown: _Grown | None,
         admission: Admission,
-        new_events: Sequence[Inserted],
+        counted: CountedEvents,
     ) -> None:
         self.commits += 1
         self.conflicts += admission.conflicts
@@ -368,7 +333,7 @@ class Committer:
                     time.monotonic(),
                 )
             )
-        events = iter(new_events)
+        events = counted.answers([len(job.events) for job in jobs if isinstance(job, AppendEvents)])
         appended = iter(zip(added, arriving, strict=True))
         increases = _answers(grown) if grown is not None else iter(())
         for job in jobs:
@@ -383,10 +348,7 @@ class Committer:
                     self.duplicates += again
                     _resolve(job.done, Appended(count, again, taken.refused))
                 case AppendEvents():
-                    inserted = next(events)
-                    count = len(inserted.added)
-                    again = len(job.events) - count - inserted.late
-                    _resolve(job.done, AppendedEvents(count, again, inserted.late))
+                    _resolve(job.done, next(events))
                 case SampleCounters():
                     _resolve(job.done, None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from forewarn_wire import Event, Labels, Sample, labels_from
 EVENTS_METRIC = "forewarn_events_total"
 LATE = 60_000
 """From what age (ms) on what arrives is late, and an event counts at its own time, not now."""
+OVERFLOW = "otel_metric_overflow"
 COUNTER_LEAD = 1_000
 """How long before its first event a counter has a sample of 0, so that increase() sees it (ms)."""
 
@@ -20,6 +22,16 @@ def counter_labels(event: Event) -> Labels:
     """The series that counts events like this one."""
     own = {"__name__": EVENTS_METRIC, "type": event.type, "severity": event.severity.value}
     return labels_from({**dict(event.labels), **own})
+
+
+def overflow_labels(event: Event, customer: str) -> Labels:
+    """The series that counts events like this one where a counter of their own is over a limit.
+
+    `customer` is the label that it has of the event. The mark is OpenTelemetry's, for the same.
+    """
+    kept = {name: value for name, value in event.labels if name == customer}
+    own = {"__name__": EVENTS_METRIC, "severity": event.severity.value, OVERFLOW: "true"}
+    return labels_from({**kept, **own})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +50,18 @@ class EventCounters:
         self._counters = dict(counters)
 
     def plan(
-        self, events: Iterable[Event], late: Iterable[Labels], resample: int | None, now: int
+        self, events: Iterable[Labels], late: Iterable[Labels], resample: int | None, now: int
     ) -> tuple[list[Sample], dict[Labels, EventCounter]]:
         """The samples and the counters that new events make at `now` (ms).
 
-        `late` are the counters of late events, which stay as they are, a new one at 0.
+        `events` are their counters, `late` those of late events, which stay as they are, a new one
+        at 0.
         `resample` asks for a sample of every other counter as well, at that time. A counter's
         times always ascend, also where two changes share a millisecond or the clock steps back.
         """
-        counts: dict[Labels, int] = {}
-        for event in events:
-            labels = counter_labels(event)
-            counts[labels] = counts.get(labels, 0) + 1
         samples: list[Sample] = []
         planned: dict[Labels, EventCounter] = {}
-        for labels, count in counts.items():
+        for labels, count in Counter(events).items():
             before = self._counters.get(labels)
             if before is None:
                 samples.append(Sample(labels, now - COUNTER_LEAD, 0.0))
@@ -73,6 +82,9 @@ class EventCounters:
                     planned[labels] = replace(counter, sampled=resample)
                     samples.append(Sample(labels, resample, counter.value))
         return samples, planned
+
+    def __contains__(self, labels: Labels) -> bool:
+        return labels in self._counters
 
     def accept(self, planned: Mapping[Labels, EventCounter]) -> None:
         """Take over what was planned, now that it is durable."""

@@ -7,17 +7,18 @@ minutes of the usual ones behind it, so that what the event caused is seen to en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from forewarn_collector.store.columns import NEVER, Floats, Ints
-from forewarn_collector.store.events import COUNTER_LEAD, counter_labels
+from forewarn_collector.store.events import COUNTER_LEAD
 from forewarn_collector.store.head import LATEST
 from forewarn_collector.store.reading import Columns
 from forewarn_collector.store.spans import repeated
-from forewarn_wire import Event, Labels
+from forewarn_wire import Labels
 
 _STEP = 15_000
 """How often (ms) a counter is sampled."""
@@ -39,17 +40,15 @@ class LateEvents:
     counts: Ints
 
 
-def late_among(events: Sequence[Event]) -> LateEvents:
-    """Events by counter and time."""
-    found: dict[tuple[Labels, int], int] = {}
-    for event in events:
-        name = counter_labels(event), event.time
-        found[name] = found.get(name, 0) + 1
-    labels = list(dict.fromkeys(name for name, _ in found))
-    places = {each: place for place, each in enumerate(labels)}
+def late_among(events: Iterable[tuple[Labels, int]]) -> LateEvents:
+    """Late events by the labels of their counter and their time (ms)."""
+    found = Counter(events)
+    places = {
+        labels: place for place, labels in enumerate(dict.fromkeys(each for each, _ in found))
+    }
     return LateEvents(
-        labels,
-        np.array([places[name] for name, _ in found], dtype=np.int64),
+        list(places),
+        np.array([places[labels] for labels, _ in found], dtype=np.int64),
         np.array([time for _, time in found], dtype=np.int64),
         np.array(list(found.values()), dtype=np.int64),
     )
@@ -106,7 +105,7 @@ def _lacking(events: Ints, known: Ints, until: int) -> Ints:
     places = np.searchsorted(sampled, events)
     before = np.concatenate(([NEVER], sampled))[places]
     after = np.append(sampled, until)[places + 1]
-    leads = events[before < events - _STEP] - COUNTER_LEAD
+    leads = events[(before < events - _STEP) & (events >= COUNTER_LEAD)] - COUNTER_LEAD
     ends = np.minimum(after, events + _TAIL + 1)
     counts = np.maximum((ends - 1 - events) // _STEP, 0)
     starts = np.cumsum(counts) - counts

@@ -26,6 +26,7 @@ from forewarn_collector.store.columns import (
 from forewarn_collector.store.commit import Committer
 from forewarn_collector.store.compact import Compactor, StoppedError
 from forewarn_collector.store.errors import StoreError
+from forewarn_collector.store.event_counting import EventCounting
 from forewarn_collector.store.eventlog import (
     EventLimits,
     EventLog,
@@ -354,16 +355,16 @@ class Store(StoreReader):
         self._counters = counters
         with self._journal.reading():
             self._late_counts.load(self._journal.connection)
+        quota = SeriesQuota(self._limits, self._active)
         self._committer = Committer(
             self._index,
             self._head,
             self._journal,
-            counters,
+            EventCounting(self._event_log, counters, self._index, quota),
             self._lock,
             self._clock,
             self._announce,
-            SeriesQuota(self._limits, self._active),
-            self._event_log,
+            quota,
             self._late_counts,
             self._stored,
             self._newest,

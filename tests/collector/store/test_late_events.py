@@ -93,6 +93,11 @@ def test_a_counter_that_was_unknown_has_its_late_events_and_a_sample_of_now(
     assert counted(store)[-1] == (clock.now, 3.0)
 
 
+def test_an_event_of_the_first_second_there_is_has_no_sample_before_that(store: Store) -> None:
+    send(store, event("1", 0))
+    assert counted(store)[0] == (0, 1.0)
+
+
 def test_a_time_in_which_the_collector_was_off_is_filled_about_late_events(
     store: Store, clock: Clock
 ) -> None:
