@@ -37,6 +37,10 @@ TOLERANCE = 15_000
 
 _MOST_EVIDENCE = 100
 _NAMED = 5
+MOST_TOLD = 10
+"""Of the problems of one time that some hosts were cut off, the worst, that their queue hears of:
+there is nothing to be done about any of them now."""
+UNTOLD = "Its queue is not told: it has heard of worse that was over by then."
 _MOST_ENTRIES = 100
 """Of a timeline: what flapped for days must not fill the ledger at once."""
 _BEGINNINGS = frozenset({TimelineKind.OPENED, TimelineKind.REOPENED})
@@ -159,8 +163,9 @@ class Retrospect:
         may have been written.
         """
         outcomes: list[Outcome] = []
+        told = zip(findings, documents, _messages(findings), strict=True)
         # In pieces, since others wait meanwhile.
-        for piece in chunks(list(zip(findings, documents, strict=True))):
+        for piece in chunks(list(told)):
             outcomes += self._keep(piece)
         return outcomes
 
@@ -174,8 +179,10 @@ class Retrospect:
             _save_begins(connection, begun)
             forget_backlogs(connection, seen)
 
-    def _keep(self, found: Sequence[tuple[Finding, Mapping[str, Any] | None]]) -> list[Outcome]:
-        findings = [finding for finding, _ in found]
+    def _keep(
+        self, found: Sequence[tuple[Finding, Mapping[str, Any] | None, str | None]]
+    ) -> list[Outcome]:
+        findings = [finding for finding, *_ in found]
         now = self._clock()
         with self._ledger.write() as connection:
             work = Work(self._ledger, connection, now)
@@ -183,20 +190,25 @@ class Retrospect:
             reach = max((each.rule.task.reopen_within for each in findings), default=0)
             oldest = min((each.task.onset_at for each in findings), default=now)
             work.load_keys(keys, oldest - reach)
-            outcomes = [self._take(work, each, document, now) for each, document in found]
+            outcomes = [self._take(work, *each, now) for each in found]
             told = work.save()
         if told:
             self._notify(told)
         return outcomes
 
     def _take(
-        self, work: Work, finding: Finding, document: Mapping[str, Any] | None, now: int
+        self,
+        work: Work,
+        finding: Finding,
+        document: Mapping[str, Any] | None,
+        message: str | None,
+        now: int,
     ) -> Outcome:
         known = _same_problem(work, finding)
         if known is None:
             if finding.ended_at is None:
                 return Outcome.STANDING
-            draft = self._record(work, finding, now)
+            draft = self._record(work, finding, message, now)
             if document is not None:
                 work.attach(draft, document)
             return Outcome.RECORDED
@@ -208,10 +220,11 @@ class Retrospect:
             _new_end(known.task, finding),
             len(finding.periods()) - 1,
             text,
+            tell=not (known.task.retrospective and work.has_said(known, UNTOLD)),
         )
         return Outcome.NOTED
 
-    def _record(self, work: Work, finding: Finding, now: int) -> Draft:
+    def _record(self, work: Work, finding: Finding, message: str | None, now: int) -> Draft:
         task = replace(
             finding.task,
             id=work.new_id(),
@@ -226,9 +239,30 @@ class Retrospect:
             timeline=(),
         )
         draft = Draft(task, {}, now)
-        draft.record(finding.members, _shortened(finding.task.timeline), finding.text())
+        entries = _shortened(finding.task.timeline)
+        draft.record(finding.members, entries, finding.text(), message)
+        if message is None:
+            draft.note(TimelineKind.RETROSPECT, UNTOLD)
         work.add(draft)
         return draft
+
+
+def _messages(findings: Sequence[Finding]) -> list[str | None]:
+    """What the queue is told of each that is over; None where it has heard enough."""
+    by_hosts: dict[tuple[str, ...], list[Finding]] = {}
+    for each in findings:
+        if each.ended_at is not None:
+            by_hosts.setdefault(each.hosts, []).append(each)
+    found: dict[str, str] = {}
+    for several in by_hosts.values():
+        several.sort(key=lambda each: (severity_rank(each.task.severity), each.task.onset_at))
+        for each in several[:MOST_TOLD]:
+            found[each.task.key] = each.text()
+        if len(several) > MOST_TOLD:
+            worst = several[0].task.key
+            found[worst] += f" {len(several) - MOST_TOLD} lesser problems of that time are recorded"
+            found[worst] += " without a message."
+    return [found.get(each.task.key) for each in findings]
 
 
 def _same_problem(work: Work, finding: Finding) -> Draft | None:

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from forewarn_collector.rules.model import RuleSet
 from forewarn_collector.tasks import LedgerError, TaskState, TimelineKind
+from forewarn_collector.tasks.schema import deliveries
 from support.backlog_world import BacklogWorld, Samples, backlog_world
 from support.live_run import without_rest
 from support.stores import HOUR, START, Clock, batch, series
@@ -313,3 +315,45 @@ groups:
         world.look()
         (task,) = world.tasks()
         assert (task.onset_at, task.ended_at, task.retrospective) == (at(30), at(33), True)
+
+
+MANY = """\
+groups:
+  - name: g
+    interval: 30s
+    rules:
+""" + "".join(
+    f"      - {{alert: Rule{k}, expr: 'procs == 0',"
+    f" labels: {{severity: {'critical' if k == 30 else 'low'}}}}}\n"
+    for k in range(40)
+)
+
+
+def test_a_long_cut_with_many_rules_does_not_flood_the_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_rest(monkeypatch)
+    with backlog_world(tmp_path, MANY, Clock(START)) as world:
+        faults = {"procs": [(30, 33, 0.0), (40, 41, 0.0)]}
+        sent = [*partitioned("a", faults), *partitioned("b", faults)]
+        middle = BACK + 500 + (at(36) - CUT) // 1_000
+        world.run([each for each in sent if each[0] < middle], START, middle - 1)
+        world.look()
+        tasks = world.tasks()
+        assert len(tasks) == 80
+        assert all(task.retrospective and task.state is TaskState.RESOLVED for task in tasks)
+        # Ten of each host, the worst among them.
+        assert len(world.told) == 20
+        assert [change.task.severity for change in world.told].count("critical") == 2
+        texts = _messages(world)
+        assert sum("30 lesser problems of that time are recorded" in text for text in texts) == 2
+        # Nor does what is found later: only what the queue knows of is told again.
+        world.run([each for each in sent if each[0] >= middle], middle, at(52))
+        world.look()
+        assert len(world.tasks()) == 80
+        assert [change.action.value for change in world.told[20:]] == ["update"] * 20
+
+
+def _messages(world: BacklogWorld) -> list[str]:
+    with world.ledger.read() as connection:
+        return [row.text for row in connection.execute(select(deliveries.c.text))]
