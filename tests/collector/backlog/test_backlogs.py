@@ -324,8 +324,8 @@ groups:
     rules:
 """ + "".join(
     f"      - {{alert: Rule{k}, expr: 'procs == 0',"
-    f" labels: {{severity: {'critical' if k == 30 else 'low'}}}}}\n"
-    for k in range(40)
+    f" labels: {{severity: {'critical' if k == 20 else 'low'}}}}}\n"
+    for k in range(25)
 )
 
 
@@ -340,17 +340,17 @@ def test_a_long_cut_with_many_rules_does_not_flood_the_queue(
         world.run([each for each in sent if each[0] < middle], START, middle - 1)
         world.look()
         tasks = world.tasks()
-        assert len(tasks) == 80
+        assert len(tasks) == 50
         assert all(task.retrospective and task.state is TaskState.RESOLVED for task in tasks)
         # Ten of each host, the worst among them.
         assert len(world.told) == 20
         assert [change.task.severity for change in world.told].count("critical") == 2
         texts = _messages(world)
-        assert sum("30 lesser problems of that time are recorded" in text for text in texts) == 2
+        assert sum("15 lesser problems of that time are recorded" in text for text in texts) == 2
         # Nor does what is found later: only what the queue knows of is told again.
         world.run([each for each in sent if each[0] >= middle], middle, at(52))
         world.look()
-        assert len(world.tasks()) == 80
+        assert len(world.tasks()) == 50
         assert [change.action.value for change in world.told[20:]] == ["update"] * 20
 
 

@@ -21,11 +21,11 @@ groups:
     rules:
       - alert: Errors
         expr: increase(forewarn_events_total{severity="error"}[5m]) > 0
-        task: {reopen_within: 30m}
+        task: {reopen_within: 10m}
       - alert: Broken
         expr: sum by (instance) (increase(forewarn_events_total{severity="fatal"}[1h])) > 0
 """
-BACK = START + 3 * HOUR
+BACK = START + 90 * MINUTE
 
 
 def event(uid: str, time: int, severity: Severity = Severity.ERROR, instance: str = "a") -> Event:
@@ -69,7 +69,7 @@ def test_an_event_of_hours_ago_opens_one_retrospective_task_and_nothing_live(
     # A counter that is known, so that the collector sampled it all the time that it was not off.
     run(world, [(START, [event("known", START)])], START, START + 10 * MINUTE)
     world.told.clear()
-    happened = START + HOUR + 4_321
+    happened = START + 30 * MINUTE + 4_321
     arrivals = [(BACK, [event("late", happened)])]
     run(world, arrivals, START + 10 * MINUTE, BACK + MINUTE, off=off)
     assert world.told == []
@@ -104,7 +104,8 @@ def test_what_an_event_caused_and_holds_still_is_a_live_task_with_the_true_onset
 ) -> None:
     happened = BACK - 40 * MINUTE
     late = [event("late", happened, Severity.FATAL)]
-    run(world, [(START, [event("k", START)]), (BACK, late)], START, BACK + MINUTE)
+    known = START + 40 * MINUTE, [event("k", START + 40 * MINUTE)]
+    run(world, [known, (BACK, late)], known[0], BACK + MINUTE)
     (task,) = [each for each in world.tasks() if each.rule_name == "Broken"]
     # It fires at once: the hour that the rule looks back is not over.
     assert (task.state, task.onset_at) == (TaskState.OPEN, BACK)
@@ -123,14 +124,14 @@ def test_what_an_event_caused_and_holds_still_is_a_live_task_with_the_true_onset
 def test_errors_that_went_on_after_the_cut_are_one_live_task_since_they_began(
     world: BacklogWorld,
 ) -> None:
-    # One error every minute from 170 minutes on; the host is back at minute 180.
-    times = [START + minute * MINUTE + 500 for minute in range(170, 185)]
+    # One error every minute from 80 minutes on; the host is back at minute 90.
+    times = [START + minute * MINUTE + 500 for minute in range(80, 95)]
     arrivals = [
-        (START, [event("k", START)]),
+        (START + HOUR, [event("k", START + HOUR)]),
         *((time, [event(str(time), time)]) for time in times if time > BACK),
         (BACK + MINUTE + 800, [event(str(time), time) for time in times if time < BACK]),
     ]
-    run(world, arrivals, START, BACK + 4 * MINUTE)
+    run(world, arrivals, START + HOUR, BACK + 4 * MINUTE)
     world.look()
     _, task = world.tasks()
     assert (task.state, task.onset_at, task.retrospective) == (TaskState.OPEN, times[0], False)
@@ -138,7 +139,7 @@ def test_errors_that_went_on_after_the_cut_are_one_live_task_since_they_began(
 
 
 def test_errors_now_and_then_offline_are_one_task_with_each_time(world: BacklogWorld) -> None:
-    happened = [START + minute * MINUTE for minute in (20, 40, 61, 170)]
+    happened = [START + minute * MINUTE for minute in (10, 20, 31, 80)]
     late = [event(str(time), time) for time in happened]
     run(world, [(BACK, late[2:]), (BACK + 500, late[:2])], BACK, BACK + MINUTE)
     world.look()
