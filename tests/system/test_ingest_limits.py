@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from forewarn_wire import Event, Severity, labels_from
@@ -13,13 +14,18 @@ from support.writing import WRITE_2_HEADERS, WRITE_HEADERS, logs_body, snappy, w
 TOKEN = "acme-token-of-enough-letters"
 
 
-def test_a_customers_limits_and_what_is_said_of_them(tmp_path: Path) -> None:
-    (tmp_path / "acme.token").write_text(TOKEN)
-    (tmp_path / "collector.yml").write_text(
-        f"tokens: [{{name: acme, token_file: '{tmp_path}/acme.token', customer: acme}}]\n"
-        "limits:\n  customers: [{customer: acme, series: 2, samples: 1}]\n"
+def limited(folder: Path, *, series: int) -> AbstractContextManager[RunningCollector]:
+    """A collector that takes so many series and a sample a second of the customer acme."""
+    (folder / "acme.token").write_text(TOKEN)
+    (folder / "collector.yml").write_text(
+        f"tokens: [{{name: acme, token_file: '{folder}/acme.token', customer: acme}}]\n"
+        f"limits:\n  customers: [{{customer: acme, series: {series}, samples: 1}}]\n"
     )
-    with running_collector(tmp_path, "--config", str(tmp_path / "collector.yml")) as collector:
+    return running_collector(folder, "--config", str(folder / "collector.yml"))
+
+
+def test_a_customers_limits_and_what_is_said_of_them(tmp_path: Path) -> None:
+    with limited(tmp_path, series=2) as collector:
         at = int(time.time() * 1000)
         assert _write(collector, {"a": 1.0, "b": 2.0}, at - 2).status == 204
         answer = _write(collector, {"a": 3.0, "c": 1.0, "d": 1.0}, at - 1)
@@ -47,12 +53,7 @@ def test_a_customers_limits_and_what_is_said_of_them(tmp_path: Path) -> None:
 
 
 def test_events_of_a_customer_are_limited_too(tmp_path: Path) -> None:
-    (tmp_path / "acme.token").write_text(TOKEN)
-    (tmp_path / "collector.yml").write_text(
-        f"tokens: [{{name: acme, token_file: '{tmp_path}/acme.token', customer: acme}}]\n"
-        "limits:\n  customers: [{customer: acme, series: 3, samples: 1}]\n"
-    )
-    with running_collector(tmp_path, "--config", str(tmp_path / "collector.yml")) as collector:
+    with limited(tmp_path, series=3) as collector:
 
         def send(*names: str) -> Answer:
             at = int(time.time() * 1000)
