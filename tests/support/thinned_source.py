@@ -71,7 +71,7 @@ class ThinnedArchive:
     ) -> SeriesColumns:
         found = self._index.select(matchers)
         samples = self._archive.select_samples
-        columns = read_runs(samples, self._archive, found.refs, start, end, figures)
+        columns = read_runs(samples, self._archive, LateCounts(), found.refs, start, end, figures)
         return SeriesColumns(found.labels, *columns)
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:

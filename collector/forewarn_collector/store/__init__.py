@@ -26,6 +26,7 @@ from forewarn_collector.store.eventlog import (
     EventStats,
     TextQueryError,
 )
+from forewarn_collector.store.events import LATE
 from forewarn_collector.store.jobs import Appended, AppendedEvents
 from forewarn_collector.store.past import Past
 from forewarn_collector.store.quota import SeriesLimits
@@ -36,6 +37,7 @@ from forewarn_collector.store.thin import Thinning
 from forewarn_collector.store.thinned import select_runs, thinned_until
 
 __all__ = [
+    "LATE",
     "NEVER",
     "Appended",
     "AppendedEvents",

@@ -265,6 +265,11 @@ class Head:
         self.samples += len(times)
         self._moved(slots)
 
+    def recount(self, refs: Ints) -> None:
+        """Note that what is kept beside the samples of series (`late_counts`) has changed."""
+        self.rewritten += 1
+        np.add.at(self._series.rewrites, self._series.slots.of(refs), 1)
+
     def drop_sealed(self, now: int) -> int:
         """Drop what is sealed and, at `now` (ms), older than what is kept of its metric.
 

@@ -19,6 +19,7 @@ from forewarn_collector.store.codec import decode_columns, encode_columns
 from forewarn_collector.store.columns import Floats, Ints
 from forewarn_collector.store.damage import file_errors
 from forewarn_collector.store.errors import StoreError
+from forewarn_collector.store.late_counts import LATE_TABLE
 from forewarn_collector.store.pages import LOG_BYTES, give_back_pages
 from forewarn_wire import Labels
 
@@ -329,6 +330,7 @@ class Journal:
                 retryable=False,
             )
         self.connection.executescript(_SCHEMA)
+        self.connection.execute(LATE_TABLE)
         columns = self.connection.execute("PRAGMA table_info(series)").fetchall()
         if "checksum" not in [column[1] for column in columns]:
             self.connection.execute("ALTER TABLE series ADD COLUMN checksum INTEGER")

@@ -85,9 +85,9 @@ class Past:
                 self._archive.refresh()
                 times, values, offsets = self._archive.select(refs, low, high)
                 parts.insert(0, (repeated(refs, np.diff(offsets)), times, values))
-            found = _merged(parts)
-            if len(found[0]):
-                yield found
+            refs_found, times, values = _merged(parts)
+            if len(refs_found):
+                yield refs_found, times, self._history.late_counts.raised(refs_found, times, values)
 
     def thinned_until(self) -> int:
         """No sample later than this (ms) is thinned; NEVER where none is."""
@@ -104,7 +104,8 @@ class Past:
         """As `read_runs`, with the rows that are here; only where there are some."""
         if self._archive is None:
             raise StoreError("nothing is thinned here", retryable=False)
-        return read_runs(samples, self._archive, refs, start, end, figures)
+        late_counts = self._history.late_counts
+        return read_runs(samples, self._archive, late_counts, refs, start, end, figures)
 
     def _journaled(self, refs: Ints, start: int, end: int) -> list[tuple[Ints, Ints, Floats]]:
         wanted = np.zeros(int(refs[-1]) + 1, dtype=np.bool_)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 
@@ -19,8 +18,10 @@ from forewarn_collector.store.columns import (
 )
 from forewarn_collector.store.head import Head
 from forewarn_collector.store.index import LabelIndex
+from forewarn_collector.store.late_counts import LateCounts
 from forewarn_collector.store.pacing import even_cuts
 from forewarn_collector.store.reading import (
+    Columns,
     names_among,
     read_latest,
     read_samples,
@@ -42,6 +43,7 @@ class StoreReader:
         self._lock = threading.Lock()
         self._index = index
         self._head = head
+        self._late_counts = LateCounts()
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
         """As `SeriesSource.select`. Raises ValueError for a bad regex or too many samples."""
@@ -49,7 +51,8 @@ class StoreReader:
             found = self._index.select(matchers)
             labels, refs = found.labels, found.refs
         columns = read_samples(self._head, self._lock, refs, start, end, self._archive)
-        return SeriesColumns(labels, *columns)
+        values = self._late_counts.raised_columns(refs, columns)
+        return SeriesColumns(labels, columns[0], values, columns[2])
 
     def thinned_until(self) -> int:
         """As `ThinnedSource.thinned_until`."""
@@ -62,8 +65,13 @@ class StoreReader:
         with self._lock:
             found = self._index.select(matchers)
             labels, refs = found.labels, found.refs
-        samples = partial(read_samples, self._head, self._lock, older=Unthinned(self._archive))
-        columns = read_runs(samples, self._archive, refs, start, end, figures)
+
+        def samples(refs: Ints, start: int, end: int) -> Columns:
+            older = Unthinned(self._archive)
+            columns = read_samples(self._head, self._lock, refs, start, end, older)
+            return columns[0], self._late_counts.raised_columns(refs, columns), columns[2]
+
+        columns = read_runs(samples, self._archive, self._late_counts, refs, start, end, figures)
         return SeriesColumns(labels, *columns)
 
     def cuts(self, matchers: Sequence[Matcher], start: int, end: int, most: int) -> Ints:
@@ -90,19 +98,23 @@ class StoreReader:
             ]
         refs = np.array([ref for _, ref in found], dtype=np.int64)
         columns = read_samples(self._head, self._lock, refs, start, end, self._archive)
-        return SeriesColumns(SeriesLabels(labels for labels, _ in found), *columns)
+        values = self._late_counts.raised_columns(refs, columns)
+        labels = SeriesLabels(labels for labels, _ in found)
+        return SeriesColumns(labels, columns[0], values, columns[2])
 
     def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
         """As `SeriesSource.latest`. Raises ValueError for a bad regex."""
         with self._lock:
             found = self._index.select(matchers)
             labels, refs = found.labels, found.refs
-        newest = read_latest(self._head, self._lock, refs, start, end, self._archive)
-        return LatestColumns(labels, *newest)
+        times, values = read_latest(self._head, self._lock, refs, start, end, self._archive)
+        return LatestColumns(labels, times, self._late_counts.raised(refs, times, values))
 
     def sliding(self, matchers: Sequence[Matcher]) -> SlidingWindow:
         """A window over the series that match every matcher. ValueError at a slide: a bad regex."""
-        return SlidingWindow(self._index, self._head, self._lock, matchers, self._archive)
+        return SlidingWindow(
+            self._index, self._head, self._lock, matchers, self._late_counts, self._archive
+        )
 
     def series(
         self, matcher_sets: Sequence[Sequence[Matcher]], start: int, end: int

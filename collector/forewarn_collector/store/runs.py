@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from forewarn_collector.store.columns import Figure, Floats, Ints, RunColumns, joined_runs
 from forewarn_collector.store.errors import TooManySamplesError
+from forewarn_collector.store.late_counts import LateCounts
 from forewarn_collector.store.reading import (
     MOST_SAMPLES,
     Columns,
@@ -61,6 +62,7 @@ class Unthinned:
 def read_runs(
     samples: Callable[[Ints, int, int], Columns],
     archive: Archive,
+    late_counts: LateCounts,
     refs: Ints,
     start: int,
     end: int,
@@ -69,8 +71,9 @@ def read_runs(
     """Times, values and offsets as in `SeriesColumns`, and the runs that these are the ends of.
 
     All with any time in `start` to `end` (ms), each of `refs` once. `samples` reads what is not
-    thinned of some series from a time to another; what it gives within the bucket of a row is left
-    out. Raises TooManySamplesError where there are more than MOST_SAMPLES, rows counting as one.
+    thinned of some series from a time to another, late events added; what it gives within the
+    bucket of a row is left out. Raises TooManySamplesError where there are more than MOST_SAMPLES,
+    rows counting as one.
     """
     columns = _BOUNDS.union(*(_COLUMNS[figure] for figure in figures))
     parts, total = [], 0
@@ -85,7 +88,7 @@ def read_runs(
             rows = read_rows(archive, part, start, end + length - 1, level, columns)
             if len(rows.times):
                 found = [_uncovered(each, rows, length) for each in found]
-                found.append(rows)
+                found.append(_raised(rows, part, late_counts))
         one = _runs(found, len(part), start, end, figures)
         total += len(one[0])
         if total > MOST_SAMPLES:
@@ -106,6 +109,27 @@ def _uncovered(rows: Rows, coarse: Rows, length: int) -> Rows:
     places = np.minimum(np.searchsorted(closed, own), len(closed) - 1)
     covered = closed[places] == own
     return rows.where(~covered) if covered.any() else rows
+
+
+def _raised(rows: Rows, refs: Ints, late_counts: LateCounts) -> Rows:
+    """Rows with what late events add: least where a row begins, and most where it ends.
+
+    The total of a row within which such events came lies between that with none and with all.
+    """
+    owners, none = refs[rows.owners], np.zeros(len(rows.times))
+    at_begin = late_counts.raised(owners, rows.began, none)
+    at_end = late_counts.raised(owners, rows.ended, none)
+    if not at_end.any():
+        return rows
+    return replace(
+        rows,
+        last=late_counts.raised(owners, rows.times, rows.last),
+        final=rows.final + at_end,
+        first=rows.first + at_begin,
+        low=rows.low + at_begin,
+        high=rows.high + at_end,
+        total=rows.total + rows.counts * (at_begin + at_end) / 2,
+    )
 
 
 _Runs = tuple[Ints, Floats, Ints, RunColumns]

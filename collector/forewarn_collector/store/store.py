@@ -26,6 +26,7 @@ from forewarn_collector.store.commit import Committer
 from forewarn_collector.store.compact import Compactor, StoppedError
 from forewarn_collector.store.damage import file_errors
 from forewarn_collector.store.errors import DamagedFileError
+from forewarn_collector.store.event_counting import EventCounting
 from forewarn_collector.store.eventlog import (
     EventLimits,
     EventLog,
@@ -37,7 +38,7 @@ from forewarn_collector.store.events import (
     EventCounters,
     load_counters,
 )
-from forewarn_collector.store.head import LATEST, Head
+from forewarn_collector.store.head import Head
 from forewarn_collector.store.holding import hold
 from forewarn_collector.store.index import LabelIndex
 from forewarn_collector.store.jobs import (
@@ -51,9 +52,10 @@ from forewarn_collector.store.jobs import (
     TendEvents,
 )
 from forewarn_collector.store.journal import JOURNAL_FILE, Journal
+from forewarn_collector.store.late_counts import drop_late
 from forewarn_collector.store.quota import SeriesLimits, SeriesQuota
 from forewarn_collector.store.reader import StoreReader
-from forewarn_collector.store.reading import read_latest
+from forewarn_collector.store.reading import Columns, read_latest, read_samples
 from forewarn_collector.store.retention import drop_old, size_cutoff
 from forewarn_collector.store.salvage import salvage_journal, was_salvaged
 from forewarn_collector.store.sealed import ARCHIVE_FILE, Archive, ArchiveStats
@@ -298,6 +300,7 @@ class Store(StoreReader):
                 created=self._committer.created,
                 damaged=self._journal.damaged + self._lost,
                 waiting=self._writer.waiting,
+                late_events=self._committer.late_events,
                 newest=self._committer.newest_received,
             )
 
@@ -355,16 +358,20 @@ class Store(StoreReader):
             }
         )
         self._counters = counters
+        with self._journal.reading():
+            self._late_counts.load(self._journal.connection)
+        quota = SeriesQuota(self._limits, self._active)
         self._committer = Committer(
             self._index,
             self._head,
             self._journal,
-            counters,
+            EventCounting(self._event_log, counters, self._index, quota),
             self._lock,
             self._clock,
             self._announce,
-            SeriesQuota(self._limits, self._active),
-            self._event_log,
+            quota,
+            self._late_counts,
+            self._stored,
             self._newest,
         )
 
@@ -386,9 +393,12 @@ class Store(StoreReader):
         now = np.full(len(lost), self._clock())
         self._head.begin(lost, now, now)
 
-    def _newest(self, refs: Ints) -> tuple[Ints, Floats]:
+    def _stored(self, refs: Ints, start: int, end: int) -> Columns:
+        return read_samples(self._head, self._lock, refs, start, end, self._archive)
+
+    def _newest(self, refs: Ints, end: int) -> tuple[Ints, Floats]:
         since = self._now() - self._retention
-        return read_latest(self._head, self._lock, refs, since, LATEST - 1, self._archive)
+        return read_latest(self._head, self._lock, refs, since, end, self._archive)
 
     def _last_time(self, labels: Labels) -> int:
         ref = self._index.ref(labels)
@@ -423,13 +433,19 @@ class Store(StoreReader):
 
     def _drop_old(self, cutoff: int) -> Ints:
         gone = self._head.ended_before(cutoff)
+        counters = self._counters.unchanged_since(cutoff)
+        # A counter that is forgotten begins at 0 again.
+        recounted = [ref for each in counters if (ref := self._index.ref(each)) is not None]
         with self._journal.transaction():
             self._journal.drop_before(cutoff)
             self._journal.drop_series(gone.tolist())
+            drop_late(self._journal.connection, [*gone.tolist(), *recounted], cutoff)
         with self._lock:
+            self._late_counts.drop([*gone.tolist(), *recounted], cutoff)
+            self._head.recount(np.array(recounted, dtype=np.int64))
             gone = self._head.drop_before(cutoff)
             self._index.remove(gone)
             self._head.remove_series(gone)
-        self._counters.forget(cutoff)
+        self._counters.forget(counters)
         self._committer.forget()
         return gone
