@@ -44,15 +44,19 @@ class Admission:
         request[_TICKET] = found
         return None
 
-    def too_fast(self, request: web.Request, samples: int) -> web.Response | None:
-        """The answer to a customer's request that is over its rate; else None."""
+    def too_fast(self, request: web.Request) -> web.Response | None:
+        """The answer to a request of a customer that is over its rate; else None."""
         customer = request[CALLER].customer
-        seconds = self._rates.wait(customer, samples, time.monotonic())
+        seconds = self._rates.wait(customer, time.monotonic())
         if not seconds:
             return None
         self._metrics.limited.labels("rate", customer).inc()
         text = f"customer {customer} sends more samples a second than its limit; send again later"
         return _later(text, math.ceil(seconds))
+
+    def spend(self, request: web.Request, samples: int) -> None:
+        """Count the samples of a request that was let in against its customer's rate."""
+        self._rates.spend(request[CALLER].customer, samples, time.monotonic())
 
     def storing(self, request: web.Request) -> None:
         """From now on the request waits for the disk."""

@@ -78,7 +78,8 @@ class SampleRates:
     """How fast customers send, for those who may not send as fast as they like.
 
     A second's allowance is added each second, up to a minute's. A request is let in while there is
-    any left and is then taken off as a whole, so that no size of request is too large for ever.
+    any left; once its samples are known they are taken off as a whole, so that no size of request
+    is too large for ever, and what was let in together is waited for later.
     """
 
     def __init__(self, most: dict[str, int]) -> None:
@@ -86,16 +87,21 @@ class SampleRates:
         self._most = {customer: rate for customer, rate in most.items() if rate}
         self._left: dict[str, tuple[float, float]] = {}
 
-    def wait(self, customer: str, samples: int, now: float) -> float:
-        """0 where so many samples are let in, else the seconds after which some will be."""
+    def wait(self, customer: str, now: float) -> float:
+        """0 where a request is let in, else the seconds after which one will be."""
         rate = self._most.get(customer)
-        if rate is None or not samples:
+        if rate is None:
             return 0.0
+        left = self._allowance(customer, rate, now)
+        return 0.0 if left > 0 else max(1.0, -left / rate)
+
+    def spend(self, customer: str, samples: int, now: float) -> None:
+        """Take off the samples of a request that was let in."""
+        rate = self._most.get(customer)
+        if rate is not None:
+            self._left[customer] = self._allowance(customer, rate, now) - samples, now
+
+    def _allowance(self, customer: str, rate: int, now: float) -> float:
         burst = rate * 60.0
         left, since = self._left.get(customer, (burst, now))
-        left = min(burst, left + (now - since) * rate)
-        if left > 0:
-            self._left[customer] = left - samples, now
-            return 0.0
-        self._left[customer] = left, now
-        return max(1.0, -left / rate)
+        return min(burst, left + (now - since) * rate)

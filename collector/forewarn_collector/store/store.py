@@ -45,6 +45,7 @@ from forewarn_collector.store.jobs import (
     AppendedEvents,
     AppendEvents,
     AppendIncreases,
+    AppendMade,
     AppendSamples,
     SampleCounters,
     TendEvents,
@@ -149,6 +150,28 @@ class Store(StoreReader):
         job = AppendSamples(batch, own)
         self._writer.submit(job)
         return job.done
+
+    def append_made(
+        self, makes: Sequence[Callable[[], Batch]], heard: Callable[[], None]
+    ) -> list[Future[Appended]]:
+        """Store what each of `makes` gives, as `append`; it is called on the writer's thread.
+
+        So whoever has much to store at once need not compete with the writer for the interpreter.
+        `heard` is called there when all are done, those that failed too.
+        """
+        jobs = [AppendMade(make) for make in makes]
+        left = len(jobs)
+
+        def count(_: Future[Appended]) -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                heard()
+
+        for job in jobs:
+            job.done.add_done_callback(count)
+        self._writer.submit(*jobs)
+        return [job.done for job in jobs]
 
     def append_increases(self, increases: Increases) -> Future[Appended]:
         """Add increases to what their series last stood at; as `append`.

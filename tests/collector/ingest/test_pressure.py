@@ -81,14 +81,28 @@ def test_what_waits_stays_within_the_bound_and_is_counted_right(
 def test_a_customer_over_its_rate_waits_until_its_debt_is_paid() -> None:
     rates = SampleRates({"acme": 100, "free": 0})
     # A minute's allowance at once, taken as a whole by one request.
-    assert rates.wait("acme", 6_500, 0.0) == 0.0
-    assert rates.wait("acme", 1, 0.0) == 5.0
-    assert rates.wait("acme", 1, 4.0) == 1.0
-    assert rates.wait("acme", 1, 5.5) == 0.0
+    assert rates.wait("acme", 0.0) == 0.0
+    rates.spend("acme", 6_500, 0.0)
+    assert rates.wait("acme", 0.0) == 5.0
+    assert rates.wait("acme", 4.0) == 1.0
+    assert rates.wait("acme", 5.5) == 0.0
     for customer in ("free", "other", ""):
-        assert rates.wait(customer, 10**9, 0.0) == rates.wait(customer, 10**9, 0.0) == 0.0
+        rates.spend(customer, 10**9, 0.0)
+        assert rates.wait(customer, 0.0) == 0.0
+
+
+def test_what_was_let_in_together_is_paid_for_later() -> None:
+    rates = SampleRates({"acme": 100})
+    rates.spend("acme", 5_900, 0.0)
+    # Two requests find 100 samples left, and bring 200 each.
+    assert rates.wait("acme", 0.0) == rates.wait("acme", 0.0) == 0.0
+    rates.spend("acme", 200, 0.0)
+    rates.spend("acme", 200, 0.0)
+    assert rates.wait("acme", 0.0) == 3.0
 
 
 def test_a_steady_sender_at_its_rate_is_never_told_to_wait() -> None:
     rates = SampleRates({"acme": 100})
-    assert all(rates.wait("acme", 1_000, 10.0 * turn) == 0.0 for turn in range(100))
+    for turn in range(100):
+        assert rates.wait("acme", 10.0 * turn) == 0.0
+        rates.spend("acme", 1_000, 10.0 * turn)
