@@ -57,6 +57,9 @@ class WriteApi:
         appended = await self._appender.append(body.known)
         decoded = body.decoded
         if decoded is None:
+            later = receiving.admission.parsing(request)
+            if later is not None:
+                return later
             decoded = await receiving.decode(body.decode)
             appended = await self._appender.append(body.batch)
         samples = len(decoded.batch.times)

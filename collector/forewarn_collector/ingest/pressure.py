@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 LONGEST_WAIT = 20.0
 """How long (s) the oldest write may have waited for the disk before others are sent away."""
-RETRY_AFTER = 5
+LONGEST_PARSE = 5.0
+"""The same for those that must be parsed: their senders still wait when their turn has come."""
+_PARSE_SECONDS, _MEMORY = 0.02, 0.1
+"""How long one is guessed to take at first, and how much each one that was done changes that."""
+RETRY_AFTER, LONGEST_RETRY_AFTER = 5, 30
+"""After how many seconds those that are sent away come again, at the earliest and at the latest."""
+RETURNS = 200
+"""How many of them a second: to send requests away, too, is work that keeps others waiting."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +37,10 @@ class Pressure:
         self._most = most
         self._by_sender: dict[str, int] = {}
         self._storing: OrderedDict[Ticket, float] = OrderedDict()
+        self._parsing: OrderedDict[Ticket, float] = OrderedDict()
+        self._parse_seconds = _PARSE_SECONDS
+        self._parsed = 0.0
+        self._next_return = 0.0
         self.waiting = 0
 
     def enter(self, sender: str, size: int, now: float) -> Ticket | str:
@@ -59,9 +70,35 @@ class Pressure:
         """The request is read; from now on it waits for the disk."""
         self._storing[ticket] = now
 
-    def leave(self, ticket: Ticket) -> None:
+    def parsing(self, ticket: Ticket, now: float) -> str | None:
+        """The request is unlike those before it and waits to be parsed; or why it may not.
+
+        Such requests are dear, the more so where their series are new. They are let in as far as
+        they will be answered in time, and wait apart from the others: a fleet that is new to the
+        collector does not keep those away that it knows.
+        """
+        self._storing.pop(ticket, None)
+        oldest = now - next(iter(self._parsing.values()), now)
+        if max(oldest, len(self._parsing) * self._parse_seconds) > LONGEST_PARSE:
+            return f"{len(self._parsing)} requests of new senders are waiting; send again later"
+        self._parsing[ticket] = now
+        return None
+
+    def later(self, now: float) -> int:
+        """After how many seconds one that is sent away is to come again: not all at once."""
+        earliest, latest = now + RETRY_AFTER, now + LONGEST_RETRY_AFTER
+        turn = min(max(self._next_return, earliest), latest)
+        self._next_return = turn + 1 / RETURNS
+        return int(turn - now)
+
+    def leave(self, ticket: Ticket, now: float) -> None:
         """The request is answered."""
         self._storing.pop(ticket, None)
+        since = self._parsing.pop(ticket, None)
+        if since is not None:
+            took = now - max(since, self._parsed)
+            self._parse_seconds += _MEMORY * (took - self._parse_seconds)
+            self._parsed = now
         self.waiting -= ticket.size
         left = self._by_sender[ticket.sender] - ticket.size
         if left > 0:

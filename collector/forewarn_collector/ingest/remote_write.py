@@ -209,16 +209,18 @@ class _Walk:
         return noted.end
 
     def _usual_series(self, start: int, stop: int) -> bool:
-        """A known series with any number of samples of 18 or 9 bytes; False for any other."""
+        """A series with any number of samples of 18 or 9 bytes; False for any other."""
         message = self._noted.message
         position = start
         while position < stop and message[position] == 0x0A and message[position + 1] < 0x80:
             position += 2 + message[position + 1]
-        known = self._cache.known.get(message[start:position])
-        if known is None:
+        if position > stop:
             return False
         found = self._noted.usual_samples(position, stop)
         if found is None or found[0] != stop:
+            return False
+        known = self._cache.learn(message[start:position])
+        if isinstance(known, Rejected):
             return False
         self._noted.add(known, *found[1:])
         return True
