@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
 
 LONGEST_WAIT = 20.0
 """How long (s) the oldest write may have waited for the disk before others are sent away."""
-LONGEST_PARSE = 5.0
+LONGEST_PARSE = 4.0
 """The same for those that must be parsed: their senders still wait when their turn has come."""
-_PARSE_SECONDS, _MEMORY = 0.02, 0.1
-"""How long one is guessed to take at first, and how much each one that was done changes that."""
+_FIRST_PARSED, _FIRST_SECONDS = 100.0, 2.0
+_MEMORY = 10.0
+"""How many were done in how long, as a first guess, and how soon (s) it matters no more."""
 RETRY_AFTER, LONGEST_RETRY_AFTER = 5, 30
 """After how many seconds those that are sent away come again, at the earliest and at the latest."""
 RETURNS = 200
@@ -38,8 +40,8 @@ class Pressure:
         self._by_sender: dict[str, int] = {}
         self._storing: OrderedDict[Ticket, float] = OrderedDict()
         self._parsing: OrderedDict[Ticket, float] = OrderedDict()
-        self._parse_seconds = _PARSE_SECONDS
-        self._parsed = 0.0
+        self._parsed, self._seconds = _FIRST_PARSED, _FIRST_SECONDS
+        self._last_parsed = 0.0
         self._next_return = 0.0
         self.waiting = 0
 
@@ -79,7 +81,7 @@ class Pressure:
         """
         self._storing.pop(ticket, None)
         oldest = now - next(iter(self._parsing.values()), now)
-        if max(oldest, len(self._parsing) * self._parse_seconds) > LONGEST_PARSE:
+        if max(oldest, len(self._parsing) * self._seconds / self._parsed) > LONGEST_PARSE:
             return f"{len(self._parsing)} requests of new senders are waiting; send again later"
         self._parsing[ticket] = now
         return None
@@ -96,9 +98,11 @@ class Pressure:
         self._storing.pop(ticket, None)
         since = self._parsing.pop(ticket, None)
         if since is not None:
-            took = now - max(since, self._parsed)
-            self._parse_seconds += _MEMORY * (took - self._parse_seconds)
-            self._parsed = now
+            # Many may be answered at once, after a commit that they shared.
+            kept = math.exp((self._last_parsed - now) / _MEMORY)
+            self._parsed = self._parsed * kept + 1
+            self._seconds = self._seconds * kept + now - max(since, self._last_parsed)
+            self._last_parsed = now
         self.waiting -= ticket.size
         left = self._by_sender[ticket.sender] - ticket.size
         if left > 0:

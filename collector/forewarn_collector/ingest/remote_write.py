@@ -62,11 +62,11 @@ def decode_write_request(
 class WriteDecoder:
     """Decodes bodies and keeps what it has met of them, so that each series is parsed once."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, skeletons: Skeletons | None = None) -> None:
         self._limits = limits
         self._caches: OrderedDict[Labels, SeriesCache] = OrderedDict()
         self._symbols = SymbolTables()
-        self._skeletons = Skeletons()
+        self._skeletons = skeletons if skeletons is not None else Skeletons()
         self._body = Unpacked()
         # Threads would not make the walk any faster, but could change the cache under it.
         self._lock = threading.Lock()

@@ -139,7 +139,7 @@ class Skeletons:
         self._starts: dict[Key, dict[int, int]] = {}
         self._seen: OrderedDict[tuple[Key, int, int], None] = OrderedDict()
         self._plain: OrderedDict[Skeleton, None] = OrderedDict()
-        self._plain_bytes = 0
+        self.plain_bytes = 0
         self._spare = Unpacked()
         self.nbytes = 0
 
@@ -205,7 +205,7 @@ class Skeletons:
         if skeleton.plain is not None:
             return
         needed = self._spare.size
-        while self._plain and self._plain_bytes + needed > self._most_plain:
+        while self._plain and self.plain_bytes + needed > self._most_plain:
             oldest = next(iter(self._plain))
             if oldest.used:
                 oldest.used = False
@@ -215,12 +215,12 @@ class Skeletons:
         if needed <= self._most_plain:
             skeleton.plain = self._spare.aligned().copy()
             self._plain[skeleton] = None
-            self._plain_bytes += skeleton.plain.nbytes
+            self.plain_bytes += skeleton.plain.nbytes
 
     def _forget_plain(self, skeleton: Skeleton) -> None:
         if skeleton.plain is not None:
             del self._plain[skeleton]
-            self._plain_bytes -= skeleton.plain.nbytes
+            self.plain_bytes -= skeleton.plain.nbytes
             skeleton.plain = None
 
     def _drop(self, whole: tuple[Key, int, int]) -> None:

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 # Bounds of one commit, so that its memory and everyone's wait stay bounded.
 _MOST_JOBS = 1_000
 _MOST_SAMPLES = 500_000
+_NEW = 50
+"""What a sample of a batch laid out like none before counts, since its series may be new."""
 _END: Sequence[Job] = ()
 
 
@@ -147,5 +149,5 @@ def _fail(group: Sequence[Write], error: Exception) -> None:
 def _samples(job: Write) -> int:
     match job:
         case AppendSamples(batch) | AppendIncreases(Increases(batch)):
-            return len(batch.times)
+            return len(batch.times) * (1 if batch.layout is not None else _NEW)
     return 0
