@@ -45,7 +45,6 @@ from forewarn_collector.store.jobs import (
     AppendedEvents,
     AppendEvents,
     AppendIncreases,
-    AppendMade,
     AppendSamples,
     SampleCounters,
     TendEvents,
@@ -159,19 +158,7 @@ class Store(StoreReader):
         So whoever has much to store at once need not compete with the writer for the interpreter.
         `heard` is called there when all are done, those that failed too.
         """
-        jobs = [AppendMade(make) for make in makes]
-        left = len(jobs)
-
-        def count(_: Future[Appended]) -> None:
-            nonlocal left
-            left -= 1
-            if not left:
-                heard()
-
-        for job in jobs:
-            job.done.add_done_callback(count)
-        self._writer.submit(*jobs)
-        return [job.done for job in jobs]
+        return self._writer.append_made(makes, heard)
 
     def append_increases(self, increases: Increases) -> Future[Appended]:
         """Add increases to what their series last stood at; as `append`.

@@ -7,8 +7,9 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
-from forewarn_collector.store.columns import Increases
+from forewarn_collector.store.columns import Batch, Increases
 from forewarn_collector.store.errors import StoreError
 from forewarn_collector.store.jobs import (
     Alone,
@@ -61,6 +62,24 @@ class Writer:
                 raise StoreError("the store is closed; open it again to write", retryable=True)
             self._submitted += len(jobs)
             self._jobs.put(jobs)
+
+    def append_made(
+        self, makes: Sequence[Callable[[], Batch]], heard: Callable[[], None]
+    ) -> list[Future[Appended]]:
+        """Queue the batches that are to be made; `heard` is called when all are done."""
+        jobs = [AppendMade(make) for make in makes]
+        left = len(jobs)
+
+        def count(_: Future[Appended]) -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                heard()
+
+        for job in jobs:
+            job.done.add_done_callback(count)
+        self.submit(*jobs)
+        return [job.done for job in jobs]
 
     def close(self) -> None:
         """Finish what is queued, then end the thread."""
