@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import threading
 from collections import Counter
 from typing import Any
 
@@ -360,3 +361,19 @@ def test_memory_for_bodies_is_used_again(sizes: list[int]) -> None:
         body.unsnappy(snappy(content), 1 << 26)
         assert body.content() == content
         assert body.padded() == content + bytes(24)
+
+
+def test_a_known_body_does_not_wait_for_one_that_is_walked() -> None:
+    decoder = WriteDecoder(LIMITS)
+    sent: Series = [(CPU, [(NOW, 1)])]
+    body = snappy(message_1(sent, zeros=True))
+    for _ in range(2):
+        decoder.decode(body)
+    found: list[Decoded | None] = []
+    with decoder._walking:  # as while another thread walks over a large body
+        reader = threading.Thread(target=lambda: found.append(decoder.decode_known(body)))
+        reader.start()
+        reader.join(10)
+    assert len(found) == 1
+    assert found[0] is not None
+    assert contents(found[0]) == expected(sent)
