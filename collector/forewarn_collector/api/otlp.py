@@ -90,6 +90,9 @@ class OtlpApi:
         return _answer(answer, content_type)
 
     async def _write_metrics(self, request: web.Request) -> web.Response:
+        late = self._receiving.admission.too_fast(request)
+        if late is not None:
+            return late
         body = await body_of(request)
         content_type = request.headers.get("Content-Type", "")
         decoded = await self._receiving.decode(
@@ -102,9 +105,7 @@ class OtlpApi:
             )
         )
         samples = len(decoded.batch.times) + len(decoded.increases.starts)
-        late = self._receiving.admission.too_fast(request, samples)
-        if late is not None:
-            return late
+        self._receiving.admission.spend(request, samples)
         self._metadata.update(decoded.metadata)
         refused, over = await self._append(request, decoded)
         rejected = [*decoded.rejected, *refused]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import resource
 import signal
 import sys
 from dataclasses import replace
@@ -90,8 +91,15 @@ def serve(
 _SWITCH_SECONDS = 0.0005
 
 
+def _allow_files() -> None:
+    """Allow as many open files as may be: each agent keeps a connection, and 1,024 is usual."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 async def _serve(config: CollectorConfig, clock: Clock) -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
+    _allow_files()
     collector = Collector(config, clock)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -322,12 +322,15 @@ class Committer:
             batches.append(Batch((), _EMPTY, grown.totals.times, grown.totals.values))
         added = _added(batches, admission)[: len(arriving)]
         if len(admission.refs):
-            # They are sorted by series and time.
-            starts = run_starts(admission.refs)
+            refs, firsts = admission.refs, admission.times
+            if not admission.single:
+                # They are sorted by series and time.
+                starts = run_starts(refs)
+                refs, firsts = refs[starts], firsts[starts]
             self._announce(
                 Arrival(
-                    admission.refs[starts],
-                    admission.times[starts],
+                    refs,
+                    firsts,
                     int(admission.times.min()),
                     int(admission.times.max()),
                     time.monotonic(),
@@ -386,9 +389,14 @@ def _newest_received(jobs: Sequence[Write], latest: int) -> int | None:
 
     What the collector makes itself says nothing of it, nor does a time from the future.
     """
-    times = [int(times[times <= latest].max(initial=_NEVER)) for times in _times_of(jobs)]
+    times = [_newest(times, latest) for times in _times_of(jobs)]
     times += [event.time for job in jobs if isinstance(job, AppendEvents) for event in job.events]
     return max((time for time in times if _NEVER < time <= latest), default=None)
+
+
+def _newest(times: Ints, latest: int) -> int:
+    newest = int(times.max(initial=_NEVER))
+    return newest if newest <= latest else int(times[times <= latest].max(initial=_NEVER))
 
 
 def _resolve(done: Future[T], result: T) -> None:

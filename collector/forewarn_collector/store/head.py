@@ -83,7 +83,7 @@ class Head:
                 merge(self._chunks, newest, found, times[late], values[late], self._make)
             slots, times, values = slots[~late], times[~late], values[~late]
         if len(slots):
-            self._append(slots, times, values)
+            self._append(slots, times, values, single=admission.single)
 
     def select(self, refs: Ints, start: int, end: int) -> tuple[Ints, Floats, Ints]:
         """Samples with `start <= time <= end`, series by series: times, values, offsets."""
@@ -350,14 +350,17 @@ class Head:
         self._moved(there)
         return moved[behind]
 
-    def _append(self, slots: Ints, times: Ints, values: Floats) -> None:
-        """Samples sorted by series and time, all later than what their series has here."""
+    def _append(self, slots: Ints, times: Ints, values: Floats, *, single: bool) -> None:
+        """Samples sorted by series and time, all later than what their series has here.
+
+        `single`: no series has two.
+        """
         series = self._series
-        starts = run_starts(slots)
-        if len(starts) == len(slots):
+        if single:
+            starts = ends = np.arange(len(slots), dtype=np.int64)
             self._append_tick(slots, times, values)
-            ends = starts
         else:
+            starts = run_starts(slots)
             counts = np.diff(np.append(starts, len(times)))
             self._append_runs(slots[starts], starts, counts, times, values)
             ends = starts + counts - 1

@@ -7,14 +7,13 @@ its work. (SQLite may leave its two side files behind.)
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from forewarn_collector.store.codec import columns_of, unpacked
+from forewarn_collector.store.codec import decode_columns
 from forewarn_collector.store.columns import Floats, Ints
 from forewarn_collector.store.errors import StoreError
 from forewarn_collector.store.journal import (
@@ -92,19 +91,15 @@ class History:
                     (int(wanted[0]), int(wanted[-1])),
                 ).fetchall()
             asked = set(wanted.tolist())
-            # Commits of one size are made columns together, which is much faster.
-            by_size: dict[int, list[bytes]] = defaultdict(list)
+            parts = []
             for number, count, checksum, blob in rows:
                 if number not in asked:
                     continue
                 try:
-                    raw = unpacked(blob, count, checksum)
+                    parts.append(decode_columns(blob, count, checksum))
                 except (ValueError, TypeError, AttributeError, OverflowError):
                     # On a damaged page any column may be of any type.
                     self.damaged += 1
-                else:
-                    by_size[count].append(raw)
-            parts = [columns_of(raws, count) for count, raws in by_size.items()]
             if parts:
                 refs, times, values = (
                     np.concatenate(columns) for columns in zip(*parts, strict=True)

@@ -46,6 +46,17 @@ class AppendSamples:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class AppendMade:
+    """Store the batch that `make` gives, which the writer's thread calls right before the commit.
+
+    `done` has the error where it raises one.
+    """
+
+    make: Callable[[], Batch]
+    done: Future[Appended] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class AppendIncreases:
     """Add to the totals of series."""
 
@@ -89,4 +100,4 @@ class Alone:
 
 
 Write = AppendSamples | AppendIncreases | AppendEvents | SampleCounters
-Job = Write | TendEvents | Alone
+Job = Write | AppendMade | TendEvents | Alone

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 Pair = tuple[str, str]
 
 JOURNAL_FILE = "store.db"
-VERSION = 2
+VERSION = 3
 _ROWS = 1_000
 """Label sets that are parsed at once."""
 _DROPPED_COMMITS = 2_000

@@ -168,6 +168,16 @@ class Store(StoreReader):
         self._writer.submit(job)
         return job.done
 
+    def append_made(
+        self, makes: Sequence[Callable[[], Batch]], heard: Callable[[], None]
+    ) -> list[Future[Appended]]:
+        """Store what each of `makes` gives, as `append`; it is called on the writer's thread.
+
+        So whoever has much to store at once need not compete with the writer for the interpreter.
+        `heard` is called there when all are done, those that failed too.
+        """
+        return self._writer.append_made(makes, heard)
+
     def append_increases(self, increases: Increases) -> Future[Appended]:
         """Add increases to what their series last stood at; as `append`.
 
