@@ -15,6 +15,7 @@ from forewarn_collector.store import (
     SeriesLabels,
 )
 from forewarn_collector.store.index import LabelIndex
+from forewarn_collector.store.late_counts import LateCounts
 from forewarn_collector.store.rows import Rows, coarser, encode_rows, rows_of_samples
 from forewarn_collector.store.runs import read_runs
 from forewarn_collector.store.sealed import Archive, ChunkData, NewChunk

@@ -60,6 +60,9 @@ class OtlpApi:
         ]
 
     async def _write_logs(self, request: web.Request) -> web.Response:
+        late = self._receiving.admission.too_fast(request)
+        if late is not None:
+            return late
         body = await body_of(request)
         content_type = request.headers.get("Content-Type", "")
         decoded = await self._receiving.decode(
@@ -72,9 +75,7 @@ class OtlpApi:
                 extra=extra_labels(request),
             )
         )
-        late = self._receiving.admission.too_fast(request, len(decoded.events))
-        if late is not None:
-            return late
+        self._receiving.admission.spend(request, len(decoded.events))
         too_old = 0
         if decoded.events:
             self._receiving.admission.storing(request)
