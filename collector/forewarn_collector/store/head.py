@@ -106,7 +106,7 @@ class Head:
         return times, values
 
     def latest_known(self, refs: Ints, start: int, end: int) -> tuple[Ints, Floats, Ints]:
-        """The same, and the rows of those series that may have a later one elsewhere."""
+        """The same, and the rows of those series that elsewhere may have a later one, or the same."""
         slots = self.slots(refs)
         floors = self.floors(slots)
         times, values = self.newest(slots)
@@ -119,7 +119,8 @@ class Head:
             times[beyond[filled]] = found_times[last]
             values[beyond[filled]] = found_values[last]
         doubtful = np.flatnonzero(floors > start)
-        doubtful = doubtful[times[doubtful] < np.minimum(end, floors[doubtful] - 1)]
+        # Of two samples of one time the one elsewhere came first.
+        doubtful = doubtful[times[doubtful] < floors[doubtful]]
         return times, values, doubtful
 
     def slots(self, refs: Ints) -> Ints:

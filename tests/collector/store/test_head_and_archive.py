@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from forewarn_collector.store import NEVER, Store
@@ -100,7 +100,17 @@ _STEPS = st.one_of(
 )
 
 
+_RESEND_WITH_ANOTHER_VALUE = [
+    ("ticks", {"a"}, 1),
+    ("write", [(0, 0, 1.5)]),
+    ("seal",),
+    ("reopen",),
+    ("write", [(0, 0, 0.0)]),
+]
+
+
 @settings(max_examples=60, deadline=None)
+@example(_RESEND_WITH_ANOTHER_VALUE, 0, 0)
 @given(st.lists(_STEPS, max_size=14), _SECONDS, _SECONDS)
 def test_all_that_was_written_is_read_once(
     steps: list[tuple[object, ...]], start: int, end: int
