@@ -106,7 +106,7 @@ class Head:
         return times, values
 
     def latest_known(self, refs: Ints, start: int, end: int) -> tuple[Ints, Floats, Ints]:
-        """The same, and the rows of those series that elsewhere may have a later one, or the same."""
+        """The same, and the rows of series that may have a later one or one as late elsewhere."""
         slots = self.slots(refs)
         floors = self.floors(slots)
         times, values = self.newest(slots)
