@@ -16,6 +16,7 @@ from forewarn_collector.tasks.model import TaskChange
 from forewarn_collector.tasks.placing import ByRule
 from forewarn_collector.tasks.policy import Policy
 from forewarn_wire import labels_from
+from support.databases import DATABASES
 
 T0 = 1_700_000_000_000
 MINUTE = 60_000
@@ -104,7 +105,7 @@ class Desk:
     def __init__(self, directory: Path, default_queue: str = "support") -> None:
         self.clock = Hand()
         self.told: list[TaskChange] = []
-        self.ledger = Ledger(directory)
+        self.ledger = Ledger(directory, DATABASES.url(directory))
         self.ledger.open()
         self.rules: dict[str, AlertingRule] = {}
         self.gates: list[Gate] = []
