@@ -33,7 +33,7 @@ class Inhibitor:
     """
 
     def __init__(
-        self, rules: Sequence[InhibitRule], firing: Collection[tuple[str, Labels]]
+        self, rules: Sequence[InhibitRule], firing: Iterable[tuple[str, Labels]]
     ) -> None:
         self._rules = rules
         self._sources: list[dict[tuple[str, ...], list[tuple[str, bool]]]] = [{} for _ in rules]
