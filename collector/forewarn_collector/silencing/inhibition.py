@@ -6,7 +6,7 @@ not inhibited by another one for which the same is true, so none inhibits itself
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from forewarn_collector.silencing.matchers import Matcher, matches_all
@@ -26,39 +26,52 @@ class InhibitRule:
     line: int = 0
 
 
-class Inhibitor:
-    """The rules over one set of alerts that fire: what inhibits each.
+Sides = tuple[tuple[int, tuple[str, ...], bool], ...]
+"""Of the rules that an alert matches on one side: place, values of `equal`, the other side, too."""
 
-    `firing` are their labels by their ids; made once, it answers for many targets.
+
+class Inhibitor:
+    """The rules over the alerts that fire at this moment: what inhibits each.
+
+    What an alert matches is found once, as it begins; `update` costs little where few change.
     """
 
-    def __init__(
-        self, rules: Sequence[InhibitRule], firing: Iterable[tuple[str, Labels]]
-    ) -> None:
+    def __init__(self, rules: Sequence[InhibitRule]) -> None:
         self._rules = rules
-        self._sources: list[dict[tuple[str, ...], list[tuple[str, bool]]]] = [{} for _ in rules]
-        for name, labels in firing:
-            values = dict(labels)
-            for rule, sources in zip(rules, self._sources, strict=True):
-                if matches_all(rule.source, values):
-                    both = matches_all(rule.target, values)
-                    sources.setdefault(_equal(rule, values), []).append((name, both))
+        self._sides: dict[str, tuple[Sides, Sides]] = {}
+        self._sources: dict[tuple[int, tuple[str, ...]], dict[str, bool]] = {}
 
-    def sources(self, labels: Labels) -> list[str]:
-        """The ids of the alerts that inhibit an alert with these labels, rule by rule."""
+    def update(self, firing: Mapping[str, Labels]) -> None:
+        """Say which alerts fire now: their labels by their ids, each id always with the same."""
+        if not self._rules:
+            return
+        for name in self._sides.keys() - firing.keys():
+            for rule, equal, _ in self._sides.pop(name)[0]:
+                del self._sources[rule, equal][name]
+        for name in firing.keys() - self._sides.keys():
+            sides = self._sides_of(firing[name])
+            self._sides[name] = sides
+            for rule, equal, both in sides[0]:
+                self._sources.setdefault((rule, equal), {})[name] = both
+
+    def sources(self, name: str) -> list[str]:
+        """The ids of the alerts that inhibit one of those that fire, rule by rule."""
+        found: dict[str, None] = {}
+        for rule, equal, is_source in self._sides.get(name, ((), ()))[1]:
+            for source, both in self._sources.get((rule, equal), {}).items():
+                if not (both and is_source):
+                    found[source] = None
+        return list(found)
+
+    def _sides_of(self, labels: Labels) -> tuple[Sides, Sides]:
         values = dict(labels)
-        found: list[str] = []
-        for rule, sources in zip(self._rules, self._sources, strict=True):
-            if not sources or not matches_all(rule.target, values):
-                continue
+        sources, targets = [], []
+        for place, rule in enumerate(self._rules):
             is_source = matches_all(rule.source, values)
-            found += [
-                name
-                for name, both in sources.get(_equal(rule, values), ())
-                if not (both and is_source)
-            ]
-        return list(dict.fromkeys(found))
-
-
-def _equal(rule: InhibitRule, values: dict[str, str]) -> tuple[str, ...]:
-    return tuple(values.get(name, "") for name in rule.equal)
+            is_target = matches_all(rule.target, values)
+            equal = tuple(values.get(name, "") for name in rule.equal)
+            if is_source:
+                sources.append((place, equal, is_target))
+            if is_target:
+                targets.append((place, equal, is_source))
+        return tuple(sources), tuple(targets)

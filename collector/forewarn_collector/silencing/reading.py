@@ -41,6 +41,7 @@ def read_alertmanager_file(content: str, file: str) -> AlertmanagerFile:
         return AlertmanagerFile(problems=tuple(problems))
     common = document.section("global")
     timeout = RESOLVE_TIMEOUT
+    none: tuple[str, ...] = ()
     if common is not None:
         timeout = common.take("resolve_timeout", duration, RESOLVE_TIMEOUT)
     receivers = read_receivers(document, common, notes)
@@ -50,7 +51,7 @@ def read_alertmanager_file(content: str, file: str) -> AlertmanagerFile:
             document.problem("time_intervals", f"time interval {name!r} is not unique")
         intervals[name] = found
     rules = tuple(_inhibit_rule(section) for section in document.sections("inhibit_rules"))
-    if "templates" in document and document.take("templates", texts, ()):
+    if document.take("templates", texts, none):
         notes.add(
             document,
             "templates",
@@ -72,11 +73,11 @@ def read_alertmanager_file(content: str, file: str) -> AlertmanagerFile:
 
 
 def _inhibit_rule(section: Section) -> InhibitRule:
-    equal: tuple[str, ...] = ()
+    none: tuple[str, ...] = ()
     rule = InhibitRule(
         matchers_of(section, "source_match", "source_match_re", "source_matchers"),
         matchers_of(section, "target_match", "target_match_re", "target_matchers"),
-        section.take("equal", read_labels, equal),
+        section.take("equal", read_labels, none),
         section.place()[0],
     )
     section.refuse_unknown()
