@@ -15,6 +15,7 @@ from aiohttp import web
 
 from forewarn_collector.alertmanagers import Alertmanagers, Notices
 from forewarn_collector.api.admission import Admission
+from forewarn_collector.api.alertmanager import AlertmanagerApi
 from forewarn_collector.api.auth import (
     TOKEN_FILE,
     Gate,
@@ -51,10 +52,17 @@ from forewarn_collector.observe import (
     ledger_families,
     notification_families,
     rule_families,
+    silence_families,
     store_families,
 )
 from forewarn_collector.promql import LiveWindows
-from forewarn_collector.queues import Queue, QueueWorkers, queues_from_section
+from forewarn_collector.queues import (
+    Queue,
+    QueueWorkers,
+    queue_of_each,
+    queues_from_section,
+    queues_of_receivers,
+)
 from forewarn_collector.rules import (
     LastReload,
     RuleFileError,
@@ -64,6 +72,7 @@ from forewarn_collector.rules import (
     TemplateContext,
 )
 from forewarn_collector.rules.windows import windows_of
+from forewarn_collector.silencing import AlertmanagerFile, read_alertmanager_file
 from forewarn_collector.store import (
     Caretaker,
     EventLimits,
@@ -73,6 +82,7 @@ from forewarn_collector.store import (
     Thinning,
 )
 from forewarn_collector.tasks import (
+    AlertmanagerPlace,
     ByRule,
     Ledger,
     LedgerError,
@@ -86,6 +96,7 @@ from forewarn_collector.tasks import (
 )
 from forewarn_collector.tasks.backlogs import BacklogRows
 from forewarn_collector.tasks.evidence import StoreEvidence
+from forewarn_collector.tasks.received import is_received
 from forewarn_collector.tasks.retrospect import Retrospect
 from forewarn_collector.tasks.ticker import Ticker
 from forewarn_collector.upkeep import Upkeep
@@ -112,7 +123,8 @@ class Collector:
         self._config = config
         self._clock = clock
         self._metrics = Metrics()
-        queues = self._checked_queues()
+        routing = self._alertmanager_file()
+        queues = self._checked_queues(routing)
         self._queue_names = sorted(queues)
         self._rule_files = RuleFiles(config.rules, interval=config.evaluation_interval)
         rules = self._first_rules()
@@ -150,23 +162,32 @@ class Collector:
             clock,
         )
         evidence = StoreEvidence(self._store, self._store.events)
+        self._place = AlertmanagerPlace(
+            self._ledger,
+            routing,
+            queue_of_each(routing.receivers if routing else {}, queues, config.default_queue),
+            config.default_queue,
+            lambda key: self._alerting.get(key),
+            external_url,
+        )
+        self._place.load()
         policy = Policy(
-            placing=ByRule(config.default_queue),
-            gates=(LostHosts(),),
+            placing=self._place.placing(ByRule(config.default_queue)),
+            gates=(*self._place.gates, LostHosts()),
             templates=TemplateContext(
                 external_url=external_url, external_labels=dict(config.external_labels)
             ),
-            rule_of=lambda key: self._alerting.get(key),
+            rule_of=self._place.rule_of,
         )
         self._keeper = TaskKeeper(self._ledger, evidence, policy, clock, self._task_changed)
-        self._ticker = Ticker(self._keeper, clock)
+        self._ticker = Ticker(clock, self._keeper.tick, self._settle_received)
         self._scheduler = Scheduler(
             rules,
             self._store,
             append=partial(self._store.append, own=True),
             arrivals=self._store.arrivals(),
             sink=self._alertmanagers.sink(self._keeper),
-            restored=self._ledger.load_alerts(),
+            restored=[each for each in self._ledger.load_alerts() if not is_received(each)],
             clock=clock,
             live=LiveWindows(self._store),
             has_series=self._store.has_series,
@@ -312,13 +333,38 @@ class Collector:
                 waited = max(self._clock() - change.onset_at, 0)
                 self._metrics.onset_to_task.observe(waited / 1000)
 
-    def _checked_queues(self) -> dict[str, Queue]:
+    def _settle_received(self, at: int) -> None:
+        self._place.received.settle(self._keeper, at)
+
+    def _alertmanager_file(self) -> AlertmanagerFile | None:
+        path = self._config.alertmanager
+        if path is None:
+            return None
+        try:
+            file = read_alertmanager_file(path.read_text("utf-8"), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise StartError(f"cannot read {path}: {error}") from error
+        self._config.problems.extend(file.problems)
+        for note in file.notes:
+            log.warning("%s", note)
+        return file
+
+    def _checked_queues(self, routing: AlertmanagerFile | None) -> dict[str, Queue]:
+        """Those of the configuration, and those of Alertmanager's receivers of other names."""
         problems = self._config.problems
         section = self._config.queues
         queues = queues_from_section(section) if section is not None else {}
         if problems:
             raise ConfigError(problems)
-        return queues
+        if routing is None or self._config.alertmanager is None:
+            return queues
+        folder = self._config.alertmanager.parent
+        try:
+            return queues_of_receivers(routing, self._config.external_url, folder) | queues
+        except OSError as error:
+            raise StartError(
+                f"a certificate of {self._config.alertmanager} can't be used: {error}"
+            ) from error
 
     def _load_rules(self) -> RuleSet:
         rules = self._rule_files.load()
@@ -407,6 +453,7 @@ class Collector:
             RulesApi(self._scheduler, self._answer_threads),
             PlansApi(self._scheduler, self._store),
             TasksApi(queries, TaskCommands(self._ledger, self._task_changed), self._clock),
+            AlertmanagerApi(self._place, self._keeper, self._metrics, self._clock),
             HealthApi(self._metrics, self._why_not_ready),
             WebPages(queries, self._clock),
         ):
@@ -419,6 +466,7 @@ class Collector:
         self._metrics.add(lambda: backlog_families(self._reviewer))
         self._metrics.add(lambda: notification_families(self._alertmanagers))
         self._metrics.add(lambda: ledger_families(queries, self._outbox))
+        self._metrics.add(lambda: silence_families(self._place.silences, self._clock()))
         return application
 
     def _why_not_ready(self) -> str:

@@ -16,7 +16,7 @@ from forewarn_collector.config_alertmanagers import (
     read_external_labels,
 )
 from forewarn_collector.config_events import EventsConfig, read_events
-from forewarn_collector.config_files import required_file
+from forewarn_collector.config_files import optional_file, required_file
 from forewarn_collector.config_limits import LimitsConfig, read_limits
 from forewarn_collector.config_otlp import OtlpSettings, read_otlp
 from forewarn_collector.config_relabel import RelabelConfig, read_relabel_configs
@@ -74,8 +74,9 @@ class Tls:
 class CollectorConfig:
     """All settings of a collector; durations in milliseconds, sizes in bytes.
 
-    `rules` are files or globs; without any, the rules that ship. `queues` is the section as it
-    stands in the file, since each kind of queue reads its own.
+    `rules` are files or globs; without any, the rules that ship. `alertmanager` is a file in
+    Alertmanager's own form, `alertmanagers` are those that are sent our alerts. `queues` is the
+    section as it stands in the file, since each kind of queue reads its own.
     """
 
     listen: Address = Address("127.0.0.1", 9815)
@@ -94,6 +95,7 @@ class CollectorConfig:
     default_queue: str = ""
     queues: Section | None = None
     external_labels: Labels = ()
+    alertmanager: Path | None = None
     alertmanagers: tuple[AlertmanagerConfig, ...] = ()
     alert_relabel_configs: tuple[RelabelConfig, ...] = ()
     resend_delay: int = RESEND_DELAY
@@ -156,6 +158,7 @@ def read_config(content: str, file: str) -> CollectorConfig:
         default_queue=document.take("default_queue", text, ""),
         queues=document.section("queues"),
         external_labels=document.take("external_labels", read_external_labels, ()),
+        alertmanager=optional_file(document, "alertmanager"),
         alertmanagers=read_alertmanagers(document),
         alert_relabel_configs=read_relabel_configs(document, "alert_relabel_configs"),
         resend_delay=document.take("resend_delay", _interval, defaults.resend_delay),

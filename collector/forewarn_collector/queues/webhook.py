@@ -36,6 +36,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import ssl
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
@@ -61,10 +62,21 @@ class WebhookQueue:
 
     kind: ClassVar[str] = "webhook"
 
-    def __init__(self, name: str, url: str, secret: bytes = b"", timeout: int = _TIMEOUT) -> None:
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        secret: bytes = b"",
+        timeout: int = _TIMEOUT,
+        *,
+        authorization: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._name = name
         self._url = url
         self._secret = secret
+        self._authorization = authorization
+        self._tls: ssl.SSLContext | bool = tls or True
         self._timeout = aiohttp.ClientTimeout(total=timeout / 1000)
         self._session: aiohttp.ClientSession | None = None
 
@@ -80,7 +92,7 @@ class WebhookQueue:
 
     async def deliver(self, delivery: Delivery) -> str | None:
         """See the module's text."""
-        body = encode_delivery(delivery)
+        body = self.encode(delivery)
         if self._session is None:
             # No cookies: nothing that one answer says may change what the next request is.
             self._session = aiohttp.ClientSession(
@@ -88,7 +100,11 @@ class WebhookQueue:
             )
         try:
             async with self._session.post(
-                self._url, data=body, headers=self._headers(delivery, body), allow_redirects=False
+                self._url,
+                data=body,
+                headers=self._headers(delivery, body),
+                allow_redirects=False,
+                ssl=self._tls,
             ) as answer:
                 return _taken(answer, await _read(answer), delivery.sent_at)
         except TimeoutError as error:
@@ -98,6 +114,10 @@ class WebhookQueue:
             # The URL is left out: with many receivers it holds a secret.
             reason = str(error).replace(self._url, "the URL") or type(error).__name__
             raise DeliveryError(f"no answer: {reason}", permanent=False) from error
+
+    def encode(self, delivery: Delivery) -> bytes:
+        """The body of a delivery, see the module's text."""
+        return encode_delivery(delivery)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -114,6 +134,8 @@ class WebhookQueue:
             "Forewarn-Attempt": str(delivery.attempt),
             "Forewarn-Timestamp": timestamp,
         }
+        if self._authorization:
+            headers["Authorization"] = self._authorization
         if self._secret:
             headers["Forewarn-Signature"] = sign(self._secret, timestamp, body)
         return headers

@@ -139,7 +139,7 @@ def _receiver(section: Section, globals_: _Globals, notes: Notes) -> Receiver:
         )
     webhook = webhooks[0] if webhooks else None
     email = emails[0] if emails and webhook is None else None
-    return Receiver(name, section.place()[0], webhook, email)
+    return Receiver(name, section.place()[0], webhook, email, tuple(others))
 
 
 def _instead(name: str, has_queue: bool) -> str:

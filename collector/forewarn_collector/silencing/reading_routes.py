@@ -86,6 +86,13 @@ class _Reader:
             section.problem("receiver", f'undefined receiver "{route.receiver}" used in route')
         children = tuple(self.read(child, route) for child in section.sections("routes"))
         section.refuse_unknown()
+        if not route.group_by and route.group_by is not None and not children:
+            self._notes.add(
+                section,
+                "",
+                "no group_by: all alerts that end at this route are one task",
+                "as they are one notification; group_by: [alertname, instance] tells them apart",
+            )
         return replace(route, routes=children)
 
     def _named(self, section: Section, field: str) -> tuple[str, ...]:
