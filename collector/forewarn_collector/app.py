@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 import time
 from collections.abc import Sequence
@@ -51,6 +52,7 @@ from forewarn_collector.observe import (
     event_families,
     ledger_families,
     notification_families,
+    objective_families,
     rule_families,
     silence_families,
     store_families,
@@ -96,9 +98,11 @@ from forewarn_collector.tasks import (
 )
 from forewarn_collector.tasks.backlogs import BacklogRows
 from forewarn_collector.tasks.evidence import StoreEvidence
+from forewarn_collector.tasks.incidents import ByIncident, read_incidents
 from forewarn_collector.tasks.received import is_received
 from forewarn_collector.tasks.retrospect import Retrospect
 from forewarn_collector.tasks.ticker import Ticker
+from forewarn_collector.tasks.timing import Milestone, milestones
 from forewarn_collector.upkeep import Upkeep
 from forewarn_collector.web import WebPages
 from forewarn_wire import Problem, labels_from
@@ -123,7 +127,8 @@ class Collector:
         self._config = config
         self._clock = clock
         self._metrics = Metrics()
-        routing = self._alertmanager_file()
+        self._external_url = config.external_url or self.url(config.listen.port)
+        routing = self._routing()
         queues = self._checked_queues(routing)
         self._queue_names = sorted(queues)
         self._rule_files = RuleFiles(config.rules, interval=config.evaluation_interval)
@@ -142,14 +147,19 @@ class Collector:
             limits=SeriesLimits(config.limits.series, by_value=by_customer),
             event_limits=EventLimits(config.events.retention, config.events.max_size),
         )
-        self._ledger = Ledger(config.data)
+        self._ledger = Ledger(config.data, config.ledger, _member(config))
         self._outbox = Outbox(self._ledger)
         self._open_databases()
         self._store.keep(windows_of(rules))
         self._caretaker = Caretaker(self._store)
         self._agents = AgentWatch()
-        self._workers = QueueWorkers(self._ledger, queues, clock)
-        external_url = config.external_url or self.url(config.listen.port)
+        self._workers = QueueWorkers(
+            self._ledger,
+            queues,
+            clock,
+            first_delivered=lambda took: self._step_taken(Milestone.DELIVERED, took),
+        )
+        external_url = self._external_url
         self._alertmanagers = Alertmanagers(
             config.alertmanagers,
             Notices(
@@ -172,11 +182,12 @@ class Collector:
         )
         self._place.load()
         policy = Policy(
-            placing=self._place.placing(ByRule(config.default_queue)),
+            placing=ByIncident(self._place.placing(ByRule(config.default_queue)), self._incidents),
             gates=(*self._place.gates, LostHosts()),
             templates=TemplateContext(
                 external_url=external_url, external_labels=dict(config.external_labels)
             ),
+            damping=config.damping,
             rule_of=self._place.rule_of,
         )
         self._keeper = TaskKeeper(self._ledger, evidence, policy, clock, self._task_changed)
@@ -329,24 +340,27 @@ class Collector:
         for change in changes:
             task = change.task
             log.info("%s %s (%s): %s", task.number, change.action, change.reason, task.title)
-            if change.onset_at is not None:
+            for step, took in milestones(change):
+                self._step_taken(step, took)
+            if change.onset_at is not None and change.task.held_since is None:
                 waited = max(self._clock() - change.onset_at, 0)
                 self._metrics.onset_to_task.observe(waited / 1000)
+
+    def _step_taken(self, step: Milestone, took: int) -> None:
+        self._metrics.task_steps.labels(step.value).observe(took / 1000)
 
     def _settle_received(self, at: int) -> None:
         self._place.received.settle(self._keeper, at)
 
-    def _alertmanager_file(self) -> AlertmanagerFile | None:
+    def _routing(self) -> AlertmanagerFile | None:
+        """The alertmanager.yml, if one is given; what is wrong goes to the configuration's."""
         path = self._config.alertmanager
         if path is None:
             return None
-        try:
-            file = read_alertmanager_file(path.read_text("utf-8"), str(path))
-        except (OSError, UnicodeDecodeError) as error:
-            raise StartError(f"cannot read {path}: {error}") from error
+        file = read_alertmanager_file(path.read_text("utf-8"), str(path))
         self._config.problems.extend(file.problems)
         for note in file.notes:
-            log.warning("%s", note)
+            log.warning("not taken: %s", note)
         return file
 
     def _checked_queues(self, routing: AlertmanagerFile | None) -> dict[str, Queue]:
@@ -354,13 +368,13 @@ class Collector:
         problems = self._config.problems
         section = self._config.queues
         queues = queues_from_section(section) if section is not None else {}
+        self._incidents = read_incidents(self._config.incidents)
         if problems:
             raise ConfigError(problems)
-        if routing is None or self._config.alertmanager is None:
+        if routing is None:
             return queues
-        folder = self._config.alertmanager.parent
         try:
-            return queues_of_receivers(routing, self._config.external_url, folder) | queues
+            return queues_of_receivers(routing, self._external_url) | queues
         except OSError as error:
             raise StartError(
                 f"a certificate of {self._config.alertmanager} can't be used: {error}"
@@ -467,6 +481,9 @@ class Collector:
         self._metrics.add(lambda: notification_families(self._alertmanagers))
         self._metrics.add(lambda: ledger_families(queries, self._outbox))
         self._metrics.add(lambda: silence_families(self._place.silences, self._clock()))
+        self._metrics.add(
+            lambda: objective_families(queries, self._config.objective, self._clock())
+        )
         return application
 
     def _why_not_ready(self) -> str:
@@ -481,6 +498,11 @@ class Collector:
         except (OSError, ssl.SSLError) as error:
             raise StartError(f"cannot use the tls certificate or key: {error}") from error
         return context
+
+
+def _member(config: CollectorConfig) -> str:
+    """This collector among those that share a ledger: the same after a restart."""
+    return f"{socket.gethostname()}:{config.data.resolve()}"
 
 
 def _count(rules: RuleSet) -> int:

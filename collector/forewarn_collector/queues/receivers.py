@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Collection, Mapping
-from pathlib import Path
 
 from forewarn_collector.queues.alertmanager_webhook import AlertmanagerWebhookQueue
 from forewarn_collector.queues.base import Queue
@@ -14,17 +13,15 @@ from forewarn_collector.silencing import AlertmanagerFile, Email, Receiver, Webh
 _TLS_PORT = 465
 
 
-def queues_of_receivers(
-    file: AlertmanagerFile, external_url: str, folder: Path
-) -> dict[str, Queue]:
-    """A queue for each receiver that can be one, by its name; files are looked for in `folder`.
+def queues_of_receivers(file: AlertmanagerFile, external_url: str) -> dict[str, Queue]:
+    """A queue for each receiver that can be one, by its name.
 
     Raises OSError (ssl.SSLError is one) for a certificate that can't be used.
     """
     found: dict[str, Queue] = {}
     for name, receiver in file.receivers.items():
         if receiver.webhook is not None:
-            tls = _tls(receiver.webhook, folder)
+            tls = _tls(receiver.webhook)
             found[name] = AlertmanagerWebhookQueue(
                 name, receiver.webhook, file.route, external_url, tls
             )
@@ -50,14 +47,13 @@ def queue_of_each(
     return found
 
 
-def _tls(webhook: Webhook, folder: Path) -> ssl.SSLContext | None:
+def _tls(webhook: Webhook) -> ssl.SSLContext | None:
     http = webhook.http
     if not (http.ca_file or http.cert_file):
         return None
-    context = ssl.create_default_context(cafile=folder / http.ca_file if http.ca_file else None)
+    context = ssl.create_default_context(cafile=http.ca_file or None)
     if http.cert_file:
-        key = folder / http.key_file if http.key_file else None
-        context.load_cert_chain(folder / http.cert_file, key)
+        context.load_cert_chain(http.cert_file, http.key_file or None)
     return context
 
 

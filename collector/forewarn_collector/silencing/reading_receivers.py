@@ -194,7 +194,7 @@ def _http(section: Section, inherited: HttpClient, notes: Notes) -> HttpClient:
     files = {"ca_file": "", "cert_file": "", "key_file": ""}
     tls = own.section("tls_config")
     if tls is not None:
-        files = {name: tls.take(name, text, "") for name in files}
+        files = {name: _path(tls, tls.take(name, text, "")) for name in files}
         for name in ("server_name", "insecure_skip_verify", "min_version", "max_version"):
             if name in tls:
                 tls.take(name, lambda value: value, None)
@@ -256,13 +256,17 @@ def _secret(section: Section, name: str) -> str:
 
 
 def _from_file(section: Section, field: str, path: str) -> str:
-    # Alertmanager takes paths from the folder of its configuration.
     try:
-        return (Path(section.file).parent / path).read_text("utf-8").strip()
+        return Path(_path(section, path)).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         section.problem(field, f"{path} can't be read: {reason}")
         return ""
+
+
+def _path(section: Section, path: str) -> str:
+    # Alertmanager takes paths from the folder of its configuration.
+    return str(Path(section.file).parent / path) if path else ""
 
 
 def _http_url(value: Any) -> str:

@@ -140,7 +140,7 @@ class Work(Drafts):
         self._insert(
             deliveries, [self._delivery(message) for message in messages if message.task.queue]
         )
-        return [TaskChange(m.task, m.action, m.reason, m.onset_at) for m in messages]
+        return [TaskChange(m.task, m.action, m.reason, m.onset_at, self.now) for m in messages]
 
     def _audit(self, draft: Draft) -> list[AuditEntry]:
         return [
