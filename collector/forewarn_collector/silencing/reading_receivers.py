@@ -149,17 +149,10 @@ def _instead(name: str, has_queue: bool) -> str:
 
 
 def _webhook(section: Section, globals_: _Globals, notes: Notes) -> Webhook:
-    url_file = section.take("url_file", text, "")
-    url = _from_file(section, "url_file", url_file) if url_file else ""
-    if url:
-        try:
-            _http_url(url)
-        except ValueError as error:
-            section.problem("url_file", f"{url_file}: {error}")
-    elif not url_file:
-        url = section.require("url", _http_url, "")
+    file = section.take("url_file", text, "")
+    url = _url_in(section, file) if file else section.require("url", _http_url, "")
     webhook = Webhook(
-        url=section.take("url", _http_url, url),
+        url=url,
         send_resolved=section.take("send_resolved", boolean, True),
         max_alerts=section.take("max_alerts", whole_number, 0),
         http=_http(section, globals_.http, notes),
@@ -261,6 +254,18 @@ def _from_file(section: Section, field: str, path: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         section.problem(field, f"{path} can't be read: {reason}")
+        return ""
+
+
+def _url_in(section: Section, file: str) -> str:
+    if "url" in section:
+        section.take("url", text, "")
+        section.problem("url", "at most one of url & url_file must be configured")
+    found = _from_file(section, "url_file", file)
+    try:
+        return _http_url(found) if found else ""
+    except ValueError as error:
+        section.problem("url_file", f"{file}: {error}")
         return ""
 
 

@@ -72,11 +72,8 @@ class ReceivedAlerts:
             following = dict(self._known)
             for alert in alerts:
                 following[alert.labels] = merged(following, alert, at)
-            # What was over before it was ever known is no news.
             changed = [
-                following[labels]
-                for labels in dict.fromkeys(alert.labels for alert in alerts)
-                if labels in self._known or not following[labels].is_over(at)
+                following[labels] for labels in dict.fromkeys(alert.labels for alert in alerts)
             ]
             with self._ledger.write() as connection:
                 _save(connection, changed)

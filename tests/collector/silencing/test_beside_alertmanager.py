@@ -22,6 +22,7 @@ pytestmark = pytest.mark.server
 
 # `FOREWARN_SEQUENCES=2000` for a long run.
 SEQUENCES = int(os.environ.get("FOREWARN_SEQUENCES", "40"))
+PLAIN = "route: {receiver: one}\nreceivers: [{name: one}]\n"
 NAMES = {
     "alertname": ["Down", "Full", "Slow"],
     "severity": ["critical", "warning", ""],
@@ -147,8 +148,7 @@ def compare(peer: Peer, ours: Ours, ids: tuple[dict[str, int], dict[str, int]]) 
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("peer")
-    config = "route: {receiver: one}\nreceivers: [{name: one}]\n"
-    with running_alertmanager(folder, config) as found:
+    with running_alertmanager(folder, PLAIN) as found:
         yield found
 
 
@@ -209,6 +209,49 @@ def _kept(item: dict[str, Any]) -> list[tuple[str, str]]:
 
 def peer_delete(peer: Peer, name: str) -> None:
     assert call(f"{peer.url}/api/v2/silence/{name}", method="DELETE").status == 200
+
+
+def test_alerts_sent_again_are_merged_as_there(peer: Peer, tmp_path: Path) -> None:
+    peer.configure(PLAIN)
+    ours = Ours(tmp_path, PLAIN, int(time.time() * 1000))
+    draw = random.Random(7)
+    now = time.time()
+    rounds = [
+        [
+            {"labels": {"alertname": "Merged", "number": str(number)}, **times(draw, now)}
+            for number in range(200)
+        ]
+        for _ in range(4)
+    ]
+    try:
+        for batch in rounds:
+            peer.post("alerts", batch)
+            ours.now = int(time.time() * 1000)
+            ours.post_alerts(batch)
+            assert spans(ours.alerts()) == spans(peer.get("alerts"))
+    finally:
+        ours.close()
+
+
+def times(draw: random.Random, now: float) -> dict[str, str]:
+    """A start, an end, both or neither, a minute or more away from now and from one another."""
+    start = now + 60 * draw.randint(-20, -11)
+    end = now + 60 * draw.choice([-10, -5, -2, 2, 5, 10, 20])
+    given = {"startsAt": stamp(start), "endsAt": stamp(end)}
+    return {name: value for name, value in given.items() if draw.random() < 0.7}
+
+
+def spans(alerts: list[dict[str, Any]]) -> dict[str, tuple[int, int]]:
+    """Start and end of each, to ten seconds: the two are asked one after the other."""
+    return {
+        alert["labels"]["number"]: (tens(alert["startsAt"]), tens(alert["endsAt"]))
+        for alert in alerts
+        if alert["labels"]["alertname"] == "Merged"
+    }
+
+
+def tens(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() / 10)
 
 
 def test_amtool_finds_the_same_routes(tmp_path: Path) -> None:
