@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import ssl
 import time
 from collections.abc import Sequence
@@ -53,10 +52,13 @@ from forewarn_collector.observe import (
     ledger_families,
     notification_families,
     objective_families,
+    observe_changes,
+    observe_delivery,
     rule_families,
     silence_families,
     store_families,
 )
+from forewarn_collector.policies import member_of, policy_of
 from forewarn_collector.promql import LiveWindows
 from forewarn_collector.queues import (
     Queue,
@@ -71,7 +73,6 @@ from forewarn_collector.rules import (
     RuleFiles,
     RuleSet,
     Scheduler,
-    TemplateContext,
 )
 from forewarn_collector.rules.windows import windows_of
 from forewarn_collector.silencing import AlertmanagerFile, read_alertmanager_file
@@ -85,12 +86,9 @@ from forewarn_collector.store import (
 )
 from forewarn_collector.tasks import (
     AlertmanagerPlace,
-    ByRule,
     Ledger,
     LedgerError,
-    LostHosts,
     Outbox,
-    Policy,
     TaskChange,
     TaskCommands,
     TaskKeeper,
@@ -98,11 +96,10 @@ from forewarn_collector.tasks import (
 )
 from forewarn_collector.tasks.backlogs import BacklogRows
 from forewarn_collector.tasks.evidence import StoreEvidence
-from forewarn_collector.tasks.incidents import ByIncident, read_incidents
+from forewarn_collector.tasks.incidents import read_incidents
 from forewarn_collector.tasks.received import is_received
 from forewarn_collector.tasks.retrospect import Retrospect
 from forewarn_collector.tasks.ticker import Ticker
-from forewarn_collector.tasks.timing import Milestone, milestones
 from forewarn_collector.upkeep import Upkeep
 from forewarn_collector.web import WebPages
 from forewarn_wire import Problem, labels_from
@@ -147,7 +144,7 @@ class Collector:
             limits=SeriesLimits(config.limits.series, by_value=by_customer),
             event_limits=EventLimits(config.events.retention, config.events.max_size),
         )
-        self._ledger = Ledger(config.data, config.ledger, _member(config))
+        self._ledger = Ledger(config.data, config.ledger, member_of(config))
         self._outbox = Outbox(self._ledger)
         self._open_databases()
         self._store.keep(windows_of(rules))
@@ -157,7 +154,7 @@ class Collector:
             self._ledger,
             queues,
             clock,
-            first_delivered=lambda took: self._step_taken(Milestone.DELIVERED, took),
+            first_delivered=lambda took: observe_delivery(self._metrics, took),
         )
         external_url = self._external_url
         self._alertmanagers = Alertmanagers(
@@ -181,17 +178,11 @@ class Collector:
             external_url,
         )
         self._place.load()
-        policy = Policy(
-            placing=ByIncident(self._place.placing(ByRule(config.default_queue)), self._incidents),
-            gates=(*self._place.gates, LostHosts()),
-            templates=TemplateContext(
-                external_url=external_url, external_labels=dict(config.external_labels)
-            ),
-            damping=config.damping,
-            rule_of=self._place.rule_of,
-        )
+        policy = policy_of(config, self._incidents, external_url, self._place)
         self._keeper = TaskKeeper(self._ledger, evidence, policy, clock, self._task_changed)
-        self._ticker = Ticker(clock, self._keeper.tick, self._settle_received)
+        self._ticker = Ticker(
+            clock, self._keeper.tick, lambda at: self._place.tick(self._keeper, at)
+        )
         self._scheduler = Scheduler(
             rules,
             self._store,
@@ -340,17 +331,7 @@ class Collector:
         for change in changes:
             task = change.task
             log.info("%s %s (%s): %s", task.number, change.action, change.reason, task.title)
-            for step, took in milestones(change):
-                self._step_taken(step, took)
-            if change.onset_at is not None and change.task.held_since is None:
-                waited = max(self._clock() - change.onset_at, 0)
-                self._metrics.onset_to_task.observe(waited / 1000)
-
-    def _step_taken(self, step: Milestone, took: int) -> None:
-        self._metrics.task_steps.labels(step.value).observe(took / 1000)
-
-    def _settle_received(self, at: int) -> None:
-        self._place.received.settle(self._keeper, at)
+        observe_changes(self._metrics, changes, self._clock())
 
     def _routing(self) -> AlertmanagerFile | None:
         """The alertmanager.yml, if one is given; what is wrong goes to the configuration's."""
@@ -498,11 +479,6 @@ class Collector:
         except (OSError, ssl.SSLError) as error:
             raise StartError(f"cannot use the tls certificate or key: {error}") from error
         return context
-
-
-def _member(config: CollectorConfig) -> str:
-    """This collector among those that share a ledger: the same after a restart."""
-    return f"{socket.gethostname()}:{config.data.resolve()}"
 
 
 def _count(rules: RuleSet) -> int:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from forewarn_collector.alertmanagers import Alertmanagers
 from forewarn_collector.api.admission import Admission
 from forewarn_collector.backlog import Reviewer
 from forewarn_collector.config_objective import ObjectiveConfig
 from forewarn_collector.ingest.agents import AgentWatch
-from forewarn_collector.metrics import Family, Table
+from forewarn_collector.metrics import Family, Metrics, Table
 from forewarn_collector.rules import AlertState, Scheduler
 from forewarn_collector.silencing import SilenceState
 from forewarn_collector.store import Caretaker, Store, StoreError
-from forewarn_collector.tasks import LedgerError, Outbox, TaskQueries, TaskState
+from forewarn_collector.tasks import LedgerError, Outbox, TaskChange, TaskQueries, TaskState
 from forewarn_collector.tasks.retrospect import Outcome
 from forewarn_collector.tasks.silences import Silences
+from forewarn_collector.tasks.timing import Milestone, milestones
 
 log = logging.getLogger(__name__)
 
@@ -249,3 +250,17 @@ def objective_families(
         ("budget_left_ratio", "Of the tasks that may be late, the share that is left.", left),
     ):
         yield Table(f"forewarn_objective_{name}", text).row(value).family()
+
+
+def observe_changes(metrics: Metrics, changes: Sequence[TaskChange], now: int) -> None:
+    """Count what was done to tasks, which has just been written (ms)."""
+    for change in changes:
+        for step, took in milestones(change):
+            metrics.task_steps.labels(step.value).observe(took / 1000)
+        if change.onset_at is not None and change.task.held_since is None:
+            metrics.onset_to_task.observe(max(now - change.onset_at, 0) / 1000)
+
+
+def observe_delivery(metrics: Metrics, took: int) -> None:
+    """Count the first delivery of a task, so long (ms) after it opened."""
+    metrics.task_steps.labels(Milestone.DELIVERED.value).observe(took / 1000)

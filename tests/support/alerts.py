@@ -13,7 +13,7 @@ from forewarn_collector.tasks.gates import Gate
 from forewarn_collector.tasks.keeper import TaskKeeper
 from forewarn_collector.tasks.ledger import Ledger
 from forewarn_collector.tasks.model import TaskChange
-from forewarn_collector.tasks.placing import ByRule
+from forewarn_collector.tasks.placing import ByRule, Placing
 from forewarn_collector.tasks.policy import Policy
 from forewarn_wire import labels_from
 from support.databases import DATABASES
@@ -102,15 +102,29 @@ def change(
 class Desk:
     """A ledger with a keeper on simulated time, and what the keeper told."""
 
-    def __init__(self, directory: Path, default_queue: str = "support") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        default_queue: str = "support",
+        placing: Placing | None = None,
+        member: str = "",
+    ) -> None:
         self.clock = Hand()
         self.told: list[TaskChange] = []
-        self.ledger = Ledger(directory, DATABASES.url(directory))
+        self.ledger = Ledger(directory, DATABASES.url(directory), member)
         self.ledger.open()
         self.rules: dict[str, AlertingRule] = {}
         self.gates: list[Gate] = []
-        policy = Policy(ByRule(default_queue), gates=self.gates, rule_of=self.rules.get)
-        self.keeper = TaskKeeper(self.ledger, NoEvidence(), policy, self.clock, self.told.extend)
+        self.policy = Policy(
+            placing or ByRule(default_queue), gates=self.gates, rule_of=self.rules.get
+        )
+        self.restart()
+
+    def restart(self) -> None:
+        """A keeper that knows only what the ledger has."""
+        self.keeper = TaskKeeper(
+            self.ledger, NoEvidence(), self.policy, self.clock, self.told.extend
+        )
 
     def close(self) -> None:
         self.ledger.close()

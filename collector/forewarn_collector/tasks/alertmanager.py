@@ -9,6 +9,7 @@ from forewarn_collector.silencing import RESOLVE_TIMEOUT, AlertmanagerFile, Rout
 from forewarn_collector.tasks.board import Board
 from forewarn_collector.tasks.gates import Gate
 from forewarn_collector.tasks.inhibitions import Inhibitions
+from forewarn_collector.tasks.keeper import TaskKeeper
 from forewarn_collector.tasks.ledger import Ledger
 from forewarn_collector.tasks.placing import Placing
 from forewarn_collector.tasks.policy import RuleLookup
@@ -62,6 +63,11 @@ class AlertmanagerPlace:
         """Read what the ledger knows; before anything else. Raises LedgerError."""
         self.silences.load()
         self.received.load()
+
+    def tick(self, keeper: TaskKeeper, at: int) -> None:
+        """Once a second: what others silenced, and what ended by time (ms). Raises LedgerError."""
+        self.silences.load()
+        self.received.settle(keeper, at)
 
     @property
     def gates(self) -> tuple[Gate, ...]:

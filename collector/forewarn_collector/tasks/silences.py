@@ -44,10 +44,11 @@ class Silences:
         self._answers = _Answers(())
 
     def load(self) -> None:
-        """Read them from the ledger. Raises LedgerError."""
-        with self._ledger.read() as connection:
-            found = [_silence(row) for row in rows_of(connection.execute(select(silences)))]
-        self._known = {silence.id: silence for silence in found}
+        """Read them from the ledger, which collectors may share. Raises LedgerError."""
+        with self._lock:
+            with self._ledger.read() as connection:
+                found = [_silence(row) for row in rows_of(connection.execute(select(silences)))]
+            self._known = {silence.id: silence for silence in found}
 
     def all(self) -> list[Silence]:
         """All of them, those that expired not long ago among them."""
