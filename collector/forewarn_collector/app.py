@@ -40,7 +40,7 @@ from forewarn_collector.api.tasks import TasksApi
 from forewarn_collector.api.threads import AnswerThreads
 from forewarn_collector.api.write import WriteApi
 from forewarn_collector.backlog import Backlogs, Reviewer
-from forewarn_collector.config import Address, CollectorConfig, ConfigError
+from forewarn_collector.config import Address, CollectorConfig
 from forewarn_collector.ingest import Limits, MetadataTable
 from forewarn_collector.ingest.agents import AgentWatch, known_agents
 from forewarn_collector.metrics import Metrics
@@ -58,14 +58,10 @@ from forewarn_collector.observe import (
     silence_families,
     store_families,
 )
-from forewarn_collector.policies import member_of, policy_of
+from forewarn_collector.policies import member_of, place_of, policy_of, queues_of, routing_of
 from forewarn_collector.promql import LiveWindows
 from forewarn_collector.queues import (
-    Queue,
     QueueWorkers,
-    queue_of_each,
-    queues_from_section,
-    queues_of_receivers,
 )
 from forewarn_collector.rules import (
     LastReload,
@@ -75,7 +71,6 @@ from forewarn_collector.rules import (
     Scheduler,
 )
 from forewarn_collector.rules.windows import windows_of
-from forewarn_collector.silencing import AlertmanagerFile, read_alertmanager_file
 from forewarn_collector.store import (
     Caretaker,
     EventLimits,
@@ -85,7 +80,6 @@ from forewarn_collector.store import (
     Thinning,
 )
 from forewarn_collector.tasks import (
-    AlertmanagerPlace,
     Ledger,
     LedgerError,
     Outbox,
@@ -125,8 +119,9 @@ class Collector:
         self._clock = clock
         self._metrics = Metrics()
         self._external_url = config.external_url or self.url(config.listen.port)
-        routing = self._routing()
-        queues = self._checked_queues(routing)
+        routing = routing_of(config)
+        self._incidents = read_incidents(config.incidents)
+        queues = queues_of(config, routing, self._external_url)
         self._queue_names = sorted(queues)
         self._rule_files = RuleFiles(config.rules, interval=config.evaluation_interval)
         rules = self._first_rules()
@@ -169,13 +164,8 @@ class Collector:
             clock,
         )
         evidence = StoreEvidence(self._store, self._store.events)
-        self._place = AlertmanagerPlace(
-            self._ledger,
-            routing,
-            queue_of_each(routing.receivers if routing else {}, queues, config.default_queue),
-            config.default_queue,
-            lambda key: self._alerting.get(key),
-            external_url,
+        self._place = place_of(
+            config, self._ledger, routing, queues, external_url, lambda key: self._alerting.get(key)
         )
         self._place.load()
         policy = policy_of(config, self._incidents, external_url, self._place)
@@ -332,34 +322,6 @@ class Collector:
             task = change.task
             log.info("%s %s (%s): %s", task.number, change.action, change.reason, task.title)
         observe_changes(self._metrics, changes, self._clock())
-
-    def _routing(self) -> AlertmanagerFile | None:
-        """The alertmanager.yml, if one is given; what is wrong goes to the configuration's."""
-        path = self._config.alertmanager
-        if path is None:
-            return None
-        file = read_alertmanager_file(path.read_text("utf-8"), str(path))
-        self._config.problems.extend(file.problems)
-        for note in file.notes:
-            log.warning("not taken: %s", note)
-        return file
-
-    def _checked_queues(self, routing: AlertmanagerFile | None) -> dict[str, Queue]:
-        """Those of the configuration, and those of Alertmanager's receivers of other names."""
-        problems = self._config.problems
-        section = self._config.queues
-        queues = queues_from_section(section) if section is not None else {}
-        self._incidents = read_incidents(self._config.incidents)
-        if problems:
-            raise ConfigError(problems)
-        if routing is None:
-            return queues
-        try:
-            return queues_of_receivers(routing, self._external_url) | queues
-        except OSError as error:
-            raise StartError(
-                f"a certificate of {self._config.alertmanager} can't be used: {error}"
-            ) from error
 
     def _load_rules(self) -> RuleSet:
         rules = self._rule_files.load()
