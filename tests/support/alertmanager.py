@@ -19,6 +19,7 @@ from forewarn_collector.silencing import read_alertmanager_file
 from forewarn_collector.tasks import Actor, ByRule, Ledger, Policy, TaskKeeper
 from forewarn_collector.tasks.alertmanager import AlertmanagerPlace
 from forewarn_collector.tasks.board import groups_of
+from support.databases import DATABASES
 from support.servers import answers, call, free_port, program, running
 from support.waiting import wait_until
 
@@ -85,9 +86,18 @@ class Ours:
         file = read_alertmanager_file(config, "alertmanager.yml")
         assert not file.problems, file.problems
         self.now = now
-        self.ledger = Ledger(folder)
+        self.file = file
+        self.ledger = Ledger(folder, DATABASES.url(folder))
         self.ledger.open()
-        self.place = AlertmanagerPlace(self.ledger, file, {}, "", lambda _: None, "http://here")
+        self.restart()
+
+    def restart(self) -> None:
+        """Parts that know only what the ledger has."""
+        queues = dict.fromkeys(self.file.receivers, "desk")
+        self.place = AlertmanagerPlace(
+            self.ledger, self.file, queues, "", lambda _: None, "http://here"
+        )
+        self.place.load()
         policy = Policy(
             placing=self.place.placing(ByRule()),
             gates=self.place.gates,
@@ -107,6 +117,11 @@ class Ours:
         """As POST /api/v2/silences."""
         silence = read_silence(body, self.now)
         return self.place.silences.set(silence, Actor("test"), self.now).id
+
+    def tick(self) -> None:
+        """As the clock does every second."""
+        self.keeper.tick(self.now)
+        self.place.tick(self.keeper, self.now)
 
     def alerts(self) -> list[dict[str, Any]]:
         """As GET /api/v2/alerts."""
