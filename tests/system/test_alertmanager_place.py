@@ -147,12 +147,31 @@ def test_amtool_shows_the_configuration_without_its_secrets(place: RunningCollec
     assert "slack is not yet a queue" in place.output
 
 
-def test_without_a_file_amtool_works_too(tmp_path: Path) -> None:
-    with running_collector(tmp_path, "--no-auth") as collector:
-        amtool(collector, "alert", "add", "Down", "instance=web1")
-        assert "receiver: none" in amtool(collector, "config", "routes", "show")
+def test_without_a_file_and_with_a_token_amtool_works_too(tmp_path: Path) -> None:
+    (tmp_path / "acme.token").write_text("a token of acme's own")
+    config = tmp_path / "collector.yml"
+    config.write_text("tokens: [{name: acme, token_file: acme.token, customer: acme}]")
+    with running_collector(tmp_path, "--config", str(config)) as collector:
+        http = tmp_path / "amtool.yml"
+        http.write_text(f"authorization: {{credentials_file: {collector.data / 'token'}}}")
+        given = f"--http.config.file={http}"
+        amtool(collector, given, "alert", "add", "Down", "instance=web1")
+        assert "receiver: none" in amtool(collector, given, "config", "routes", "show")
         (task,) = open_tasks(collector)
         assert (task["origin"], task["rule_name"]) == ("alertmanager", "Down")
+        # A customer's token sends that customer's alerts, and reads nobody's.
+        headers = {
+            "Authorization": "Bearer a token of acme's own",
+            "Content-Type": "application/json",
+        }
+        body = [{"labels": {"alertname": "Theirs", "customer": "other"}}]
+        url = f"{collector.url}/api/v2/alerts"
+        assert call(url, json.dumps(body).encode(), headers, "POST").status == 200
+        assert [task["customer"] for task in open_tasks(collector, "Theirs")] == ["acme"]
+        assert call(url, headers=headers).status == 403
+        silences = url.replace("alerts", "silences")
+        assert call(silences, json.dumps(SILENCE).encode(), headers, "POST").status == 403
+        assert call(url, b"[]", {"Content-Type": "application/json"}, "POST").status == 401
 
 
 def test_alerts_survive_a_kill_and_end_when_they_are_not_sent_again(

@@ -97,23 +97,26 @@ class AlertmanagerApi:
         return _answer([{"name": name} for name in self._place.receivers])
 
     async def _alerts(self, request: web.Request) -> web.Response:
-        admits, admits_receiver = _admits(request), _receiver_filter(request)
-        found = await asyncio.to_thread(self._place.board.alerts, self._clock())
-        return _answer(
-            [
+        admits, admits_receiver, now = _admits(request), _receiver_filter(request), self._clock()
+
+        def found() -> list[dict[str, Any]]:
+            return [
                 alert_json(alert)
-                for alert in found
+                for alert in self._place.board.alerts(now)
                 if any(admits_receiver(route.receiver) for route in alert.routes) and admits(alert)
             ]
-        )
+
+        return _answer(await asyncio.to_thread(found))
 
     async def _groups(self, request: web.Request) -> web.Response:
-        admits, admits_receiver = _admits(request), _receiver_filter(request)
-        found = await asyncio.to_thread(self._place.board.alerts, self._clock())
-        groups = groups_of([alert for alert in found if admits(alert)])
-        return _answer(
-            [group_json(each) for each in groups if admits_receiver(each.route.receiver)]
-        )
+        admits, admits_receiver, now = _admits(request), _receiver_filter(request), self._clock()
+
+        def found() -> list[dict[str, Any]]:
+            alerts = [alert for alert in self._place.board.alerts(now) if admits(alert)]
+            groups = groups_of(alerts)
+            return [group_json(each) for each in groups if admits_receiver(each.route.receiver)]
+
+        return _answer(await asyncio.to_thread(found))
 
     async def _post_alerts(self, request: web.Request) -> web.Response:
         given = read_json(await _body(request), "alerts")
