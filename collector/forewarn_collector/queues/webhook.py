@@ -40,14 +40,13 @@ import ssl
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 import aiohttp
 
+from forewarn_collector.config_urls import http_url
 from forewarn_collector.queues.base import DeliveryError, read_secret, read_timeout
 from forewarn_collector.tasks import Delivery
 from forewarn_wire.document import Section
-from forewarn_wire.readers import text
 
 _TIMEOUT = 10_000
 _ANSWER_BYTES = 64 * 1024
@@ -85,7 +84,7 @@ class WebhookQueue:
         cls, name: str, section: Section, environ: Mapping[str, str]
     ) -> WebhookQueue | None:
         """Read `url`, `secret_file` or `secret: env:NAME`, and `timeout`."""
-        url = section.require("url", _http_url, "")
+        url = section.require("url", http_url, "")
         secret = read_secret(section, "secret", environ)
         timeout = section.take("timeout", read_timeout, _TIMEOUT)
         return cls(name, url, secret, timeout) if url else None
@@ -212,15 +211,3 @@ def parse_retry_after(value: str, now: int) -> int | None:
     except (ValueError, OverflowError, TypeError):
         return None
     return min(max(0, int(at * 1000) - now), _LONGEST_RETRY_AFTER)
-
-
-def _http_url(value: Any) -> str:
-    url = text(value)
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good:
-        raise ValueError("expected an address such as https://tickets.example.org/hook")
-    return url

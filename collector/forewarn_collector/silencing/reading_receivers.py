@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from forewarn_collector.config_urls import http_url
 from forewarn_collector.silencing.configuration import Email, HttpClient, Receiver, Webhook
 from forewarn_collector.silencing.reading_fields import Notes
 from forewarn_wire.document import Section
@@ -150,7 +150,7 @@ def _instead(name: str, has_queue: bool) -> str:
 
 def _webhook(section: Section, globals_: _Globals, notes: Notes) -> Webhook:
     file = section.take("url_file", text, "")
-    url = _url_in(section, file) if file else section.require("url", _http_url, "")
+    url = _url_in(section, file) if file else section.require("url", http_url, "")
     webhook = Webhook(
         url=url,
         send_resolved=section.take("send_resolved", boolean, True),
@@ -263,7 +263,7 @@ def _url_in(section: Section, file: str) -> str:
         section.problem("url", "at most one of url & url_file must be configured")
     found = _from_file(section, "url_file", file)
     try:
-        return _http_url(found) if found else ""
+        return http_url(found) if found else ""
     except ValueError as error:
         section.problem("url_file", f"{file}: {error}")
         return ""
@@ -272,18 +272,6 @@ def _url_in(section: Section, file: str) -> str:
 def _path(section: Section, path: str) -> str:
     # Alertmanager takes paths from the folder of its configuration.
     return str(Path(section.file).parent / path) if path else ""
-
-
-def _http_url(value: Any) -> str:
-    url = text(value)
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good:
-        raise ValueError("expected an address such as https://tickets.example.org/hook")
-    return url
 
 
 def _smarthost(value: Any) -> tuple[str, int]:
