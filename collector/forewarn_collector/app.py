@@ -15,6 +15,7 @@ from aiohttp import web
 
 from forewarn_collector.alertmanagers import Alertmanagers, Notices
 from forewarn_collector.api.admission import Admission
+from forewarn_collector.api.alertmanager import AlertmanagerApi
 from forewarn_collector.api.auth import (
     TOKEN_FILE,
     Gate,
@@ -39,7 +40,7 @@ from forewarn_collector.api.tasks import TasksApi
 from forewarn_collector.api.threads import AnswerThreads
 from forewarn_collector.api.write import WriteApi
 from forewarn_collector.backlog import Backlogs, Reviewer
-from forewarn_collector.config import Address, CollectorConfig, ConfigError
+from forewarn_collector.config import Address, CollectorConfig
 from forewarn_collector.ingest import Limits, MetadataTable
 from forewarn_collector.ingest.agents import AgentWatch, known_agents
 from forewarn_collector.metrics import Metrics
@@ -50,18 +51,24 @@ from forewarn_collector.observe import (
     event_families,
     ledger_families,
     notification_families,
+    objective_families,
+    observe_changes,
+    observe_delivery,
     rule_families,
+    silence_families,
     store_families,
 )
+from forewarn_collector.policies import member_of, place_of, policy_of, queues_of, routing_of
 from forewarn_collector.promql import LiveWindows
-from forewarn_collector.queues import Queue, QueueWorkers, queues_from_section
+from forewarn_collector.queues import (
+    QueueWorkers,
+)
 from forewarn_collector.rules import (
     LastReload,
     RuleFileError,
     RuleFiles,
     RuleSet,
     Scheduler,
-    TemplateContext,
 )
 from forewarn_collector.rules.windows import windows_of
 from forewarn_collector.store import (
@@ -83,7 +90,10 @@ from forewarn_collector.tasks import (
 )
 from forewarn_collector.tasks.backlogs import BacklogRows
 from forewarn_collector.tasks.evidence import StoreEvidence
+from forewarn_collector.tasks.incidents import read_incidents
+from forewarn_collector.tasks.received import is_received
 from forewarn_collector.tasks.retrospect import Retrospect
+from forewarn_collector.tasks.ticker import Ticker
 from forewarn_collector.upkeep import Upkeep
 from forewarn_collector.web import WebPages
 from forewarn_wire import Problem, labels_from
@@ -108,10 +118,14 @@ class Collector:
         self._config = config
         self._clock = clock
         self._metrics = Metrics()
-        queues = self._checked_queues()
+        self._external_url = config.external_url or self.url(config.listen.port)
+        routing = routing_of(config)
+        self._incidents = read_incidents(config.incidents)
+        queues = queues_of(config, routing, self._external_url)
         self._queue_names = sorted(queues)
         self._rule_files = RuleFiles(config.rules, interval=config.evaluation_interval)
         rules = self._first_rules()
+        self._alerting = rules.alerting()
         self._last_reload = LastReload(clock())
         self._make_data_directory()
         gate = self._gate()
@@ -125,14 +139,19 @@ class Collector:
             limits=SeriesLimits(config.limits.series, by_value=by_customer),
             event_limits=EventLimits(config.events.retention, config.events.max_size),
         )
-        self._ledger = Ledger(config.data)
+        self._ledger = Ledger(config.data, config.ledger, member_of(config))
         self._outbox = Outbox(self._ledger)
         self._open_databases()
         self._store.keep(windows_of(rules))
         self._caretaker = Caretaker(self._store)
         self._agents = AgentWatch()
-        self._workers = QueueWorkers(self._ledger, queues, clock)
-        external_url = config.external_url or self.url(config.listen.port)
+        self._workers = QueueWorkers(
+            self._ledger,
+            queues,
+            clock,
+            first_delivered=lambda took: observe_delivery(self._metrics, took),
+        )
+        external_url = self._external_url
         self._alertmanagers = Alertmanagers(
             config.alertmanagers,
             Notices(
@@ -145,23 +164,22 @@ class Collector:
             clock,
         )
         evidence = StoreEvidence(self._store, self._store.events)
-        keeper = TaskKeeper(
-            self._ledger,
-            evidence,
-            config.default_queue,
-            clock,
-            self._task_changed,
-            TemplateContext(
-                external_url=external_url, external_labels=dict(config.external_labels)
-            ),
+        self._place = place_of(
+            config, self._ledger, routing, queues, external_url, lambda key: self._alerting.get(key)
+        )
+        self._place.load()
+        policy = policy_of(config, self._incidents, external_url, self._place)
+        self._keeper = TaskKeeper(self._ledger, evidence, policy, clock, self._task_changed)
+        self._ticker = Ticker(
+            clock, self._keeper.tick, lambda at: self._place.tick(self._keeper, at)
         )
         self._scheduler = Scheduler(
             rules,
             self._store,
             append=partial(self._store.append, own=True),
             arrivals=self._store.arrivals(),
-            sink=self._alertmanagers.sink(keeper),
-            restored=self._ledger.load_alerts(),
+            sink=self._alertmanagers.sink(self._keeper),
+            restored=[each for each in self._ledger.load_alerts() if not is_received(each)],
             clock=clock,
             live=LiveWindows(self._store),
             has_series=self._store.has_series,
@@ -176,7 +194,7 @@ class Collector:
             self._backlogs,
             self._store,
             self._scheduler,
-            Retrospect(self._ledger, evidence, config.default_queue, clock, self._task_changed),
+            Retrospect(self._ledger, evidence, policy.placing, clock, self._task_changed),
             clock,
             external_url=external_url,
             external_labels=dict(config.external_labels),
@@ -216,6 +234,7 @@ class Collector:
         await self._alertmanagers.start(self._scheduler.groups)
         self._backlogs.restore(time.monotonic())
         self._scheduler.start()
+        self._ticker.start()
         self._reviewer.start()
         await self._workers.start()
         await self._runner.setup()
@@ -264,6 +283,7 @@ class Collector:
         self._event_threads.close()
         self._receiving.close()
         await asyncio.to_thread(self._reviewer.stop)
+        await asyncio.to_thread(self._ticker.stop)
         await asyncio.to_thread(self._scheduler.stop)
         await self._alertmanagers.stop()
         await self._workers.stop()
@@ -284,6 +304,7 @@ class Collector:
             return
         self._store.keep(windows_of(rules))
         self._caretaker.rules_changed()
+        self._alerting = rules.alerting()
         self._scheduler.reload(rules)
         self._metrics.rule_reloads.labels("taken").inc()
         self._metrics.rules_current.set(1)
@@ -300,17 +321,7 @@ class Collector:
         for change in changes:
             task = change.task
             log.info("%s %s (%s): %s", task.number, change.action, change.reason, task.title)
-            if change.onset_at is not None:
-                waited = max(self._clock() - change.onset_at, 0)
-                self._metrics.onset_to_task.observe(waited / 1000)
-
-    def _checked_queues(self) -> dict[str, Queue]:
-        problems = self._config.problems
-        section = self._config.queues
-        queues = queues_from_section(section) if section is not None else {}
-        if problems:
-            raise ConfigError(problems)
-        return queues
+        observe_changes(self._metrics, changes, self._clock())
 
     def _load_rules(self) -> RuleSet:
         rules = self._rule_files.load()
@@ -399,6 +410,7 @@ class Collector:
             RulesApi(self._scheduler, self._answer_threads),
             PlansApi(self._scheduler, self._store),
             TasksApi(queries, TaskCommands(self._ledger, self._task_changed), self._clock),
+            AlertmanagerApi(self._place, self._keeper, self._metrics, self._clock),
             HealthApi(self._metrics, self._why_not_ready),
             WebPages(queries, self._clock),
         ):
@@ -411,6 +423,10 @@ class Collector:
         self._metrics.add(lambda: backlog_families(self._reviewer))
         self._metrics.add(lambda: notification_families(self._alertmanagers))
         self._metrics.add(lambda: ledger_families(queries, self._outbox))
+        self._metrics.add(lambda: silence_families(self._place.silences, self._clock()))
+        self._metrics.add(
+            lambda: objective_families(queries, self._config.objective, self._clock())
+        )
         return application
 
     def _why_not_ready(self) -> str:

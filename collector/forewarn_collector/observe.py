@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from forewarn_collector.alertmanagers import Alertmanagers
 from forewarn_collector.api.admission import Admission
 from forewarn_collector.backlog import Reviewer
+from forewarn_collector.config_objective import ObjectiveConfig
 from forewarn_collector.ingest.agents import AgentWatch
-from forewarn_collector.metrics import Family, Table
+from forewarn_collector.metrics import Family, Metrics, Table
 from forewarn_collector.rules import AlertState, Scheduler
+from forewarn_collector.silencing import SilenceState
 from forewarn_collector.store import Caretaker, Store, StoreError
-from forewarn_collector.tasks import LedgerError, Outbox, TaskQueries, TaskState
+from forewarn_collector.tasks import LedgerError, Outbox, TaskChange, TaskQueries, TaskState
 from forewarn_collector.tasks.retrospect import Outcome
+from forewarn_collector.tasks.silences import Silences
+from forewarn_collector.tasks.timing import Milestone, milestones
 
 log = logging.getLogger(__name__)
 
@@ -193,6 +197,15 @@ def notification_families(alertmanagers: Alertmanagers) -> Iterable[Family]:
     yield Table(name, text).row(len(waiting)).family()
 
 
+def silence_families(silences: Silences, now: int) -> Iterable[Family]:
+    """Silences by state at a time (ms)."""
+    table = Table("forewarn_silences", "Silences in the ledger.", ("state",))
+    counts = silences.counts(now)
+    for state in SilenceState:
+        table.row(counts.get(state, 0), state.value)
+    yield table.family()
+
+
 def ledger_families(queries: TaskQueries, outbox: Outbox) -> Iterable[Family]:
     """Tasks by state, severity and kind; deliveries by queue and state."""
     tasks = Table("forewarn_tasks", "Tasks in the ledger.", ("state", "severity", "kind"))
@@ -218,3 +231,39 @@ def ledger_families(queries: TaskQueries, outbox: Outbox) -> Iterable[Family]:
         return
     for table in (tasks, deliveries, failures):
         yield table.family()
+
+
+def objective_families(
+    queries: TaskQueries, objective: ObjectiveConfig, now: int
+) -> Iterable[Family]:
+    """How soon tasks open, against what is wanted."""
+    try:
+        total, in_time = queries.in_time(now - objective.window, objective.within)
+    except LedgerError as error:
+        log.warning("no metrics of the objective: %s", error)
+        return
+    budget = (1 - objective.target) * total
+    left = 1 - (total - in_time) / budget if total else 1.0
+    tasks = Table("forewarn_objective_tasks", "Tasks of the window, by outcome.", ("outcome",))
+    yield tasks.row(in_time, "in_time").row(total - in_time, "late").family()
+    for name, text, value in (
+        ("target_ratio", "The share of tasks that is to open in time.", objective.target),
+        ("within_seconds", "What is in time.", objective.within / 1000),
+        ("window_seconds", "Over what time tasks are counted.", objective.window / 1000),
+        ("budget_left_ratio", "Of the tasks that may be late, the share that is left.", left),
+    ):
+        yield Table(f"forewarn_objective_{name}", text).row(value).family()
+
+
+def observe_changes(metrics: Metrics, changes: Sequence[TaskChange], now: int) -> None:
+    """Count what was done to tasks, which has just been written (ms)."""
+    for change in changes:
+        for step, took in milestones(change):
+            metrics.task_steps.labels(step.value).observe(took / 1000)
+        if change.onset_at is not None and change.task.held_since is None:
+            metrics.onset_to_task.observe(max(now - change.onset_at, 0) / 1000)
+
+
+def observe_delivery(metrics: Metrics, took: int) -> None:
+    """Count the first delivery of a task, so long (ms) after it opened."""
+    metrics.task_steps.labels(Milestone.DELIVERED.value).observe(took / 1000)

@@ -9,10 +9,14 @@ from typing import Any, cast
 
 from forewarn_collector.rules.alerts import Alert, AlertChange, AlertState, ChangeReason
 from forewarn_collector.rules.model import AlertingRule, TaskSpec
+from forewarn_collector.tasks.gates import Gate
 from forewarn_collector.tasks.keeper import TaskKeeper
 from forewarn_collector.tasks.ledger import Ledger
 from forewarn_collector.tasks.model import TaskChange
+from forewarn_collector.tasks.placing import ByRule, Placing
+from forewarn_collector.tasks.policy import Policy
 from forewarn_wire import labels_from
+from support.databases import DATABASES
 
 T0 = 1_700_000_000_000
 MINUTE = 60_000
@@ -98,13 +102,28 @@ def change(
 class Desk:
     """A ledger with a keeper on simulated time, and what the keeper told."""
 
-    def __init__(self, directory: Path, default_queue: str = "support") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        default_queue: str = "support",
+        placing: Placing | None = None,
+        member: str = "",
+    ) -> None:
         self.clock = Hand()
         self.told: list[TaskChange] = []
-        self.ledger = Ledger(directory)
+        self.ledger = Ledger(directory, DATABASES.url(directory), member)
         self.ledger.open()
+        self.rules: dict[str, AlertingRule] = {}
+        self.gates: list[Gate] = []
+        self.policy = Policy(
+            placing or ByRule(default_queue), gates=self.gates, rule_of=self.rules.get
+        )
+        self.restart()
+
+    def restart(self) -> None:
+        """A keeper that knows only what the ledger has."""
         self.keeper = TaskKeeper(
-            self.ledger, NoEvidence(), default_queue, self.clock, self.told.extend
+            self.ledger, NoEvidence(), self.policy, self.clock, self.told.extend
         )
 
     def close(self) -> None:
@@ -114,5 +133,13 @@ class Desk:
         """Apply a round at the time of its first change; returns what was told."""
         self.clock.now = changes[0].at
         before = len(self.told)
+        self.rules |= {change.rule.key: change.rule for change in changes}
         self.keeper.apply(changes, changes[0].at)
+        return self.told[before:]
+
+    def tick(self, at: int) -> list[TaskChange]:
+        """Have done what is due at a time (ms); returns what was told."""
+        self.clock.now = at
+        before = len(self.told)
+        self.keeper.tick(at)
         return self.told[before:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from forewarn_collector.config_damping import read_damping
 from forewarn_collector.rules.fields import RuleReader
 from forewarn_collector.rules.model import DAY, EvidenceSpec, OnMissing, TaskKind, TaskSpec
 from forewarn_wire import is_label_name
@@ -31,6 +32,7 @@ def read_task(rule: RuleReader) -> TaskSpec:
             _read_evidence(reader.within(item)) for item in section.sections("evidence")
         ),
         checklist=section.take("checklist", texts, ()),
+        damping=read_damping(section),
     )
     section.refuse_unknown()
     return spec

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from forewarn_collector.config_damping import Damping
 from forewarn_collector.rules.templates import Template
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class TaskSpec:
     on_missing: OnMissing = OnMissing.HOLD
     evidence: tuple[EvidenceSpec, ...] = ()
     checklist: tuple[str, ...] = ()
+    damping: Damping | None = None
 
 
 @dataclass(frozen=True, slots=True)

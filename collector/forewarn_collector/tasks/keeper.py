@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, delete, insert, select
 
 from forewarn_collector.rules.alerts import Alert, AlertChange, AlertState
 from forewarn_collector.rules.model import AlertingRule
-from forewarn_collector.rules.templates import TemplateContext
+from forewarn_collector.tasks.due import find_due, find_quiet, settle_quiet, sources, wake_waiting
+from forewarn_collector.tasks.firing import Firing
+from forewarn_collector.tasks.gates import Verdicts, first_holds
+from forewarn_collector.tasks.hold_rows import KEPT, current_holds, forget_holds, gated_alerts
 from forewarn_collector.tasks.ledger import Ledger, chunks
-from forewarn_collector.tasks.model import Notify
-from forewarn_collector.tasks.rounds import fires, id_of_alert, key_of, take_round
-from forewarn_collector.tasks.rows import alert_to_row
+from forewarn_collector.tasks.model import Notify, TaskChange
+from forewarn_collector.tasks.policy import Policy
+from forewarn_collector.tasks.rounds import (
+    fires,
+    gated,
+    id_of_alert,
+    place_of,
+    still_fires,
+    take_round,
+)
+from forewarn_collector.tasks.rows import alert_from_row, alert_to_row, rows_of
 from forewarn_collector.tasks.schema import alerts, task_alerts
 from forewarn_collector.tasks.work import Work
 from forewarn_wire.clock import Clock
+
+_FORGETTING = 3_600_000
+"""How often (ms) rows of holds that ended long ago are dropped."""
 
 
 class EvidenceSource(Protocol):
@@ -29,27 +44,31 @@ class EvidenceSource(Protocol):
 
 
 class TaskKeeper:
-    """Opens, reopens and resolves tasks as alerts change: the scheduler's sink.
+    """Opens, reopens and resolves tasks as alerts change and time passes: the scheduler's sink.
 
-    `default_queue` takes the tasks of rules that name none; empty, such tasks are kept and
-    delivered nowhere. `notify` hears of what was written, once it is durable.
+    `apply` may be called from several threads (rules, alerts from outside), `tick` from another.
+    `notify` hears of what was written, once it is durable.
     """
 
     def __init__(
         self,
         ledger: Ledger,
         evidence: EvidenceSource,
-        default_queue: str,
+        policy: Policy,
         clock: Clock,
         notify: Notify,
-        templates: TemplateContext | None = None,
     ) -> None:
         self._ledger = ledger
         self._evidence = evidence
-        self._default_queue = default_queue
+        self._policy = policy
         self._clock = clock
         self._notify = notify
-        self._templates = templates or TemplateContext()
+        self._lock = threading.Lock()
+        # Read from the ledger when first needed, and anew after a failure.
+        self._firing: Firing | None = None
+        # What held members of tasks at the last tick; None where that tells nothing any more.
+        self._last_held: dict[str, str] | None = {}
+        self._next_forgetting = 0
 
     def apply(self, changes: Sequence[AlertChange], at: int) -> None:
         """Write a round of changes, with the tasks and deliveries that follow from them.
@@ -60,23 +79,115 @@ class TaskKeeper:
         """
         if not changes:
             return
+        with self._lock:
+            firing = self._known()
+            self._firing = None
+            fired, freed = firing.take(changes)
+            again = self._standing(freed, at)
+            asked = [*fired, *(gated(change) for change in again)]
+            verdicts = first_holds(self._policy.gates, asked, firing.alerts.values(), self._clock())
+            # Those that are freed come last: what ends in this round has ended by then.
+            told = self._write([*changes, *again], verdicts, at, firing, len(changes))
+            self._firing = firing
+        if told:
+            self._notify(told)
+
+    def tick(self, at: int) -> None:
+        """Do what is due by `at` (ms) by time alone; harmless at any moment. Raises LedgerError.
+
+        What was held and is held no more opens, if it still fires; tasks whose alerts are all held
+        fall quiet, others speak again; what has waited for long enough is open again; what has
+        flapped is calm.
+        """
+        with self._lock:
+            firing = self._known()
+            everything = firing.alerts.values()
+            verdicts = first_holds(self._policy.gates, list(everything), everything, at)
+            with self._ledger.read() as connection:
+                due = find_due(connection, at)
+                quiet = self._changed_quiet(connection, firing, verdicts)
+            names = {*firing.freed(verdicts), *firing.moved(verdicts), *due.alerts}
+            if not (names or due or quiet):
+                return
+            last, self._firing, self._last_held = self._last_held, None, None
+            told = self._write(
+                self._standing(sorted(names), at), verdicts, at, firing, 0, due.tasks, quiet
+            )
+            self._firing, self._last_held = firing, last
+        if told:
+            self._notify(told)
+
+    def _changed_quiet(
+        self, connection: Connection, firing: Firing, verdicts: Verdicts
+    ) -> frozenset[int]:
+        """The tasks that may fall quiet or speak, if anything has changed since the last tick."""
+        held = {name: hold.by for name, hold in verdicts.items() if name not in firing.held}
+        if held == self._last_held:
+            return frozenset()
+        self._last_held = held
+        return find_quiet(connection, {*held, *sources(verdicts)})
+
+    def _known(self) -> Firing:
+        if self._firing is None:
+            with self._ledger.read() as connection:
+                self._firing = Firing(gated_alerts(connection), current_holds(connection))
+        return self._firing
+
+    def _standing(self, names: Sequence[str], at: int) -> list[AlertChange]:
+        """Alerts that fire as the ledger knows them, as if they had just begun to."""
+        found: list[AlertChange] = []
+        if not names:
+            return found
+        with self._ledger.read() as connection:
+            for chunk in chunks(names):
+                query = select(alerts).where(alerts.c.id.in_(chunk)).order_by(alerts.c.id)
+                for row in rows_of(connection.execute(query)):
+                    rule = self._policy.rule_of(row["rule_key"])
+                    # Without its rule it is about to end.
+                    if rule is not None and row["state"] == AlertState.FIRING.value:
+                        found.append(still_fires(rule, alert_from_row(row), at))
+        return found
+
+    def _write(
+        self,
+        changes: Sequence[AlertChange],
+        verdicts: Verdicts,
+        at: int,
+        firing: Firing,
+        new: int,
+        due: Collection[int] = (),
+        quiet: Collection[int] = (),
+    ) -> list[TaskChange]:
+        """One transaction; the first `new` of the changes are news for the table of alerts.
+
+        `due` are tasks that time alone changes, `quiet` those to be quiet or not.
+        """
         # Gathered before the transaction: reading samples must not hold up other writers.
-        documents = self._gather(changes, at)
+        documents = self._gather([c for c in changes if id_of_alert(c) not in verdicts], at)
         now = self._clock()
+        names = [id_of_alert(change) for change in changes]
         with self._ledger.write() as connection:
             work = Work(self._ledger, connection, now)
             work.load_round(
-                [id_of_alert(change) for change in changes],
-                sorted({key_of(change) for change in changes if fires(change)}),
+                names,
+                sorted({place_of(self._policy, c).key for c in changes if fires(c)}),
             )
-            joined = take_round(work, changes, self._templates, self._default_queue)
+            work.load({*due, *quiet} - work.drafts.keys())
+            joined = take_round(work, changes, self._policy, verdicts)
             for name, draft in joined.items():
                 if name in documents:
                     work.attach(draft, documents[name])
-            _save_alerts(connection, changes)
+            wake_waiting(work)
+            if quiet:
+                settle_quiet(work, verdicts)
+            if now >= self._next_forgetting:
+                forget_holds(connection, now - KEPT)
+            _save_alerts(connection, changes[:new])
             told = work.save()
-        if told:
-            self._notify(told)
+        firing.keep(names, work.holds)
+        if now >= self._next_forgetting:
+            self._next_forgetting = now + _FORGETTING
+        return told
 
     def _gather(self, changes: Sequence[AlertChange], at: int) -> dict[str, Mapping[str, Any]]:
         """Evidence of one alert per task key, of those that are in no task yet."""
@@ -90,7 +201,7 @@ class TaskKeeper:
                     del fired[name]
         firsts: dict[str, tuple[str, AlertChange]] = {}
         for name, change in fired.items():
-            firsts.setdefault(key_of(change), (name, change))
+            firsts.setdefault(place_of(self._policy, change).key, (name, change))
         gathered = self._evidence.gather([(c.rule, c.alert) for _, c in firsts.values()], at)
         return {name: doc for (name, _), doc in zip(firsts.values(), gathered, strict=True)}
 

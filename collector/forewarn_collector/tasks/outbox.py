@@ -81,8 +81,15 @@ class Outbox:
         self._ledger = ledger
 
     def recover(self, queue: str, now: int) -> None:
-        """Take back what a process that died had on its way; it is due at once."""
-        lost = and_(_owed_to(queue), deliveries.c.claimed_at.is_not(None))
+        """Take back what this collector had on its way when it died; it is due at once.
+
+        What another collector claimed is its own until the lease is over.
+        """
+        lost = and_(
+            _owed_to(queue),
+            deliveries.c.claimed_at.is_not(None),
+            deliveries.c.claimed_by == self._ledger.member,
+        )
         with self._ledger.write() as connection:
             connection.execute(update(deliveries).where(lost).values(claimed_at=None, due_at=now))
 
@@ -116,23 +123,33 @@ class Outbox:
             claimed = connection.execute(
                 update(deliveries)
                 .where(mine)
-                .values(attempts=delivery.attempt, claimed_at=now, due_at=now + LEASE)
+                .values(
+                    attempts=delivery.attempt,
+                    claimed_at=now,
+                    claimed_by=self._ledger.member,
+                    due_at=now + LEASE,
+                )
             )
             return claimed.rowcount == 1
 
-    def delivered(self, delivery_id: str, external_ref: str | None, at: int) -> None:
-        """The queue took it. `external_ref` is what the queue calls it, where it said so."""
+    def delivered(self, delivery_id: str, external_ref: str | None, at: int) -> int | None:
+        """The queue took it. `external_ref` is what the queue calls it, where it said so.
+
+        How long (ms) after the task opened, if this is the first that a queue took of it.
+        """
         with self._ledger.write() as connection:
             row = _finish(
                 connection, delivery_id, DeliveryState.DELIVERED, at, external_ref=external_ref
             )
             if row is None:
-                return
+                return None
             first = and_(tasks.c.id == row["task_id"], tasks.c.delivered_at.is_(None))
-            connection.execute(update(tasks).where(first).values(delivered_at=at))
+            told = update(tasks).where(first).values(delivered_at=at).returning(tasks.c.opened_at)
+            opened_at = connection.execute(told).scalar_one_or_none()
             ref = f" as {external_ref}" if external_ref else ""
             text = f"Delivered to {row['queue']}{ref} ({row['action']})."
             _note(connection, row["task_id"], TimelineEntry(at, TimelineKind.DELIVERED, text))
+        return None if opened_at is None else max(0, at - opened_at)
 
     def failed(self, delivery_id: str, error: str, retry_at: int | None, at: int) -> None:
         """The attempt failed: try again at `retry_at`, or, where that is None, never."""
