@@ -15,6 +15,7 @@ from aiohttp import web
 
 from forewarn_collector.alertmanagers import Alertmanagers, Notices
 from forewarn_collector.api.admission import Admission
+from forewarn_collector.api.alertmanager import AlertmanagerApi
 from forewarn_collector.api.auth import (
     TOKEN_FILE,
     Gate,
@@ -39,7 +40,7 @@ from forewarn_collector.api.tasks import TasksApi
 from forewarn_collector.api.threads import AnswerThreads
 from forewarn_collector.api.write import WriteApi
 from forewarn_collector.backlog import Backlogs, Reviewer
-from forewarn_collector.config import Address, CollectorConfig, ConfigError
+from forewarn_collector.config import Address, CollectorConfig
 from forewarn_collector.ingest import Limits, MetadataTable
 from forewarn_collector.ingest.agents import AgentWatch, known_agents
 from forewarn_collector.metrics import Metrics
@@ -54,11 +55,14 @@ from forewarn_collector.observe import (
     observe_changes,
     observe_delivery,
     rule_families,
+    silence_families,
     store_families,
 )
-from forewarn_collector.policies import member_of, policy_of
+from forewarn_collector.policies import member_of, place_of, policy_of, queues_of, routing_of
 from forewarn_collector.promql import LiveWindows
-from forewarn_collector.queues import Queue, QueueWorkers, queues_from_section
+from forewarn_collector.queues import (
+    QueueWorkers,
+)
 from forewarn_collector.rules import (
     LastReload,
     RuleFileError,
@@ -87,6 +91,7 @@ from forewarn_collector.tasks import (
 from forewarn_collector.tasks.backlogs import BacklogRows
 from forewarn_collector.tasks.evidence import StoreEvidence
 from forewarn_collector.tasks.incidents import read_incidents
+from forewarn_collector.tasks.received import is_received
 from forewarn_collector.tasks.retrospect import Retrospect
 from forewarn_collector.tasks.ticker import Ticker
 from forewarn_collector.upkeep import Upkeep
@@ -113,7 +118,10 @@ class Collector:
         self._config = config
         self._clock = clock
         self._metrics = Metrics()
-        queues = self._checked_queues()
+        self._external_url = config.external_url or self.url(config.listen.port)
+        routing = routing_of(config)
+        self._incidents = read_incidents(config.incidents)
+        queues = queues_of(config, routing, self._external_url)
         self._queue_names = sorted(queues)
         self._rule_files = RuleFiles(config.rules, interval=config.evaluation_interval)
         rules = self._first_rules()
@@ -143,7 +151,7 @@ class Collector:
             clock,
             first_delivered=lambda took: observe_delivery(self._metrics, took),
         )
-        external_url = config.external_url or self.url(config.listen.port)
+        external_url = self._external_url
         self._alertmanagers = Alertmanagers(
             config.alertmanagers,
             Notices(
@@ -156,18 +164,22 @@ class Collector:
             clock,
         )
         evidence = StoreEvidence(self._store, self._store.events)
-        policy = policy_of(
-            config, self._incidents, external_url, lambda key: self._alerting.get(key)
+        self._place = place_of(
+            config, self._ledger, routing, queues, external_url, lambda key: self._alerting.get(key)
         )
+        self._place.load()
+        policy = policy_of(config, self._incidents, external_url, self._place)
         self._keeper = TaskKeeper(self._ledger, evidence, policy, clock, self._task_changed)
-        self._ticker = Ticker(self._keeper, clock)
+        self._ticker = Ticker(
+            clock, self._keeper.tick, lambda at: self._place.tick(self._keeper, at)
+        )
         self._scheduler = Scheduler(
             rules,
             self._store,
             append=partial(self._store.append, own=True),
             arrivals=self._store.arrivals(),
             sink=self._alertmanagers.sink(self._keeper),
-            restored=self._ledger.load_alerts(),
+            restored=[each for each in self._ledger.load_alerts() if not is_received(each)],
             clock=clock,
             live=LiveWindows(self._store),
             has_series=self._store.has_series,
@@ -311,15 +323,6 @@ class Collector:
             log.info("%s %s (%s): %s", task.number, change.action, change.reason, task.title)
         observe_changes(self._metrics, changes, self._clock())
 
-    def _checked_queues(self) -> dict[str, Queue]:
-        problems = self._config.problems
-        section = self._config.queues
-        queues = queues_from_section(section) if section is not None else {}
-        self._incidents = read_incidents(self._config.incidents)
-        if problems:
-            raise ConfigError(problems)
-        return queues
-
     def _load_rules(self) -> RuleSet:
         rules = self._rule_files.load()
         problems = [
@@ -407,6 +410,7 @@ class Collector:
             RulesApi(self._scheduler, self._answer_threads),
             PlansApi(self._scheduler, self._store),
             TasksApi(queries, TaskCommands(self._ledger, self._task_changed), self._clock),
+            AlertmanagerApi(self._place, self._keeper, self._metrics, self._clock),
             HealthApi(self._metrics, self._why_not_ready),
             WebPages(queries, self._clock),
         ):
@@ -419,6 +423,7 @@ class Collector:
         self._metrics.add(lambda: backlog_families(self._reviewer))
         self._metrics.add(lambda: notification_families(self._alertmanagers))
         self._metrics.add(lambda: ledger_families(queries, self._outbox))
+        self._metrics.add(lambda: silence_families(self._place.silences, self._clock()))
         self._metrics.add(
             lambda: objective_families(queries, self._config.objective, self._clock())
         )

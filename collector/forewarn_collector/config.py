@@ -19,7 +19,7 @@ from forewarn_collector.config_alertmanagers import (
 )
 from forewarn_collector.config_damping import Damping, read_damping
 from forewarn_collector.config_events import EventsConfig, read_events
-from forewarn_collector.config_files import required_file
+from forewarn_collector.config_files import optional_file, required_file
 from forewarn_collector.config_ledger import read_ledger
 from forewarn_collector.config_limits import LimitsConfig, read_limits
 from forewarn_collector.config_objective import ObjectiveConfig, read_objective
@@ -79,9 +79,10 @@ class Tls:
 class CollectorConfig:
     """All settings of a collector; durations in milliseconds, sizes in bytes.
 
-    `rules` are files or globs; without any, the rules that ship. `queues` and `incidents` are as
-    they stand in the file: whoever knows their words reads them. `ledger` is None where that is a
-    file in the data directory.
+    `rules` are files or globs; without any, the rules that ship. `alertmanager` is a file in
+    Alertmanager's own form, `alertmanagers` are those that are sent our alerts. `queues` and
+    `incidents` are as they stand in the file: whoever knows their words reads them. `ledger` is
+    None where that is a file in the data directory.
     """
 
     listen: Address = Address("127.0.0.1", 9815)
@@ -104,6 +105,7 @@ class CollectorConfig:
     default_queue: str = ""
     queues: Section | None = None
     external_labels: Labels = ()
+    alertmanager: Path | None = None
     alertmanagers: tuple[AlertmanagerConfig, ...] = ()
     alert_relabel_configs: tuple[RelabelConfig, ...] = ()
     resend_delay: int = RESEND_DELAY
@@ -170,6 +172,7 @@ def read_config(content: str, file: str) -> CollectorConfig:
         default_queue=document.take("default_queue", text, ""),
         queues=document.section("queues"),
         external_labels=document.take("external_labels", read_external_labels, ()),
+        alertmanager=optional_file(document, "alertmanager"),
         alertmanagers=read_alertmanagers(document),
         alert_relabel_configs=read_relabel_configs(document, "alert_relabel_configs"),
         resend_delay=document.take("resend_delay", _interval, defaults.resend_delay),

@@ -44,6 +44,11 @@ class Metrics:
             "format",
             "code",
         )
+        self.received_alerts = counter(
+            "forewarn_received_alerts_total",
+            "Alerts posted to /api/v2/alerts: firing, resolved, invalid.",
+            "status",
+        )
         self.samples = counter(
             "forewarn_ingest_samples_total", "Samples accepted that were not there before."
         )

@@ -14,9 +14,11 @@ from forewarn_collector.config_objective import ObjectiveConfig
 from forewarn_collector.ingest.agents import AgentWatch
 from forewarn_collector.metrics import Family, Metrics, Table
 from forewarn_collector.rules import AlertState, Scheduler
+from forewarn_collector.silencing import SilenceState
 from forewarn_collector.store import Caretaker, Store, StoreError
 from forewarn_collector.tasks import LedgerError, Outbox, TaskChange, TaskQueries, TaskState
 from forewarn_collector.tasks.retrospect import Outcome
+from forewarn_collector.tasks.silences import Silences
 from forewarn_collector.tasks.timing import Milestone, milestones
 
 log = logging.getLogger(__name__)
@@ -190,6 +192,15 @@ def notification_families(alertmanagers: Alertmanagers) -> Iterable[Family]:
     yield length.family()
     name, text = "forewarn_notifications_alertmanagers_discovered", "Alertmanagers configured."
     yield Table(name, text).row(len(waiting)).family()
+
+
+def silence_families(silences: Silences, now: int) -> Iterable[Family]:
+    """Silences by state at a time (ms)."""
+    table = Table("forewarn_silences", "Silences in the ledger.", ("state",))
+    counts = silences.counts(now)
+    for state in SilenceState:
+        table.row(counts.get(state, 0), state.value)
+    yield table.family()
 
 
 def ledger_families(queries: TaskQueries, outbox: Outbox) -> Iterable[Family]:

@@ -1,31 +1,95 @@
-"""From the configuration to the policy of tasks: where alerts belong, what holds them."""
+"""From the configuration to the policy of tasks: queues, where alerts belong, what holds them."""
 
 from __future__ import annotations
 
+import logging
 import socket
+from collections.abc import Collection
 
-from forewarn_collector.config import CollectorConfig
+from forewarn_collector.config import CollectorConfig, ConfigError
+from forewarn_collector.queues import (
+    Queue,
+    queue_of_each,
+    queues_from_section,
+    queues_of_receivers,
+)
 from forewarn_collector.rules import TemplateContext
-from forewarn_collector.tasks import ByRule, LostHosts, Policy
+from forewarn_collector.silencing import AlertmanagerFile, read_alertmanager_file
+from forewarn_collector.tasks import AlertmanagerPlace, ByRule, Ledger, LostHosts, Policy
 from forewarn_collector.tasks.incidents import ByIncident, Incident
 from forewarn_collector.tasks.policy import RuleLookup
+from forewarn_wire import Problem
+
+log = logging.getLogger(__name__)
+
+
+def routing_of(config: CollectorConfig) -> AlertmanagerFile | None:
+    """The alertmanager.yml, if one is given; what is wrong with it goes to the configuration's."""
+    path = config.alertmanager
+    if path is None:
+        return None
+    file = read_alertmanager_file(path.read_text("utf-8", "replace"), str(path))
+    config.problems.extend(file.problems)
+    for note in file.notes:
+        log.warning("not taken: %s", note)
+    return file
+
+
+def queues_of(
+    config: CollectorConfig, routing: AlertmanagerFile | None, external_url: str
+) -> dict[str, Queue]:
+    """Those of the configuration, and those of Alertmanager's receivers of other names.
+
+    Raises ConfigError with all that is wrong with the configuration.
+    """
+    queues = queues_from_section(config.queues) if config.queues is not None else {}
+    receivers: dict[str, Queue] = {}
+    if routing is not None and not config.problems:
+        try:
+            receivers = queues_of_receivers(routing, external_url)
+        except OSError as error:
+            said = f"a certificate can't be used: {error}"
+            config.problems.append(Problem(str(config.alertmanager), 0, 0, said))
+    if config.problems:
+        raise ConfigError(config.problems)
+    return receivers | queues
+
+
+def place_of(
+    config: CollectorConfig,
+    ledger: Ledger,
+    routing: AlertmanagerFile | None,
+    queues: Collection[str],
+    external_url: str,
+    rule_of: RuleLookup,
+) -> AlertmanagerPlace:
+    """What stands in an Alertmanager's place; `rule_of` knows the rules in force."""
+    receivers = {} if routing is None else routing.receivers
+    return AlertmanagerPlace(
+        ledger,
+        routing,
+        queue_of_each(receivers, queues, config.default_queue),
+        config.default_queue,
+        rule_of,
+        external_url,
+    )
 
 
 def policy_of(
     config: CollectorConfig,
     incidents: tuple[Incident, ...],
     external_url: str,
-    rule_of: RuleLookup,
+    place: AlertmanagerPlace,
 ) -> Policy:
-    """The policy that `collector.yml` asks for; `rule_of` knows the rules in force."""
+    """The policy that `collector.yml` and its alertmanager.yml ask for."""
     return Policy(
-        placing=ByIncident(ByRule(config.default_queue), incidents),
-        gates=(LostHosts(),),
+        placing=ByIncident(place.placing(ByRule(config.default_queue)), incidents),
+        gates=(*place.gates, LostHosts()),
         damping=config.damping,
         templates=TemplateContext(
             external_url=external_url, external_labels=dict(config.external_labels)
         ),
-        rule_of=rule_of,
+        rule_of=place.rule_of,
     )
 
 

@@ -19,6 +19,7 @@ from forewarn_collector.metrics import Metrics
 
 TOKEN_FILE = "token"  # noqa: S105 - a file's name
 WRITE_PATHS = frozenset({"/api/v1/write", "/v1/logs", "/v1/metrics"})
+ALERTS_PATH = "/api/v2/alerts"
 OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
 # Only reads by another method: Grafana's and promtool's form POSTs.
 _READING_POSTS = frozenset(
@@ -139,12 +140,18 @@ def middleware(gate: Gate, metrics: Metrics, *, hosts: frozenset[str] | None) ->
                 "(the collector's own is in the file 'token' of its data directory)\n",
                 headers={"WWW-Authenticate": 'Basic realm="forewarn", charset="UTF-8"'},
             )
-        if caller.customer and request.path not in WRITE_PATHS:
+        if caller.customer and not _writes_signals(request):
             raise web.HTTPForbidden(text="a customer's token may only write signals\n")
         request[CALLER] = caller
         return await handler(request)
 
     return check
+
+
+def _writes_signals(request: web.BaseRequest) -> bool:
+    # Who may send alerts there may not read those of others.
+    posts_alerts = request.method == "POST" and request.path == ALERTS_PATH
+    return request.path in WRITE_PATHS or posts_alerts
 
 
 _HOST = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>[a-z0-9_.-]+))(?::[0-9]*)?")

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 import click
 
+from forewarn_collector.cli.alertmanager import alertmanager
 from forewarn_collector.cli.backup import backup
 from forewarn_collector.cli.demo import demo
 from forewarn_collector.cli.doctor import doctor
@@ -14,6 +15,7 @@ from forewarn_collector.cli.export import export
 from forewarn_collector.cli.importing import import_samples
 from forewarn_collector.cli.rules import rules
 from forewarn_collector.cli.serve import serve
+from forewarn_collector.cli.silences import silences
 from forewarn_collector.cli.tasks import tasks
 from forewarn_wire.clock import Clock
 
@@ -22,7 +24,19 @@ def build(clock: Clock) -> click.Command:
     """The whole command; `clock` is handed to what needs the time."""
 
     @click.group(
-        commands=[serve, demo, rules, tasks, events, export, import_samples, backup, doctor],
+        commands=[
+            serve,
+            demo,
+            rules,
+            tasks,
+            silences,
+            alertmanager,
+            events,
+            export,
+            import_samples,
+            backup,
+            doctor,
+        ],
         context_settings={"obj": clock, "help_option_names": ["-h", "--help"]},
     )
     @click.version_option(version("forewarn"), prog_name="forewarn")

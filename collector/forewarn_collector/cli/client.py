@@ -51,6 +51,10 @@ class Client:
         """Send JSON and return the JSON answered. Ends the command with what is wrong."""
         return self._call("POST", path, json.dumps(body).encode())
 
+    def delete(self, path: str) -> None:
+        """Delete what is at a path. Ends the command with what is wrong."""
+        self._call("DELETE", path, None)
+
     def _call(self, method: str, path: str, body: bytes | None) -> Any:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         if self._token:
@@ -60,7 +64,8 @@ class Client:
         )
         try:
             with self._opener.open(request, timeout=_TIMEOUT) as answer:
-                return json.loads(answer.read())
+                said = answer.read()
+                return json.loads(said) if said else None
         except urllib.error.HTTPError as error:
             with error:
                 raise click.ClickException(_reason(error)) from error
@@ -133,8 +138,10 @@ def _printable(token: str, place: str) -> str:
 
 def _reason(error: urllib.error.HTTPError) -> str:
     text = error.read(4096).decode("utf-8", "replace").strip()
-    with contextlib.suppress(ValueError, KeyError, TypeError):
-        text = json.loads(text)["error"]
+    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+        said = json.loads(text)
+        # Below /api/v2/ an error is a text by itself, or has a message, as Alertmanager's.
+        text = said if isinstance(said, str) else said.get("error") or said["message"]
     if error.code == 401:
         return f"{text}\ngive it by --token-file FILE or in the environment as FOREWARN_TOKEN"
     return text or f"the collector answers {error.code}"

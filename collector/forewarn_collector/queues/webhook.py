@@ -36,17 +36,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import ssl
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 import aiohttp
 
+from forewarn_collector.config_urls import http_url
 from forewarn_collector.queues.base import DeliveryError, read_secret, read_timeout
 from forewarn_collector.tasks import Delivery
 from forewarn_wire.document import Section
-from forewarn_wire.readers import text
 
 _TIMEOUT = 10_000
 _ANSWER_BYTES = 64 * 1024
@@ -61,10 +61,21 @@ class WebhookQueue:
 
     kind: ClassVar[str] = "webhook"
 
-    def __init__(self, name: str, url: str, secret: bytes = b"", timeout: int = _TIMEOUT) -> None:
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        secret: bytes = b"",
+        timeout: int = _TIMEOUT,
+        *,
+        authorization: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._name = name
         self._url = url
         self._secret = secret
+        self._authorization = authorization
+        self._tls: ssl.SSLContext | bool = tls or True
         self._timeout = aiohttp.ClientTimeout(total=timeout / 1000)
         self._session: aiohttp.ClientSession | None = None
 
@@ -73,14 +84,14 @@ class WebhookQueue:
         cls, name: str, section: Section, environ: Mapping[str, str]
     ) -> WebhookQueue | None:
         """Read `url`, `secret_file` or `secret: env:NAME`, and `timeout`."""
-        url = section.require("url", _http_url, "")
+        url = section.require("url", http_url, "")
         secret = read_secret(section, "secret", environ)
         timeout = section.take("timeout", read_timeout, _TIMEOUT)
         return cls(name, url, secret, timeout) if url else None
 
     async def deliver(self, delivery: Delivery) -> str | None:
         """See the module's text."""
-        body = encode_delivery(delivery)
+        body = self.encode(delivery)
         if self._session is None:
             # No cookies: nothing that one answer says may change what the next request is.
             self._session = aiohttp.ClientSession(
@@ -88,7 +99,11 @@ class WebhookQueue:
             )
         try:
             async with self._session.post(
-                self._url, data=body, headers=self._headers(delivery, body), allow_redirects=False
+                self._url,
+                data=body,
+                headers=self._headers(delivery, body),
+                allow_redirects=False,
+                ssl=self._tls,
             ) as answer:
                 return _taken(answer, await _read(answer), delivery.sent_at)
         except TimeoutError as error:
@@ -98,6 +113,10 @@ class WebhookQueue:
             # The URL is left out: with many receivers it holds a secret.
             reason = str(error).replace(self._url, "the URL") or type(error).__name__
             raise DeliveryError(f"no answer: {reason}", permanent=False) from error
+
+    def encode(self, delivery: Delivery) -> bytes:
+        """The body of a delivery, see the module's text."""
+        return encode_delivery(delivery)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -114,6 +133,8 @@ class WebhookQueue:
             "Forewarn-Attempt": str(delivery.attempt),
             "Forewarn-Timestamp": timestamp,
         }
+        if self._authorization:
+            headers["Authorization"] = self._authorization
         if self._secret:
             headers["Forewarn-Signature"] = sign(self._secret, timestamp, body)
         return headers
@@ -190,15 +211,3 @@ def parse_retry_after(value: str, now: int) -> int | None:
     except (ValueError, OverflowError, TypeError):
         return None
     return min(max(0, int(at * 1000) - now), _LONGEST_RETRY_AFTER)
-
-
-def _http_url(value: Any) -> str:
-    url = text(value)
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good:
-        raise ValueError("expected an address such as https://tickets.example.org/hook")
-    return url

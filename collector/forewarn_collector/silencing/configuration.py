@@ -47,12 +47,16 @@ class Email:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """A receiver, and what of it can be a queue: at most one of the two. `kind` is what it is."""
+    """A receiver, and what of it can be a queue: at most one of webhook and e-mail.
+
+    `others` are the kinds that it tells besides, which are no queues yet.
+    """
 
     name: str
     line: int = 0
     webhook: Webhook | None = None
     email: Email | None = None
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

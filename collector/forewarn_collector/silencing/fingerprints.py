@@ -6,6 +6,8 @@ values in the order of the names, each followed by a byte that is in no UTF-8 te
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from forewarn_wire import Labels
 
 _OFFSET = 0xCBF29CE484222325
@@ -14,6 +16,7 @@ _MASK = (1 << 64) - 1
 _END = b"\xff"
 
 
+@lru_cache(maxsize=65_536)
 def fingerprint(labels: Labels) -> str:
     """Sixteen hexadecimal digits; `labels` in the order of their names' bytes."""
     pairs = sorted((name.encode(), value.encode("utf-8", "replace")) for name, value in labels)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from forewarn_collector.config_urls import http_url
 from forewarn_collector.silencing.configuration import Email, HttpClient, Receiver, Webhook
 from forewarn_collector.silencing.reading_fields import Notes
 from forewarn_wire.document import Section
@@ -139,7 +139,7 @@ def _receiver(section: Section, globals_: _Globals, notes: Notes) -> Receiver:
         )
     webhook = webhooks[0] if webhooks else None
     email = emails[0] if emails and webhook is None else None
-    return Receiver(name, section.place()[0], webhook, email)
+    return Receiver(name, section.place()[0], webhook, email, tuple(others))
 
 
 def _instead(name: str, has_queue: bool) -> str:
@@ -149,17 +149,10 @@ def _instead(name: str, has_queue: bool) -> str:
 
 
 def _webhook(section: Section, globals_: _Globals, notes: Notes) -> Webhook:
-    url_file = section.take("url_file", text, "")
-    url = _from_file(section, "url_file", url_file) if url_file else ""
-    if url:
-        try:
-            _http_url(url)
-        except ValueError as error:
-            section.problem("url_file", f"{url_file}: {error}")
-    elif not url_file:
-        url = section.require("url", _http_url, "")
+    file = section.take("url_file", text, "")
+    url = _url_in(section, file) if file else section.require("url", http_url, "")
     webhook = Webhook(
-        url=section.take("url", _http_url, url),
+        url=url,
         send_resolved=section.take("send_resolved", boolean, True),
         max_alerts=section.take("max_alerts", whole_number, 0),
         http=_http(section, globals_.http, notes),
@@ -194,7 +187,7 @@ def _http(section: Section, inherited: HttpClient, notes: Notes) -> HttpClient:
     files = {"ca_file": "", "cert_file": "", "key_file": ""}
     tls = own.section("tls_config")
     if tls is not None:
-        files = {name: tls.take(name, text, "") for name in files}
+        files = {name: _path(tls, tls.take(name, text, "")) for name in files}
         for name in ("server_name", "insecure_skip_verify", "min_version", "max_version"):
             if name in tls:
                 tls.take(name, lambda value: value, None)
@@ -256,25 +249,29 @@ def _secret(section: Section, name: str) -> str:
 
 
 def _from_file(section: Section, field: str, path: str) -> str:
-    # Alertmanager takes paths from the folder of its configuration.
     try:
-        return (Path(section.file).parent / path).read_text("utf-8").strip()
+        return Path(_path(section, path)).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         section.problem(field, f"{path} can't be read: {reason}")
         return ""
 
 
-def _http_url(value: Any) -> str:
-    url = text(value)
+def _url_in(section: Section, file: str) -> str:
+    if "url" in section:
+        section.take("url", text, "")
+        section.problem("url", "at most one of url & url_file must be configured")
+    found = _from_file(section, "url_file", file)
     try:
-        parts = urlsplit(url)
-        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good:
-        raise ValueError("expected an address such as https://tickets.example.org/hook")
-    return url
+        return http_url(found) if found else ""
+    except ValueError as error:
+        section.problem("url_file", f"{file}: {error}")
+        return ""
+
+
+def _path(section: Section, path: str) -> str:
+    # Alertmanager takes paths from the folder of its configuration.
+    return str(Path(section.file).parent / path) if path else ""
 
 
 def _smarthost(value: Any) -> tuple[str, int]:

@@ -68,12 +68,13 @@ class _Reader:
                 "continue: a task is in one queue",
                 "that of the first route that an alert ends at; the others are not told",
             )
+        none: tuple[str, ...] | None = ()
         key = "{}" if parent is None else route_key(above.key, matchers)
         route = Route(
             receiver=section.take("receiver", text, above.receiver) or above.receiver,
             matchers=matchers,
             key=key,
-            group_by=section.take("group_by", _group_by, above.group_by),
+            group_by=_inherited(section.take("group_by", _group_by, none), above),
             continues=continues,
             mute_intervals=self._named(section, "mute_time_intervals"),
             active_intervals=self._named(section, "active_time_intervals"),
@@ -86,6 +87,13 @@ class _Reader:
             section.problem("receiver", f'undefined receiver "{route.receiver}" used in route')
         children = tuple(self.read(child, route) for child in section.sections("routes"))
         section.refuse_unknown()
+        if not route.group_by and route.group_by is not None and not children:
+            self._notes.add(
+                section,
+                "",
+                "no group_by: all alerts that end at this route are one task",
+                "as they are one notification; group_by: [alertname, instance] tells them apart",
+            )
         return replace(route, routes=children)
 
     def _named(self, section: Section, field: str) -> tuple[str, ...]:
@@ -95,6 +103,11 @@ class _Reader:
             if name not in self._intervals:
                 section.problem(field, f'undefined time interval "{name}" used in route')
         return names
+
+
+def _inherited(group_by: tuple[str, ...] | None, above: Route) -> tuple[str, ...] | None:
+    # An empty list is as none: it can't undo what stands above.
+    return above.group_by if group_by == () else group_by
 
 
 def _group_by(value: Any) -> tuple[str, ...] | None:

@@ -75,7 +75,7 @@ def merged(known: Mapping[Labels, ReceivedAlert], new: ReceivedAlert, now: int) 
         return found
     # An end that somebody gave counts where it is the later one.
     if old.ends_at > new.ends_at and not old.timeout:
-        return replace(found, ends_at=old.ends_at, timeout=False)
+        return replace(found, ends_at=old.ends_at)
     return found
 
 

@@ -1,5 +1,6 @@
 """Tasks: the ledger, what alerts and people do to tasks, and the deliveries that follow."""
 
+from forewarn_collector.tasks.alertmanager import AlertmanagerPlace
 from forewarn_collector.tasks.audit import Actor, AuditEntry, AuditLog
 from forewarn_collector.tasks.commands import TaskCommands
 from forewarn_collector.tasks.errors import LedgerError, NoSuchTaskError, RefusedError, TaskError
@@ -32,6 +33,7 @@ from forewarn_collector.tasks.service import ServiceLevels, Step
 __all__ = [
     "STANDING",
     "Actor",
+    "AlertmanagerPlace",
     "AuditEntry",
     "AuditLog",
     "ByRule",

@@ -8,7 +8,7 @@ by the next look, and a resend changes nothing.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -72,11 +72,8 @@ class ReceivedAlerts:
             following = dict(self._known)
             for alert in alerts:
                 following[alert.labels] = merged(following, alert, at)
-            # What was over before it was ever known is no news.
             changed = [
-                following[labels]
-                for labels in dict.fromkeys(alert.labels for alert in alerts)
-                if labels in self._known or not following[labels].is_over(at)
+                following[labels] for labels in dict.fromkeys(alert.labels for alert in alerts)
             ]
             with self._ledger.write() as connection:
                 _save(connection, changed)
@@ -97,7 +94,8 @@ class ReceivedAlerts:
     def _settle(self, keeper: TaskKeeper, at: int) -> None:
         live = {labels: each for labels, each in self._known.items() if not each.is_over(at)}
         changes = [self._begins(live[labels], at) for labels in live.keys() - self._standing.keys()]
-        changes += [self._ends(labels, at) for labels in self._standing.keys() - live.keys()]
+        over = self._standing.keys() - live.keys()
+        changes += [self._ends(labels, at) for labels in over - self._sent_elsewhere(over, at)]
         if not changes:
             return
         changes.sort(key=lambda change: (change.at, change.alert.labels))
@@ -107,6 +105,24 @@ class ReceivedAlerts:
                 self._standing.pop(change.alert.labels, None)
             else:
                 self._standing[change.alert.labels] = change.alert
+
+    def _sent_elsewhere(self, over: Collection[Labels], at: int) -> set[Labels]:
+        """Which of these another collector on the same ledger has heard of since."""
+        if not over:
+            return set()
+        with self._ledger.read() as connection:
+            rows = [
+                row
+                for chunk in chunks([_id(labels) for labels in over])
+                for row in rows_of(
+                    connection.execute(
+                        select(received_alerts).where(received_alerts.c.id.in_(chunk))
+                    )
+                )
+            ]
+        heard = {alert.labels: alert for alert in map(_received, rows)}
+        self._known |= heard
+        return {labels for labels, alert in heard.items() if not alert.is_over(at)}
 
     def _begins(self, received: ReceivedAlert, at: int) -> AlertChange:
         rule = self._rule(received.labels, received.generator_url)

@@ -20,6 +20,7 @@ from forewarn_collector.silencing import (
     Silence,
     SilenceState,
     expired,
+    matches_all,
     set_silence,
 )
 from forewarn_collector.tasks.audit import Actor, AuditEntry, add_audit
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 
 _MOST_KNOWN = 100_000
 
+Matched = Mapping[tuple[Matcher, ...], dict[str, bool]]
+
 
 class Silences:
     """All silences, in memory as in the ledger. Every method may be called from any thread."""
@@ -41,13 +44,14 @@ class Silences:
         self._ledger = ledger
         self._lock = threading.Lock()
         self._known: Mapping[str, Silence] = {}
-        self._answers = _Answers(())
+        self._answers = _Answers((), {})
 
     def load(self) -> None:
-        """Read them from the ledger. Raises LedgerError."""
-        with self._ledger.read() as connection:
-            found = [_silence(row) for row in rows_of(connection.execute(select(silences)))]
-        self._known = {silence.id: silence for silence in found}
+        """Read them from the ledger, which collectors may share. Raises LedgerError."""
+        with self._lock:
+            with self._ledger.read() as connection:
+                found = [_silence(row) for row in rows_of(connection.execute(select(silences)))]
+            self._known = {silence.id: silence for silence in found}
 
     def all(self) -> list[Silence]:
         """All of them, those that expired not long ago among them."""
@@ -97,7 +101,7 @@ class Silences:
         )
         answers = self._answers
         if answers.active != active:
-            answers = self._answers = _Answers(active)
+            answers = self._answers = _Answers(active, answers.matched)
         return [answers.of(alert) for alert in asked] if active else [None] * len(asked)
 
     def _write(self, written: Sequence[Silence], actor: Actor, at: int) -> None:
@@ -125,10 +129,14 @@ class Silences:
 
 
 class _Answers:
-    """What a set of active silences says of alerts, each looked at once."""
+    """What a set of active silences says of alerts, each looked at once for each silence.
 
-    def __init__(self, active: tuple[Silence, ...]) -> None:
+    `matched` says which matchers an alert is known to meet; it outlives the set.
+    """
+
+    def __init__(self, active: tuple[Silence, ...], matched: Matched) -> None:
         self.active = active
+        self.matched = {each.matchers: matched.get(each.matchers, {}) for each in active}
         self._last_first = sorted(active, key=lambda silence: (-silence.ends_at, silence.id))
         self._known: dict[str, Hold | None] = {}
 
@@ -136,12 +144,18 @@ class _Answers:
         if alert.id not in self._known:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            self._known[alert.id] = self._find(dict(alert.labels))
+                self.matched = {matchers: {} for matchers in self.matched}
+            self._known[alert.id] = self._find(alert)
         return self._known[alert.id]
 
-    def _find(self, labels: Mapping[str, str]) -> Hold | None:
+    def _find(self, alert: GatedAlert) -> Hold | None:
+        labels: dict[str, str] | None = None
         for silence in self._last_first:
-            if silence.silences(labels, silence.starts_at):
+            matched = self.matched[silence.matchers]
+            if alert.id not in matched:
+                labels = labels or dict(alert.labels)
+                matched[alert.id] = matches_all(silence.matchers, labels)
+            if matched[alert.id]:
                 text = f"silenced by {silence.created_by} until {spelled(silence.ends_at)}"
                 said = f"{text}: {silence.comment}" if silence.comment else text
                 return Hold(HoldKind.SILENCE, silence.id, said, silence.ends_at)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from forewarn_collector.tasks.errors import LedgerError
-from forewarn_collector.tasks.keeper import TaskKeeper
 from forewarn_wire.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -15,10 +15,13 @@ _SECONDS = 1.0
 
 
 class Ticker:
-    """Ticks from `start` to `stop`; what fails is logged, and tried again a second later."""
+    """Ticks from `start` to `stop`; what fails is logged, and tried again a second later.
 
-    def __init__(self, keeper: TaskKeeper, clock: Clock) -> None:
-        self._keeper = keeper
+    `ticks` are called one after the other with the time (ms).
+    """
+
+    def __init__(self, clock: Clock, *ticks: Callable[[int], None]) -> None:
+        self._ticks = ticks
         self._clock = clock
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tasks", daemon=True)
@@ -35,9 +38,10 @@ class Ticker:
 
     def _run(self) -> None:
         while not self._ended.wait(_SECONDS):
-            try:
-                self._keeper.tick(self._clock())
-            except LedgerError as error:
-                log.warning("what is due for tasks waits for the ledger: %s", error)
-            except Exception:
-                log.exception("what is due for tasks failed; it is tried again")
+            for tick in self._ticks:
+                try:
+                    tick(self._clock())
+                except LedgerError as error:
+                    log.warning("what is due for tasks waits for the ledger: %s", error)
+                except Exception:
+                    log.exception("what is due for tasks failed; it is tried again")
