@@ -73,9 +73,11 @@ from forewarn_collector.store import (
     Thinning,
 )
 from forewarn_collector.tasks import (
+    ByRule,
     Ledger,
     LedgerError,
     Outbox,
+    Policy,
     TaskChange,
     TaskCommands,
     TaskKeeper,
@@ -84,6 +86,7 @@ from forewarn_collector.tasks import (
 from forewarn_collector.tasks.backlogs import BacklogRows
 from forewarn_collector.tasks.evidence import StoreEvidence
 from forewarn_collector.tasks.retrospect import Retrospect
+from forewarn_collector.tasks.ticker import Ticker
 from forewarn_collector.upkeep import Upkeep
 from forewarn_collector.web import WebPages
 from forewarn_wire import Problem, labels_from
@@ -112,6 +115,7 @@ class Collector:
         self._queue_names = sorted(queues)
         self._rule_files = RuleFiles(config.rules, interval=config.evaluation_interval)
         rules = self._first_rules()
+        self._alerting = rules.alerting()
         self._last_reload = LastReload(clock())
         self._make_data_directory()
         gate = self._gate()
@@ -145,22 +149,21 @@ class Collector:
             clock,
         )
         evidence = StoreEvidence(self._store, self._store.events)
-        keeper = TaskKeeper(
-            self._ledger,
-            evidence,
-            config.default_queue,
-            clock,
-            self._task_changed,
-            TemplateContext(
+        policy = Policy(
+            placing=ByRule(config.default_queue),
+            templates=TemplateContext(
                 external_url=external_url, external_labels=dict(config.external_labels)
             ),
+            rule_of=lambda key: self._alerting.get(key),
         )
+        self._keeper = TaskKeeper(self._ledger, evidence, policy, clock, self._task_changed)
+        self._ticker = Ticker(self._keeper, clock)
         self._scheduler = Scheduler(
             rules,
             self._store,
             append=partial(self._store.append, own=True),
             arrivals=self._store.arrivals(),
-            sink=self._alertmanagers.sink(keeper),
+            sink=self._alertmanagers.sink(self._keeper),
             restored=self._ledger.load_alerts(),
             clock=clock,
             live=LiveWindows(self._store),
@@ -176,7 +179,7 @@ class Collector:
             self._backlogs,
             self._store,
             self._scheduler,
-            Retrospect(self._ledger, evidence, config.default_queue, clock, self._task_changed),
+            Retrospect(self._ledger, evidence, policy.placing, clock, self._task_changed),
             clock,
             external_url=external_url,
             external_labels=dict(config.external_labels),
@@ -216,6 +219,7 @@ class Collector:
         await self._alertmanagers.start(self._scheduler.groups)
         self._backlogs.restore(time.monotonic())
         self._scheduler.start()
+        self._ticker.start()
         self._reviewer.start()
         await self._workers.start()
         await self._runner.setup()
@@ -264,6 +268,7 @@ class Collector:
         self._event_threads.close()
         self._receiving.close()
         await asyncio.to_thread(self._reviewer.stop)
+        await asyncio.to_thread(self._ticker.stop)
         await asyncio.to_thread(self._scheduler.stop)
         await self._alertmanagers.stop()
         await self._workers.stop()
@@ -284,6 +289,7 @@ class Collector:
             return
         self._store.keep(windows_of(rules))
         self._caretaker.rules_changed()
+        self._alerting = rules.alerting()
         self._scheduler.reload(rules)
         self._metrics.rule_reloads.labels("taken").inc()
         self._metrics.rules_current.set(1)

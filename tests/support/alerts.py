@@ -9,9 +9,12 @@ from typing import Any, cast
 
 from forewarn_collector.rules.alerts import Alert, AlertChange, AlertState, ChangeReason
 from forewarn_collector.rules.model import AlertingRule, TaskSpec
+from forewarn_collector.tasks.gates import Gate
 from forewarn_collector.tasks.keeper import TaskKeeper
 from forewarn_collector.tasks.ledger import Ledger
 from forewarn_collector.tasks.model import TaskChange
+from forewarn_collector.tasks.placing import ByRule
+from forewarn_collector.tasks.policy import Policy
 from forewarn_wire import labels_from
 
 T0 = 1_700_000_000_000
@@ -103,9 +106,10 @@ class Desk:
         self.told: list[TaskChange] = []
         self.ledger = Ledger(directory)
         self.ledger.open()
-        self.keeper = TaskKeeper(
-            self.ledger, NoEvidence(), default_queue, self.clock, self.told.extend
-        )
+        self.rules: dict[str, AlertingRule] = {}
+        self.gates: list[Gate] = []
+        policy = Policy(ByRule(default_queue), gates=self.gates, rule_of=self.rules.get)
+        self.keeper = TaskKeeper(self.ledger, NoEvidence(), policy, self.clock, self.told.extend)
 
     def close(self) -> None:
         self.ledger.close()
@@ -114,5 +118,13 @@ class Desk:
         """Apply a round at the time of its first change; returns what was told."""
         self.clock.now = changes[0].at
         before = len(self.told)
+        self.rules |= {change.rule.key: change.rule for change in changes}
         self.keeper.apply(changes, changes[0].at)
+        return self.told[before:]
+
+    def tick(self, at: int) -> list[TaskChange]:
+        """Have done what is due at a time (ms); returns what was told."""
+        self.clock.now = at
+        before = len(self.told)
+        self.keeper.tick(at)
         return self.told[before:]

@@ -14,7 +14,16 @@ from forewarn_collector.rules.load import load_rules
 from forewarn_collector.rules.model import AlertingRule
 from forewarn_collector.rules.schedule import Scheduler
 from forewarn_collector.store import Store
-from forewarn_collector.tasks import Ledger, Task, TaskChange, TaskFilter, TaskKeeper, TaskQueries
+from forewarn_collector.tasks import (
+    ByRule,
+    Ledger,
+    Policy,
+    Task,
+    TaskChange,
+    TaskFilter,
+    TaskKeeper,
+    TaskQueries,
+)
 from forewarn_collector.tasks.backlogs import BacklogRows
 from forewarn_collector.tasks.retrospect import Retrospect
 from forewarn_wire import Labels
@@ -48,7 +57,9 @@ class BacklogWorld:
         self.store.open()
         self.ledger = Ledger(self.folder)
         self.ledger.open()
-        keeper = TaskKeeper(self.ledger, NoEvidence(), "support", self.clock, self.told.extend)
+        keeper = TaskKeeper(
+            self.ledger, NoEvidence(), Policy(ByRule("support")), self.clock, self.told.extend
+        )
         self.keeper = keeper
         self.scheduler = Scheduler(
             self.rules,
@@ -64,7 +75,7 @@ class BacklogWorld:
         self.backlogs.restore(0.0)
         self.store.watch(self.backlogs.take)
         self.retrospect = Retrospect(
-            self.ledger, NoEvidence(), "support", self.clock, self.told.extend
+            self.ledger, NoEvidence(), ByRule("support"), self.clock, self.told.extend
         )
         self.reviewer = Reviewer(
             self.backlogs, self.store, self.scheduler, self.retrospect, self.clock

@@ -16,6 +16,7 @@ from forewarn_collector.rules.standing import Begin
 from forewarn_collector.rules.templates import TemplateContext
 from forewarn_collector.tasks.identity import task_key
 from forewarn_collector.tasks.model import Member, Task
+from forewarn_collector.tasks.policy import Policy
 from forewarn_collector.tasks.rehearsal import Rehearsal
 from forewarn_collector.tasks.retrospect import Finding
 from forewarn_collector.tasks.rounds import id_of_alert
@@ -114,7 +115,7 @@ class _Book:
     def __init__(self, due: Due, external_url: str, external_labels: Mapping[str, str]) -> None:
         self._due = due
         templates = TemplateContext(external_url=external_url, external_labels=external_labels)
-        self._rehearsal = Rehearsal(templates)
+        self._rehearsal = Rehearsal(Policy(templates=templates))
         self._standing: dict[tuple[str, Labels], AlertChange] = {}
         self._rules: dict[str, AlertingRule] = {}
         self._first: dict[str, list[AlertChange]] = {}

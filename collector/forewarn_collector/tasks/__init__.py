@@ -2,9 +2,12 @@
 
 from forewarn_collector.tasks.commands import TaskCommands
 from forewarn_collector.tasks.errors import LedgerError, NoSuchTaskError, RefusedError, TaskError
+from forewarn_collector.tasks.gates import Gate, GatedAlert, Hold, HoldKind
 from forewarn_collector.tasks.keeper import EvidenceSource, TaskKeeper
 from forewarn_collector.tasks.ledger import Ledger, StoredAlert
 from forewarn_collector.tasks.model import (
+    STANDING,
+    CloseReason,
     Delivery,
     DeliveryAction,
     DeliveryState,
@@ -19,14 +22,24 @@ from forewarn_collector.tasks.model import (
     TimelineKind,
 )
 from forewarn_collector.tasks.outbox import DeliveryStatus, Outbox, QueueCounts
+from forewarn_collector.tasks.placing import ByRule, Place, Placing
+from forewarn_collector.tasks.policy import Policy
 from forewarn_collector.tasks.queries import TaskCount, TaskFilter, TaskPage, TaskQueries
+from forewarn_collector.tasks.service import ServiceLevels, Step
 
 __all__ = [
+    "STANDING",
+    "ByRule",
+    "CloseReason",
     "Delivery",
     "DeliveryAction",
     "DeliveryState",
     "DeliveryStatus",
     "EvidenceSource",
+    "Gate",
+    "GatedAlert",
+    "Hold",
+    "HoldKind",
     "Ledger",
     "LedgerError",
     "Member",
@@ -34,9 +47,14 @@ __all__ = [
     "Notify",
     "OpenReason",
     "Outbox",
+    "Place",
+    "Placing",
+    "Policy",
     "QueueCounts",
     "RefusedError",
     "ResolveReason",
+    "ServiceLevels",
+    "Step",
     "StoredAlert",
     "Task",
     "TaskChange",

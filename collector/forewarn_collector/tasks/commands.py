@@ -37,7 +37,7 @@ class TaskCommands:
     def acknowledge(self, number: str, who: str, at: int) -> Task:
         """Say that somebody works on it."""
         with self._draft(number, at) as draft:
-            if draft.task.state is TaskState.RESOLVED:
+            if not draft.task.state.stands:
                 raise RefusedError(f"{draft.task.number} is resolved; nothing to acknowledge")
             if draft.task.state is TaskState.OPEN:
                 draft.acknowledge(who)
@@ -57,7 +57,7 @@ class TaskCommands:
         """Say that it is mended. While its alert fires still, it stays resolved until that ends."""
         text = _checked(text)
         with self._draft(number, at) as draft:
-            if draft.task.state is not TaskState.RESOLVED:
+            if draft.task.state.stands:
                 said = f"Resolved by {who}: {text}" if text else f"Resolved by {who}."
                 draft.resolve(ResolveReason.PERSON, said, who)
         return draft.task

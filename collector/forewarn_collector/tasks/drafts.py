@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from forewarn_collector.tasks.holding import HoldBook
 from forewarn_collector.tasks.lifecycle import Draft
-from forewarn_collector.tasks.model import Task, TaskState
+from forewarn_collector.tasks.model import Task
 
 
 class Drafts(ABC):
-    """What a round needs to know of tasks. `now` (ms) is when it is written."""
+    """What a round needs to know of tasks and holds. `now` (ms) is when it is written."""
 
     def __init__(self, now: int) -> None:
         self.now = now
         self.drafts: dict[int, Draft] = {}
+        self.holds = HoldBook()
         self._latest: dict[str, Draft] = {}
         self._owners: dict[str, int] = {}
 
@@ -49,5 +51,5 @@ def _order(task: Task) -> tuple[bool, float, int]:
     Their numbers do not tell: a retrospective task is numbered when it became known.
     """
     if task.resolved_at is None or task.ended_at is None:
-        return task.state is not TaskState.RESOLVED, float("inf"), task.id
+        return task.state.stands, float("inf"), task.id
     return False, max(task.resolved_at, task.ended_at), task.id

@@ -12,6 +12,7 @@ from forewarn_wire import Labels, labels_from
 
 CUSTOMER = "customer"
 SEVERITY = "severity"
+SERVICE = "service"
 
 _HOUR = 3_600_000
 _DAY = 24 * _HOUR
@@ -71,13 +72,11 @@ def severity_rank(severity: str) -> int:
     return len(_SEVERITIES)
 
 
-def due_after(rule: AlertingRule, severity: str) -> int:
-    """How long a task may take (ms): the rule's `task.due`, else by severity.
+def due_after(severity: str) -> int:
+    """How long a task may take (ms) by severity alone.
 
     critical 4 h, high 1 d, medium or warning 3 d, low 7 d, anything else 14 d.
     """
-    if rule.task.due is not None:
-        return rule.task.due
     rank = severity_rank(severity)
     return _SEVERITIES[rank][1] if rank < len(_SEVERITIES) else _OTHER_DUE
 
@@ -86,3 +85,18 @@ def describe(labels: Labels) -> str:
     """An alert's labels as people read them in a timeline."""
     rest = labels_from(pair for pair in labels if pair[0] != ALERT_NAME)
     return "{" + ", ".join(f'{name}="{value}"' for name, value in rest) + "}"
+
+
+def span(milliseconds: int) -> str:
+    """A length of time as people say it: 45 s, 12 min, 5 h 30 min, 3 d 4 h."""
+    seconds = max(0, milliseconds) // 1000
+    for size, name, smaller, small_name in (
+        (86_400, "d", 3_600, "h"),
+        (3_600, "h", 60, "min"),
+        (60, "min", 60, ""),
+    ):
+        if seconds >= size:
+            rest = seconds % size // smaller
+            more = f" {rest} {small_name}" if rest and small_name else ""
+            return f"{seconds // size} {name}{more}"
+    return f"{seconds} s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -9,11 +10,21 @@ from sqlalchemy import Connection, delete, insert, select
 
 from forewarn_collector.rules.alerts import Alert, AlertChange, AlertState
 from forewarn_collector.rules.model import AlertingRule
-from forewarn_collector.rules.templates import TemplateContext
+from forewarn_collector.tasks.firing import Firing
+from forewarn_collector.tasks.gates import Verdicts, first_holds
+from forewarn_collector.tasks.hold_rows import current_holds, gated_alerts
 from forewarn_collector.tasks.ledger import Ledger, chunks
-from forewarn_collector.tasks.model import Notify
-from forewarn_collector.tasks.rounds import fires, id_of_alert, key_of, take_round
-from forewarn_collector.tasks.rows import alert_to_row
+from forewarn_collector.tasks.model import Notify, TaskChange
+from forewarn_collector.tasks.policy import Policy
+from forewarn_collector.tasks.rounds import (
+    fires,
+    gated,
+    id_of_alert,
+    place_of,
+    still_fires,
+    take_round,
+)
+from forewarn_collector.tasks.rows import alert_from_row, alert_to_row, rows_of
 from forewarn_collector.tasks.schema import alerts, task_alerts
 from forewarn_collector.tasks.work import Work
 from forewarn_wire.clock import Clock
@@ -29,27 +40,28 @@ class EvidenceSource(Protocol):
 
 
 class TaskKeeper:
-    """Opens, reopens and resolves tasks as alerts change: the scheduler's sink.
+    """Opens, reopens and resolves tasks as alerts change and time passes: the scheduler's sink.
 
-    `default_queue` takes the tasks of rules that name none; empty, such tasks are kept and
-    delivered nowhere. `notify` hears of what was written, once it is durable.
+    `apply` may be called from several threads (rules, alerts from outside), `tick` from another.
+    `notify` hears of what was written, once it is durable.
     """
 
     def __init__(
         self,
         ledger: Ledger,
         evidence: EvidenceSource,
-        default_queue: str,
+        policy: Policy,
         clock: Clock,
         notify: Notify,
-        templates: TemplateContext | None = None,
     ) -> None:
         self._ledger = ledger
         self._evidence = evidence
-        self._default_queue = default_queue
+        self._policy = policy
         self._clock = clock
         self._notify = notify
-        self._templates = templates or TemplateContext()
+        self._lock = threading.Lock()
+        # Read from the ledger when first needed, and anew after a failure.
+        self._firing: Firing | None = None
 
     def apply(self, changes: Sequence[AlertChange], at: int) -> None:
         """Write a round of changes, with the tasks and deliveries that follow from them.
@@ -60,23 +72,84 @@ class TaskKeeper:
         """
         if not changes:
             return
+        with self._lock:
+            firing = self._known()
+            self._firing = None
+            fired, freed = firing.take(changes)
+            again = self._standing(freed, at)
+            asked = [*fired, *(gated(change) for change in again)]
+            verdicts = first_holds(self._policy.gates, asked, firing.alerts.values(), self._clock())
+            # Those that are freed come last: what ends in this round has ended by then.
+            told = self._write([*changes, *again], verdicts, at, firing, len(changes))
+            self._firing = firing
+        if told:
+            self._notify(told)
+
+    def tick(self, at: int) -> None:
+        """Do what is due by `at` (ms) by time alone; harmless at any moment. Raises LedgerError.
+
+        What was held and is held no more opens, if it still fires.
+        """
+        with self._lock:
+            firing = self._known()
+            everything = list(firing.alerts.values())
+            verdicts = first_holds(self._policy.gates, everything, firing.alerts.values(), at)
+            names = [*firing.freed(verdicts, at), *firing.moved(verdicts)]
+            if not names:
+                return
+            self._firing = None
+            told = self._write(self._standing(names, at), verdicts, at, firing, 0)
+            self._firing = firing
+        if told:
+            self._notify(told)
+
+    def _known(self) -> Firing:
+        if self._firing is None:
+            with self._ledger.read() as connection:
+                self._firing = Firing(gated_alerts(connection), current_holds(connection))
+        return self._firing
+
+    def _standing(self, names: Sequence[str], at: int) -> list[AlertChange]:
+        """Alerts that fire as the ledger knows them, as if they had just begun to."""
+        found: list[AlertChange] = []
+        if not names:
+            return found
+        with self._ledger.read() as connection:
+            for chunk in chunks(names):
+                query = select(alerts).where(alerts.c.id.in_(chunk)).order_by(alerts.c.id)
+                for row in rows_of(connection.execute(query)):
+                    rule = self._policy.rule_of(row["rule_key"])
+                    # Without its rule it is about to end.
+                    if rule is not None and row["state"] == AlertState.FIRING.value:
+                        found.append(still_fires(rule, alert_from_row(row), at))
+        return found
+
+    def _write(
+        self,
+        changes: Sequence[AlertChange],
+        verdicts: Verdicts,
+        at: int,
+        firing: Firing,
+        new: int,
+    ) -> list[TaskChange]:
+        """One transaction; the first `new` of the changes are news for the table of alerts."""
         # Gathered before the transaction: reading samples must not hold up other writers.
-        documents = self._gather(changes, at)
+        documents = self._gather([c for c in changes if id_of_alert(c) not in verdicts], at)
         now = self._clock()
         with self._ledger.write() as connection:
             work = Work(self._ledger, connection, now)
             work.load_round(
                 [id_of_alert(change) for change in changes],
-                sorted({key_of(change) for change in changes if fires(change)}),
+                sorted({place_of(self._policy, c).key for c in changes if fires(c)}),
             )
-            joined = take_round(work, changes, self._templates, self._default_queue)
+            joined = take_round(work, changes, self._policy, verdicts)
             for name, draft in joined.items():
                 if name in documents:
                     work.attach(draft, documents[name])
-            _save_alerts(connection, changes)
+            _save_alerts(connection, changes[:new])
             told = work.save()
-        if told:
-            self._notify(told)
+        firing.keep(work.holds.touched())
+        return told
 
     def _gather(self, changes: Sequence[AlertChange], at: int) -> dict[str, Mapping[str, Any]]:
         """Evidence of one alert per task key, of those that are in no task yet."""
@@ -90,7 +163,7 @@ class TaskKeeper:
                     del fired[name]
         firsts: dict[str, tuple[str, AlertChange]] = {}
         for name, change in fired.items():
-            firsts.setdefault(key_of(change), (name, change))
+            firsts.setdefault(place_of(self._policy, change).key, (name, change))
         gathered = self._evidence.gather([(c.rule, c.alert) for _, c in firsts.values()], at)
         return {name: doc for (name, _), doc in zip(firsts.values(), gathered, strict=True)}
 

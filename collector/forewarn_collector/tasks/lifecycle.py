@@ -13,16 +13,8 @@ from dataclasses import dataclass, replace
 
 from forewarn_collector.promql import plain_float
 from forewarn_collector.rules.alerts import Alert, ChangeReason
-from forewarn_collector.rules.model import AlertingRule
-from forewarn_collector.tasks.identity import (
-    CUSTOMER,
-    SEVERITY,
-    describe,
-    due_after,
-    label,
-    severity_rank,
-    task_key,
-)
+from forewarn_collector.tasks.holding import HeldAlert
+from forewarn_collector.tasks.identity import describe, severity_rank, span
 from forewarn_collector.tasks.model import (
     DeliveryAction,
     Member,
@@ -34,6 +26,7 @@ from forewarn_collector.tasks.model import (
     TimelineKind,
     shared_labels,
 )
+from forewarn_collector.tasks.opening import Problem, described
 
 _NAMED = 5
 """How many alerts an entry of the timeline names before it only counts."""
@@ -48,77 +41,6 @@ class Message:
     text: str
     task: Task
     onset_at: int | None = None
-
-
-def decide_firing(own: Task | None, last: Task | None, reopen_within: int, now: int) -> OpenReason:
-    """What a firing alert leads to.
-
-    `own` is the task that the alert is a member of now, `last` the newest task of its key.
-    A resolved task reopens for `reopen_within` (ms) from when it was resolved or its last alert
-    ended, whichever is later: what a person resolved early counts from the end of the problem.
-    """
-    if own is not None:
-        if own.state is TaskState.RESOLVED:
-            return OpenReason.RESOLVED_BY_PERSON
-        return OpenReason.ALREADY_MEMBER
-    if last is None:
-        return OpenReason.NEW
-    if last.state is not TaskState.RESOLVED:
-        return OpenReason.JOINED
-    if last.ended_at is None or last.resolved_at is None:
-        # Another alert of the same problem fires still: the problem never ended.
-        return OpenReason.REOPENED
-    if now - max(last.resolved_at, last.ended_at) <= reopen_within:
-        return OpenReason.REOPENED
-    return OpenReason.NEW
-
-
-def new_task(
-    task_id: int, rule: AlertingRule, alert: Alert, title: str, queue: str, now: int
-) -> Task:
-    """The task that a firing alert opens."""
-    return _described(
-        Task(
-            id=task_id,
-            key=task_key(rule, alert.labels),
-            state=TaskState.OPEN,
-            title="",
-            description="",
-            severity="",
-            kind=rule.task.kind.value,
-            customer=label(alert.labels, CUSTOMER),
-            labels=alert.labels,
-            annotations={},
-            rule=rule.key,
-            rule_name=rule.name,
-            expr="",
-            value="",
-            queue=rule.task.queue or queue,
-            checklist=(),
-            onset_at=alert.onset,
-            detected_at=alert.active_at,
-            opened_at=now,
-        ),
-        rule,
-        alert,
-        title,
-        now,
-    )
-
-
-def _described(task: Task, rule: AlertingRule, alert: Alert, title: str, now: int) -> Task:
-    severity = label(alert.labels, SEVERITY)
-    return replace(
-        task,
-        title=title,
-        description=label(alert.annotations, "description"),
-        severity=severity,
-        annotations=dict(alert.annotations),
-        expr=rule.expr,
-        value=plain_float(alert.value),
-        checklist=rule.task.checklist,
-        due_at=now + due_after(rule, severity),
-    )
 
 
 class Draft:
@@ -158,9 +80,9 @@ class Draft:
         self._opening = (OpenReason.NEW, alert)
         self._admit(alert_id, alert, at)
 
-    def reopen(self, alert_id: str, rule: AlertingRule, alert: Alert, title: str, at: int) -> None:
+    def reopen(self, alert_id: str, problem: Problem, at: int) -> None:
         """The alert brings a resolved task back; whoever acknowledged it must do so again."""
-        task = _described(self.task, rule, alert, title, self._now)
+        task = described(self.task, problem)
         self.task = replace(
             task,
             state=TaskState.OPEN,
@@ -175,18 +97,24 @@ class Draft:
             revision=task.revision + 1,
             retrospective=False,
         )
-        self._opening = (OpenReason.REOPENED, alert)
-        self._admit(alert_id, alert, at)
+        self._opening = (OpenReason.REOPENED, problem.alert)
+        self._admit(alert_id, problem.alert, at)
 
-    def join(self, alert_id: str, rule: AlertingRule, alert: Alert, at: int) -> None:
+    def join(self, alert_id: str, problem: Problem, at: int) -> None:
         """One more alert of the same problem."""
         returned = self._left.pop(alert_id, None)
-        self._admit(alert_id, alert, at)
+        self._admit(alert_id, problem.alert, at)
         if returned is None:
             self._joined.append(self.members[alert_id])
-        severity = label(alert.labels, SEVERITY)
-        if severity_rank(severity) < severity_rank(self.task.severity):
-            self._raised = (severity, self._now + due_after(rule, severity))
+        if severity_rank(problem.severity) < severity_rank(self.task.severity):
+            self._raised = (problem.severity, problem.due_at)
+
+    def was_held(self, held: Sequence[HeldAlert]) -> None:
+        """The alert that has just become a member was held by these, one after the other."""
+        for each in held:
+            until = each.ended_at or self._now
+            text = f"{describe(each.labels)} was held for {span(until - each.since)}"
+            self.note(TimelineKind.HELD, f"{text}: {each.hold.text}.", each.hold.by)
 
     def leave(self, alert_id: str, reason: ChangeReason, at: int) -> None:
         """An alert of this task ended."""
@@ -276,10 +204,11 @@ class Draft:
         self._settle_opening()
         self._summarise(TimelineKind.JOINED, self._joined, "joined")
         self._summarise(TimelineKind.LEFT, list(self._left.values()), "ended")
-        if self.task.state is TaskState.RESOLVED:
+        if not self.task.state.stands:
             return
         self._settle_input()
-        if not self.members:
+        # A person may have reopened it when no alert of it fired.
+        if self._left and not self.members:
             text = {
                 ResolveReason.ALERT_ENDED: "The alert ended.",
                 ResolveReason.RULE_REMOVED: "The rule was removed or renamed.",
@@ -305,7 +234,7 @@ class Draft:
         before, (severity, due_at) = self.task.severity, self._raised
         due_at = min(due_at, self.task.due_at or due_at)
         self.task = replace(self.task, severity=severity, due_at=due_at)
-        if self._opening is None and self.task.state is not TaskState.RESOLVED:
+        if self._opening is None and self.task.state.stands:
             text = f"Severity raised from {before or 'none'} to {severity}."
             self.note(TimelineKind.SEVERITY, text)
             self.tell(DeliveryAction.UPDATE, TimelineKind.SEVERITY.value, text)

@@ -18,7 +18,29 @@ class TaskState(StrEnum):
 
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
+    IN_PROGRESS = "in_progress"
+    WAITING = "waiting"
+    """For something outside, until a time."""
     RESOLVED = "resolved"
+    CLOSED = "closed"
+    """For good: what comes after is another task."""
+
+    @property
+    def stands(self) -> bool:
+        """Whether there is still something to do."""
+        return self not in {TaskState.RESOLVED, TaskState.CLOSED}
+
+
+STANDING = tuple(state for state in TaskState if state.stands)
+
+
+class CloseReason(StrEnum):
+    """What became of a task that was closed."""
+
+    FIXED = "fixed"
+    NO_ACTION = "no_action"
+    DUPLICATE = "duplicate"
+    WONT_FIX = "wont_fix"
 
 
 class OpenReason(StrEnum):
@@ -33,7 +55,11 @@ class OpenReason(StrEnum):
     ALREADY_MEMBER = "already_member"
     """The alert is a member: the same change came twice, or its input came back."""
     RESOLVED_BY_PERSON = "resolved_by_person"
-    """A person resolved the task while this alert fired; it must end before it counts again."""
+    """A person ended the task while this alert fired; it must end before it counts again."""
+    MUTED = "muted"
+    """The last task of this key was closed as won't fix, or as a duplicate of one that stands."""
+    FLAPPING = "flapping"
+    """It reopens, and did so too often of late: its queue hears no more until it is calm."""
 
 
 class ResolveReason(StrEnum):
@@ -44,6 +70,8 @@ class ResolveReason(StrEnum):
     PERSON = "person"
     RETROSPECTIVE = "retrospective"
     """It was over before its data came."""
+    CALMED = "calmed"
+    """It flapped, and its alerts have stayed away since."""
 
 
 class TimelineKind(StrEnum):
@@ -56,9 +84,29 @@ class TimelineKind(StrEnum):
     SEVERITY = "severity"
     INPUT_MISSING = "input_missing"
     INPUT_BACK = "input_back"
+    HELD = "held"
+    """What held its alert back before it opened, and how long."""
+    LINKED = "linked"
+    """Another task of the same problem, or one that this is a duplicate of."""
+    FLAPPING = "flapping"
+    CALMED = "calmed"
+    QUIET = "quiet"
+    """Its alerts are silenced, or the like: its queue hears nothing."""
+    LOUD = "loud"
+    """It is quiet no more."""
+    UNDER = "under"
+    """Another task holds it: that of its lost host."""
+    ALONE = "alone"
+    """It is under no other task any more."""
+    ESCALATED = "escalated"
+    ASSIGNED = "assigned"
     ACKNOWLEDGED = "acknowledged"
+    STARTED = "started"
+    WAITING = "waiting"
+    WAIT_OVER = "wait_over"
     COMMENT = "comment"
     RESOLVED = "resolved"
+    CLOSED = "closed"
     RETROSPECT = "retrospect"
     DELIVERED = "delivered"
     UNDELIVERABLE = "undeliverable"
@@ -132,8 +180,16 @@ class Task:
     `ended_at` the end of its last alert. `value` is written as in Prometheus' HTTP API.
     A `retrospective` task tells of a problem that was over before its data came: all its times are
     the problem's own but `opened_at`.
-    `timeline`, `members` and `evidence` (one document per alert, see `evidence.py`) are filled
-    where one task is asked for by number.
+    `duplicate_of`, `previous` (the task before, of the same key) and `parent` (that of the lost
+    host) are ids of other tasks. `flap_penalty` is in thousandths of a flap as of `flapped_at`;
+    while `flapping_since` is set the task is damped, until `calm_at` if nothing more happens.
+    `quiet_since` is set while all its alerts are held by something else (`quiet_by`, such as
+    "silence 7f3a"). `mute_for` (ms) is how long a task closed as won't fix stays so after its end.
+    `held_since` is when an alert was first kept from opening it. `open_lag` (ms) is how much later
+    it opened than the fault could be known; None where something held it, or its data came late.
+    `timeline`, `members`, `evidence` (one document per alert, see `evidence.py`) and `following`
+    (ids of the tasks of which it is the previous one) are filled where one task is asked for by
+    number.
     """
 
     id: int
@@ -168,14 +224,52 @@ class Task:
     input_missing_since: int | None = None
     revision: int = 1
     retrospective: bool = False
+    assignee: str = ""
+    assigned_at: int | None = None
+    waiting_until: int | None = None
+    closed_at: int | None = None
+    closed_by: str = ""
+    close_reason: str = ""
+    duplicate_of: int | None = None
+    previous: int | None = None
+    parent: int | None = None
+    flap_count: int = 0
+    flap_penalty: int = 0
+    flapped_at: int | None = None
+    flapping_since: int | None = None
+    calm_at: int | None = None
+    quiet_since: int | None = None
+    quiet_by: str = ""
+    mute_for: int | None = None
+    mute_severity: str = ""
+    escalation_step: int = 0
+    next_escalation_at: int | None = None
+    incident: str = ""
+    origin: str = "rule"
+    service: str = ""
+    held_since: int | None = None
+    open_lag: int | None = None
     timeline: tuple[TimelineEntry, ...] = ()
     members: tuple[Member, ...] = ()
     evidence: tuple[Mapping[str, Any], ...] = ()
+    following: tuple[int, ...] = ()
 
     @property
     def number(self) -> str:
         """The number that people use: FW-17."""
         return number_of(self.id)
+
+    @property
+    def muted_until(self) -> int | None:
+        """Until when (ms) a problem that will not be fixed is muted; None while that is open."""
+        if self.mute_for is None or self.ended_at is None:
+            return None
+        return self.ended_at + self.mute_for
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether its queue is told nothing, and it does not escalate."""
+        return self.quiet_since is not None or self.parent is not None
 
     def to_json(self) -> dict[str, Any]:
         """The task as the API and the queues show it, timeline, members and evidence included."""
@@ -211,6 +305,29 @@ class Task:
             "input_missing_since": self.input_missing_since,
             "revision": self.revision,
             "retrospective": self.retrospective,
+            "assignee": self.assignee,
+            "assigned_at": self.assigned_at,
+            "waiting_until": self.waiting_until,
+            "closed_at": self.closed_at,
+            "closed_by": self.closed_by,
+            "close_reason": self.close_reason,
+            "duplicate_of": _number(self.duplicate_of),
+            "previous": _number(self.previous),
+            "next": [number_of(task_id) for task_id in self.following],
+            "parent": _number(self.parent),
+            "flap_count": self.flap_count,
+            "flapping_since": self.flapping_since,
+            "quiet_since": self.quiet_since,
+            "quiet_by": self.quiet_by,
+            "muted_until": self.muted_until,
+            "mute_severity": self.mute_severity,
+            "escalation_step": self.escalation_step,
+            "next_escalation_at": self.next_escalation_at,
+            "incident": self.incident,
+            "origin": self.origin,
+            "service": self.service,
+            "held_since": self.held_since,
+            "open_lag": self.open_lag,
             "timeline": [entry.to_json() for entry in self.timeline],
             "members": [member.to_json() for member in self.members],
             "evidence": [dict(document) for document in self.evidence],
@@ -266,6 +383,10 @@ Notify = Callable[[Sequence[TaskChange]], None]
 def number_of(task_id: int) -> str:
     """The number that people use for a task's id."""
     return f"FW-{task_id}"
+
+
+def _number(task_id: int | None) -> str | None:
+    return None if task_id is None else number_of(task_id)
 
 
 def id_of(number: str) -> int | None:

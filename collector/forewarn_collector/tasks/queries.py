@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 
 from forewarn_collector.tasks.errors import NoSuchTaskError
 from forewarn_collector.tasks.ledger import Ledger
-from forewarn_collector.tasks.model import Task, TaskState, id_of
+from forewarn_collector.tasks.model import STANDING, Task, TaskState, id_of
 from forewarn_collector.tasks.rows import entry_from_row, member_from_row, rows_of, task_from_row
 from forewarn_collector.tasks.schema import evidence, task_alerts, tasks, timeline
 
@@ -58,13 +58,13 @@ class TaskQueries:
         self._ledger = ledger
 
     def list(self, wanted: TaskFilter, *, limit: int = 100, offset: int = 0) -> TaskPage:
-        """Tasks without timeline and evidence: those not resolved first, then the newest."""
+        """Tasks without timeline and evidence: those that stand first, then the newest."""
         condition = and_(*_conditions(wanted))
-        resolved_last = case((tasks.c.state == TaskState.RESOLVED.value, 1), else_=0)
+        ended_last = case((tasks.c.state.in_([state.value for state in STANDING]), 0), else_=1)
         page = (
             select(tasks)
             .where(condition)
-            .order_by(resolved_last, tasks.c.id.desc())
+            .order_by(ended_last, tasks.c.id.desc())
             .limit(max(0, min(limit, MOST)))
             .offset(max(0, offset))
         )
@@ -94,8 +94,10 @@ class TaskQueries:
                 .where(evidence.c.task_id == task_id)
                 .order_by(evidence.c.id)
             )
+            following = select(tasks.c.id).where(tasks.c.previous == task_id).order_by(tasks.c.id)
             return replace(
                 task_from_row(found[0]),
+                following=tuple(connection.execute(following).scalars()),
                 timeline=tuple(entry_from_row(entry) for entry in rows_of(entries)),
                 members=tuple(member_from_row(member) for member in rows_of(members)),
                 evidence=tuple(documents.scalars()),

@@ -14,21 +14,23 @@ from forewarn_collector.rules import AlertChange, TemplateContext
 from forewarn_collector.rules.testing import OpenTask
 from forewarn_collector.tasks.drafts import Drafts
 from forewarn_collector.tasks.lifecycle import Draft
-from forewarn_collector.tasks.model import Member, Task, TaskState, TimelineEntry
-from forewarn_collector.tasks.rounds import fires, id_of_alert, key_of, take_round
+from forewarn_collector.tasks.model import Member, Task, TimelineEntry
+from forewarn_collector.tasks.policy import Policy
+from forewarn_collector.tasks.rounds import fires, id_of_alert, place_of, take_round
 
 
 @contextmanager
 def rehearsal(external_url: str, external_labels: Mapping[str, str]) -> Iterator[Rehearsal]:
     """A rehearsal without any task yet; what templates know of the outside is given."""
-    yield Rehearsal(TemplateContext(external_url=external_url, external_labels=external_labels))
+    templates = TemplateContext(external_url=external_url, external_labels=external_labels)
+    yield Rehearsal(Policy(templates=templates))
 
 
 class Rehearsal:
     """Takes changes of alerts in the order of their times."""
 
-    def __init__(self, templates: TemplateContext) -> None:
-        self._templates = templates
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
         self._tasks: dict[int, Task] = {}
         self._members: dict[int, dict[str, Member]] = {}
         self._timelines: dict[int, list[TimelineEntry]] = {}
@@ -39,10 +41,14 @@ class Rehearsal:
         """Make tasks of the changes of one evaluation, as if `at` (ms) were now."""
         drafts = _Drafts(at, len(self._tasks) + 1)
         ids = {self._owners.get(id_of_alert(change), 0) for change in changes}
-        ids |= {self._latest.get(key_of(change), 0) for change in changes if fires(change)}
+        ids |= {
+            self._latest.get(place_of(self._policy, change).key, 0)
+            for change in changes
+            if fires(change)
+        }
         for task_id in sorted(ids - {0}):
             drafts.load(self._tasks[task_id], self._members[task_id])
-        take_round(drafts, changes, self._templates, "")
+        take_round(drafts, changes, self._policy, {})
         for task_id, draft in drafts.drafts.items():
             self._keep(task_id, draft)
 
@@ -51,7 +57,7 @@ class Rehearsal:
         return [
             OpenTask(task.rule_name, task.title, task.severity, task.labels)
             for task in reversed(self._tasks.values())
-            if task.state is not TaskState.RESOLVED
+            if task.state.stands
         ]
 
     def tasks(self) -> list[Task]:

@@ -21,9 +21,9 @@ from forewarn_collector.tasks.model import (
     Notify,
     ResolveReason,
     Task,
-    TaskState,
     TimelineKind,
 )
+from forewarn_collector.tasks.placing import Placing
 from forewarn_collector.tasks.rows import alert_id
 from forewarn_collector.tasks.schema import alerts
 from forewarn_collector.tasks.work import Work
@@ -54,7 +54,7 @@ class Finding:
     @property
     def ended_at(self) -> int | None:
         """When it was over (ms); None while it holds."""
-        return self.task.ended_at if self.task.state is TaskState.RESOLVED else None
+        return self.task.ended_at if not self.task.state.stands else None
 
     def periods(self) -> list[tuple[int, int | None]]:
         """From and to (ms) of each time that it held."""
@@ -97,13 +97,13 @@ class Retrospect:
         self,
         ledger: Ledger,
         evidence: EvidenceSource,
-        default_queue: str,
+        placing: Placing,
         clock: Clock,
         notify: Notify,
     ) -> None:
         self._ledger = ledger
         self._evidence = evidence
-        self._default_queue = default_queue
+        self._placing = placing
         self._clock = clock
         self._notify = notify
 
@@ -181,11 +181,12 @@ class Retrospect:
         task = replace(
             finding.task,
             id=work.new_id(),
-            queue=finding.rule.task.queue or self._default_queue,
+            queue=self._placing.place(finding.rule, finding.alert.labels).queue,
             opened_at=now,
             resolved_at=finding.ended_at,
             resolve_reason=ResolveReason.RETROSPECTIVE.value,
             due_at=None,
+            open_lag=None,
             input_missing_since=None,
             revision=1,
             retrospective=True,

@@ -23,7 +23,7 @@ from forewarn_wire import Labels
 
 Row = dict[str, Any]
 
-_ASIDE = {"timeline", "members", "evidence"}
+_ASIDE = {"timeline", "members", "evidence", "following"}
 """What of a task stands in other tables."""
 _TASK_COLUMNS = [field.name for field in dataclasses.fields(Task) if field.name not in _ASIDE]
 _ALERT_TIMES = ("onset", "active_at", "evaluated_at", "fired_at", "keep_firing_since")
@@ -58,9 +58,9 @@ def alert_to_row(rule_key: str, alert: Alert) -> Row:
 def alert_from_row(row: Mapping[str, Any]) -> Alert:
     """An alert as the ledger keeps it."""
     return Alert(
-        labels=_labels(row["labels"]),
-        series=_labels(row["series"]),
-        annotations=_labels(row["annotations"]),
+        labels=labels_from_row(row["labels"]),
+        series=labels_from_row(row["series"]),
+        annotations=labels_from_row(row["annotations"]),
         value=float(row["value"]),
         state=AlertState(row["state"]),
         unknown_since=row["unknown_since"],
@@ -81,7 +81,7 @@ def task_from_row(row: Mapping[str, Any]) -> Task:
     # A delivery that an older version owed knows nothing of what came later.
     fields = {name: row[name] for name in _TASK_COLUMNS if name in row}
     fields["state"] = TaskState(fields["state"])
-    fields["labels"] = _labels(fields["labels"])
+    fields["labels"] = labels_from_row(fields["labels"])
     fields["checklist"] = tuple(fields["checklist"])
     return Task(**fields)
 
@@ -103,7 +103,7 @@ def member_from_row(row: Mapping[str, Any]) -> Member:
     """A member of a task."""
     return Member(
         alert_id=row["alert_id"],
-        labels=_labels(row["labels"]),
+        labels=labels_from_row(row["labels"]),
         joined_at=row["joined_at"],
         left_at=row["left_at"],
         unknown_since=row["unknown_since"],
@@ -129,6 +129,6 @@ def entry_from_row(row: Mapping[str, Any]) -> TimelineEntry:
     )
 
 
-def _labels(pairs: Iterable[Iterable[str]]) -> Labels:
-    # JSON has no tuples.
+def labels_from_row(pairs: Iterable[Iterable[str]]) -> Labels:
+    """Labels as a column of JSON gives them, which has no tuples."""
     return tuple((name, value) for name, value in pairs)

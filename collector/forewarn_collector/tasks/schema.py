@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     ForeignKey,
     Index,
     Integer,
@@ -15,10 +16,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    text,
+    event,
+    false,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # Names for every constraint, so that a later migration can speak of them on any engine.
 metadata = MetaData(
@@ -101,16 +103,46 @@ tasks = Table(
     _time("input_missing_since"),
     Column("revision", Integer, nullable=False),
     # Known only when it was over, since its data came late. With version 2.
-    Column("retrospective", Boolean, nullable=False, server_default=text("0")),
+    Column("retrospective", Boolean, nullable=False, server_default=false()),
+    # All below with version 3.
+    Column("assignee", Text, nullable=False, server_default=""),
+    _time("assigned_at"),
+    _time("waiting_until"),
+    _time("closed_at"),
+    Column("closed_by", Text, nullable=False, server_default=""),
+    Column("close_reason", String(16), nullable=False, server_default=""),
+    # Ids of other tasks: the one that this is a duplicate of, the one before, the one it is under.
+    Column("duplicate_of", BigInteger),
+    Column("previous", BigInteger, index=True),
+    Column("parent", BigInteger, index=True),
+    Column("flap_count", Integer, nullable=False, server_default="0"),
+    Column("flap_penalty", Integer, nullable=False, server_default="0"),
+    _time("flapped_at"),
+    _time("flapping_since"),
+    _time("calm_at"),
+    _time("quiet_since"),
+    Column("quiet_by", Text, nullable=False, server_default=""),
+    Column("mute_for", BigInteger),
+    Column("mute_severity", Text, nullable=False, server_default=""),
+    Column("escalation_step", Integer, nullable=False, server_default="0"),
+    _time("next_escalation_at"),
+    Column("incident", Text, nullable=False, server_default=""),
+    Column("origin", String(16), nullable=False, server_default="rule"),
+    Column("service", Text, nullable=False, server_default=""),
+    _time("held_since"),
+    Column("open_lag", BigInteger),
+    Index("ix_tasks_opened_at", "opened_at"),
 )
+
+_STANDING = tasks.c.state.not_in(["resolved", "closed"])
 
 # The database itself refuses a second open task for one problem.
 Index(
     "uq_tasks_open_key",
     tasks.c.key,
     unique=True,
-    sqlite_where=tasks.c.state != "resolved",
-    postgresql_where=tasks.c.state != "resolved",
+    sqlite_where=_STANDING,
+    postgresql_where=_STANDING,
 )
 
 backlogs = Table(
@@ -182,3 +214,64 @@ deliveries = Table(
     UniqueConstraint("task_id", "revision", "queue"),
     Index("ix_deliveries_owed", "queue", "state", "due_at"),
 )
+
+holds = Table(
+    "holds",
+    metadata,
+    # An alert that fires and may open no task. Rows stay for a while when the hold has ended.
+    Column("id", _SERIAL, primary_key=True),
+    Column("alert_id", String(32), nullable=False, index=True),
+    Column("rule_key", Text, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("ref", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    _time("since", nullable=False),
+    _time("until"),
+    _time("ended_at"),
+    Column("outcome", String(16), nullable=False, server_default=""),
+)
+
+Index(
+    "uq_holds_current",
+    holds.c.alert_id,
+    unique=True,
+    sqlite_where=holds.c.ended_at.is_(None),
+    postgresql_where=holds.c.ended_at.is_(None),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    # Who did what to what, and why; rows are only ever added, triggers see to that.
+    Column("id", _SERIAL, primary_key=True),
+    _time("at", nullable=False),
+    Column("who", Text, nullable=False),
+    Column("role", String(32), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("object", Text, nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+    Column("detail", JSON, nullable=False),
+)
+
+ONLY_GROWS = {
+    "sqlite": (
+        "CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit"
+        " BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END",
+        "CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit"
+        " BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END",
+    ),
+    "postgresql": (
+        "CREATE OR REPLACE FUNCTION forewarn_only_grows() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'the audit log only grows'; END $$",
+        "CREATE TRIGGER audit_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON audit"
+        " FOR EACH STATEMENT EXECUTE FUNCTION forewarn_only_grows()",
+    ),
+}
+"""What makes the audit log refuse changes, by the kind of database."""
+
+
+@event.listens_for(audit, "after_create")
+def _only_grows(_: Table, connection: Connection, **_more: object) -> None:
+    for statement in ONLY_GROWS[connection.dialect.name]:
+        connection.exec_driver_sql(statement)

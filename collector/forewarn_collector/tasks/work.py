@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 
 from forewarn_collector.tasks.drafts import Drafts
+from forewarn_collector.tasks.hold_rows import held_of, save_holds
+from forewarn_collector.tasks.holding import HoldBook
 from forewarn_collector.tasks.ledger import Ledger, chunks, next_number, set_next_number
 from forewarn_collector.tasks.lifecycle import Draft, Message
 from forewarn_collector.tasks.model import DeliveryState, Member, TaskChange
@@ -49,6 +51,13 @@ class Work(Drafts):
             grouped = newest.group_by(tasks.c.key, tasks.c.retrospective)
             ids.update(self._connection.execute(grouped).scalars())
         self.load(ids)
+        originals = {draft.task.duplicate_of for draft in self.drafts.values()} - {None}
+        self.load([task_id for task_id in originals if task_id and task_id not in self.drafts])
+        self.load_holds(alert_ids)
+
+    def load_holds(self, alert_ids: Sequence[str]) -> None:
+        """Load what holds these alerts, and what held them before that."""
+        self.holds = HoldBook(held_of(self._connection, alert_ids))
 
     def load_keys(self, keys: Sequence[str], since: int) -> None:
         """Load all tasks of these keys but those that ended before `since` (ms)."""
@@ -105,6 +114,7 @@ class Work(Drafts):
             timeline, [entry_to_row(draft.task.id, e) for draft in drafts for e in draft.entries]
         )
         self._save_evidence()
+        save_holds(self._connection, self.holds.touched())
         messages = [message for draft in drafts for message in draft.messages]
         self._insert(
             deliveries, [self._delivery(message) for message in messages if message.task.queue]

@@ -9,7 +9,7 @@ from pathlib import Path
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from forewarn_collector.tasks import NoSuchTaskError, TaskFilter, TaskQueries, TaskState
+from forewarn_collector.tasks import STANDING, NoSuchTaskError, TaskFilter, TaskQueries
 from forewarn_collector.tasks.evidence_text import evidence_lines
 from forewarn_wire.clock import Clock
 
@@ -51,7 +51,7 @@ class WebPages:
 
     async def _tasks(self, request: web.Request) -> web.Response:
         everything = "all" in request.query
-        states = () if everything else (TaskState.OPEN, TaskState.ACKNOWLEDGED)
+        states = () if everything else STANDING
         wanted = TaskFilter(states=states, text=request.query.get("q", ""))
         page = await asyncio.to_thread(self._queries.list, wanted, limit=_MOST)
         return self._page("tasks.html", page=page, everything=everything, text=wanted.text)

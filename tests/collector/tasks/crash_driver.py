@@ -19,7 +19,7 @@ from sqlalchemy import event
 
 from forewarn_collector.queues import BackOff, QueueWorkers, WebhookQueue
 from forewarn_collector.rules.alerts import AlertChange, AlertState
-from forewarn_collector.tasks import Delivery, Ledger, Outbox, TaskKeeper
+from forewarn_collector.tasks import ByRule, Delivery, Ledger, Outbox, Policy, TaskKeeper
 from support.alerts import T0, NoEvidence, alert_of, change, rule_of
 from support.waiting import wait_until
 
@@ -80,7 +80,9 @@ async def run(folder: Path, url: str, steps: Steps) -> None:
     queue = DyingQueue("support", url)
     queue.steps = steps
     workers = QueueWorkers(ledger, {"support": queue}, now, BackOff(10, 20))
-    keeper = TaskKeeper(ledger, NoEvidence(), "support", now, lambda _: workers.notify())
+    keeper = TaskKeeper(
+        ledger, NoEvidence(), Policy(ByRule("support")), now, lambda _: workers.notify()
+    )
     await workers.start()
     # Written after the round, so a round that was applied may be applied again.
     progress = folder / "progress"

@@ -14,7 +14,7 @@ from forewarn_collector.rules.load import load_rules
 from forewarn_collector.rules.model import AlertingRule, RuleSet
 from forewarn_collector.rules.schedule import Scheduler
 from forewarn_collector.store import Store
-from forewarn_collector.tasks import Ledger, Task, TaskFilter, TaskKeeper, TaskQueries
+from forewarn_collector.tasks import Ledger, Policy, Task, TaskFilter, TaskKeeper, TaskQueries
 from forewarn_collector.tasks.backtest import BacktestResult, TaskRecord, backtest
 from support.live_run import live_run, without_rest
 from support.stores import HOUR, START, Clock, batch, series
@@ -88,7 +88,9 @@ class Desk:
 
     def __init__(self, ledger: Ledger) -> None:
         self.now = START
-        self._keeper = TaskKeeper(ledger, NoEvidence(), "", lambda: self.now, lambda told: None)
+        self._keeper = TaskKeeper(
+            ledger, NoEvidence(), Policy(), lambda: self.now, lambda told: None
+        )
 
     def apply(self, changes: Sequence[AlertChange], at: int) -> None:
         self.now = at

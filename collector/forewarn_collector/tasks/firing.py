@@ -1,0 +1,77 @@
+"""What fires and what is held at this moment, in memory, for gates to look at in every round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from forewarn_collector.rules.alerts import AlertChange, AlertState
+from forewarn_collector.tasks.gates import GatedAlert, Hold, HoldKind, Verdicts
+from forewarn_collector.tasks.holding import HeldAlert
+from forewarn_collector.tasks.rounds import gated
+
+_STANDING = frozenset({AlertState.FIRING, AlertState.UNKNOWN})
+
+
+class Firing:
+    """All alerts that fire or are unknown, and the holds of those that are held, by alert id."""
+
+    def __init__(self, alerts: Iterable[GatedAlert] = (), held: Iterable[HeldAlert] = ()) -> None:
+        self.alerts = {alert.id: alert for alert in alerts}
+        self.held: dict[str, Hold] = {each.alert_id: each.hold for each in held}
+
+    def take(self, changes: Sequence[AlertChange]) -> tuple[list[GatedAlert], list[str]]:
+        """Note a round: the alerts that fire after it, and the ids of held ones to ask anew.
+
+        Those are the ones that were held by an alert that has ended in it.
+        """
+        fired: dict[str, GatedAlert] = {}
+        ended: set[str] = set()
+        for change in changes:
+            alert = gated(change)
+            if change.after in _STANDING:
+                self.alerts[alert.id] = alert
+                ended.discard(alert.id)
+            else:
+                self.alerts.pop(alert.id, None)
+                ended.add(alert.id)
+            if change.after is AlertState.FIRING:
+                fired[alert.id] = alert
+            else:
+                fired.pop(alert.id, None)
+        freed = [
+            name
+            for name, hold in self.held.items()
+            if hold.ref in ended and name not in fired and self.fires(name)
+        ]
+        return list(fired.values()), freed
+
+    def keep(self, held: Iterable[HeldAlert]) -> None:
+        """Note holds that began, changed or ended."""
+        for each in held:
+            if each.ended_at is None:
+                self.held[each.alert_id] = each.hold
+        for each in held:
+            if each.ended_at is not None and each.outcome != "replaced":
+                self.held.pop(each.alert_id, None)
+
+    def fires(self, alert_id: str) -> bool:
+        """Whether the alert fires, and is known to."""
+        alert = self.alerts.get(alert_id)
+        return alert is not None and alert.state is AlertState.FIRING
+
+    def freed(self, verdicts: Verdicts, at: int) -> list[str]:
+        """The held alerts that fire and that nothing holds any more at `at` (ms)."""
+        return [
+            name
+            for name, hold in self.held.items()
+            if name not in verdicts and _is_over(hold, at) and self.fires(name)
+        ]
+
+    def moved(self, verdicts: Verdicts) -> list[str]:
+        """The held alerts that something else holds now, or for another time."""
+        return [name for name, hold in self.held.items() if verdicts.get(name, hold) != hold]
+
+
+def _is_over(hold: Hold, at: int) -> bool:
+    """Whether a hold that no gate gives any more is over; of a muted problem only time tells."""
+    return hold.kind is not HoldKind.MUTED or (hold.until is not None and hold.until <= at)
