@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 
-from forewarn_collector.calendars.spans import Agenda, Event, Span, joined
-from forewarn_collector.calendars.zones import DAY, Zone, instant, midnight, wall
+from forewarn_collector.calendars.spans import Agenda, Span, joined
+from forewarn_collector.calendars.zones import DAY, Zone, midnight, wall
 
-MINUTES_A_DAY = 24 * 60
 _MINUTE = 60_000
 _HORIZON = 3_660
 """Days after which a calendar without open hours is given up: ten years."""
 
 Hours = tuple[tuple[int, int], ...]
-"""Minutes of a day from and to before which it is open, ascending and apart; the day ends at 1440."""
+"""Minutes of a day, from and to before which it is open: ascending, apart, and 1440 at most."""
 
 
 class Holidays:
     """Days on which nobody works.
 
-    `dates` are given one by one or by (month, day) for every year; `events`, as from an iCalendar
-    file, close every day that they touch in `zone`.
+    `dates` are given one by one or by (month, day) for every year; the events of `agendas` close
+    every day that they touch.
     """
 
     def __init__(
         self,
         dates: Mapping[date, str] | None = None,
         yearly: Mapping[tuple[int, int], str] | None = None,
-        events: Iterable[Event] = (),
+        agendas: Sequence[Agenda] = (),
     ) -> None:
         self._dates = dict(dates or {})
         self._yearly = dict(yearly or {})
-        self._agenda = Agenda(tuple(events))
+        self._agendas = tuple(agendas)
 
     def on(self, day: date, zone: Zone) -> str | None:
         """The name of the holiday on that day; None where there is none."""
@@ -42,8 +41,10 @@ class Holidays:
         if named is not None:
             return named
         begin, end = midnight(day, zone), midnight(day + timedelta(days=1), zone)
-        found = self._agenda.between(begin, end)
-        return found[0].name if found else None
+        for agenda in self._agendas:
+            for span in agenda.between(begin, end):
+                return span.name
+        return None
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,9 @@ _MOST_DAYS = 1_000_000
 _MOST_A_WEEK = 100_000
 """How many occurrences may concern a week, those that began before and last still among them."""
 _MOST_PROBLEMS = 20
-_TIME_ZONE = re.compile(r"^BEGIN:VTIMEZONE[ \t]*\r?$.*?^END:VTIMEZONE[ \t]*\r?\n?", re.M | re.S | re.I)
+_TIME_ZONE = re.compile(
+    r"^BEGIN:VTIMEZONE[ \t]*\r?$.*?^END:VTIMEZONE[ \t]*\r?\n?", re.M | re.S | re.I
+)
 
 
 class CalendarError(Exception):
@@ -136,10 +138,8 @@ def _length(component: Component, begins: date | datetime, zone: Zone) -> Length
     if ends is not None and whole_days:
         length = Length(days=(_moment(ends.dt).date() - begins).days)
     elif ends is not None:
-        start = begins if begins.tzinfo else begins.replace(tzinfo=zone)
-        end = _moment(ends.dt)
-        end = end if end.tzinfo else end.replace(tzinfo=_zone_of(ends, zone))
-        # Of two times of one zone Python subtracts what the clock shows.
+        start, end = _aware(begins, zone), _aware(ends.dt, _zone_of(ends, zone))
+        # Of two times of one zone Python would subtract what the clock shows.
         length = Length(exact=(end.astimezone(UTC) - start.astimezone(UTC)) // MILLISECOND)
     elif lasts is not None and isinstance(lasts.dt, timedelta):
         length = Length(lasts.dt.days, timedelta(seconds=lasts.dt.seconds) // MILLISECOND)
@@ -200,8 +200,12 @@ def _wall(value: date | datetime, own: Zone, zone: Zone) -> date | datetime:
     """A whole day, or a time as a clock in `zone` shows it; `own` is that of a time without one."""
     if not isinstance(value, datetime):
         return value
-    aware = value if value.tzinfo else value.replace(tzinfo=own)
-    return aware.astimezone(zone).replace(tzinfo=None)
+    return _aware(value, own).astimezone(zone).replace(tzinfo=None)
+
+
+def _aware(value: date | datetime, zone: Zone) -> datetime:
+    moment = _moment(value)
+    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
 def _moment(value: date | datetime) -> datetime:

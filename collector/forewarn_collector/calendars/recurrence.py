@@ -56,7 +56,7 @@ class Recurrence:
         return prod(len(part) or 1 for part in (self.by_hour, self.by_minute, self.by_second))
 
     def starts(self, first: datetime, since: datetime, until: datetime) -> Iterator[datetime]:
-        """Ascending naive times within `since` to `until`, of an event that first begins at `first`.
+        """Naive times within `since` to `until`, ascending, of an event that begins at `first`.
 
         `first` itself is one of them only where the rule says so.
         """
@@ -107,7 +107,7 @@ class Recurrence:
         return bool(self.by_day & {(forward, weekday), (backward, weekday)})
 
     def _fits_week(self, day: date) -> bool:
-        """By the number of its week; a week belongs to the year in which it has four days or more."""
+        """By the number of its week, which is of the year in which it has four days or more."""
         monday = day - timedelta(days=(day.weekday() - self.week_start) % 7)
         year = (monday + timedelta(days=3)).year
         number = (monday - self._first_week(year)).days // 7 + 1
@@ -129,9 +129,7 @@ class Recurrence:
             month_day = frozenset({first.day})
         if self.frequency == "WEEKLY":
             day = frozenset({(0, first.weekday())})
-        return Recurrence(
-            self.frequency, by_month=month, by_month_day=month_day, by_day=day
-        )
+        return Recurrence(self.frequency, by_month=month, by_month_day=month_day, by_day=day)
 
     def _times(self, first: datetime) -> list[time]:
         hours = self.by_hour or {first.hour}
@@ -187,7 +185,8 @@ class Recurrence:
 def parse_recurrence(parts: Mapping[str, Sequence[Any]], first: datetime, zone: Zone) -> Recurrence:
     """A rule from the parts as `icalendar.vRecur` reads them. Raises ValueError.
 
-    A COUNT becomes the UNTIL that it amounts to, so that nobody counts again. `first` is the event's first time in `zone`, naive; an UNTIL in UTC is read in that zone.
+    A COUNT becomes the UNTIL that it amounts to, so that nobody counts again. `first` is the first
+    time of the event in `zone`, naive; an UNTIL in UTC is read in that zone.
     """
     known = dict(parts)
     frequency = str(_one(known, "FREQ", ""))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from forewarn_collector.calendars.spans import Agenda, Event, Span
+from forewarn_collector.calendars.spans import Agenda, Span
 from forewarn_collector.calendars.zones import Zone, instant, wall
 
 
@@ -87,10 +87,10 @@ class Turns:
 class OnCallCalendar:
     """Whoever the events of an iCalendar file name in their summary; the latest to begin wins."""
 
-    def __init__(self, name: str, zone: Zone, events: Sequence[Event]) -> None:
+    def __init__(self, name: str, zone: Zone, agenda: Agenda) -> None:
         self.name = name
         self.zone = zone
-        self._agenda = Agenda(events)
+        self._agenda = agenda
 
     def shift(self, at: int) -> Shift | None:
         """The event that takes place at `at` (ms)."""

@@ -32,7 +32,7 @@ class Length:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What takes place once, or again and again by `rule` and on `more` dates, but not on `without`.
+    """What takes place once, or again and again by `rule` and on `more`, but not on `without`.
 
     `first` and `more` are naive times of `zone`; `without` holds such times, or whole dates.
     """
@@ -93,9 +93,16 @@ class Agenda:
     _PIECE = 7 * DAY
     _KEPT = 8
 
-    def __init__(self, events: Sequence[Event]) -> None:
-        self.events = tuple(events)
+    def __init__(self, events: Iterable[Event]) -> None:
+        self._events = tuple(events)
         self._pieces: dict[int, list[Span]] = {}
+
+    def replace(self, events: Iterable[Event]) -> None:
+        """Have other events from now on."""
+        self._events, self._pieces = tuple(events), {}
+
+    def __len__(self) -> int:
+        return len(self._events)
 
     def at(self, at: int) -> list[Span]:
         """All that takes place at `at` (ms), by its beginning."""
@@ -115,7 +122,7 @@ class Agenda:
         found = self._pieces.get(number)
         if found is None:
             start = number * self._PIECE
-            found = spans_of(self.events, start, start + self._PIECE)
+            found = spans_of(self._events, start, start + self._PIECE)
             if len(self._pieces) >= self._KEPT:
                 self._pieces = {}
             self._pieces[number] = found

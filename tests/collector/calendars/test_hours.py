@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from forewarn_collector.calendars.hours import BusinessHours, Holidays
 from forewarn_collector.calendars.ics import read_ics
+from forewarn_collector.calendars.spans import Agenda
 from forewarn_collector.calendars.zones import zone_of
 
 HOUR = 3_600_000
@@ -107,11 +108,11 @@ def test_an_office_day_has_its_hours_also_when_the_clock_was_set_in_the_night() 
 
 def test_holidays_of_an_ics_file_close_every_day_that_they_touch() -> None:
     content = (
-        "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nSUMMARY:Labour Day\r\n"
-        "DTSTART;VALUE=DATE:20260501\r\nRRULE:FREQ=YEARLY\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
-    ).encode()
+        b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nSUMMARY:Labour Day\r\n"
+        b"DTSTART;VALUE=DATE:20260501\r\nRRULE:FREQ=YEARLY\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
     berlin = zone_of("Europe/Berlin")
-    holidays = Holidays(events=read_ics(content, berlin))
+    holidays = Holidays(agendas=[Agenda(read_ics(content, berlin))])
     assert holidays.on(date(2030, 5, 1), berlin) == "Labour Day"
     assert holidays.on(date(2030, 5, 2), berlin) is None
     assert holidays.on(date(2030, 4, 30), berlin) is None

@@ -186,7 +186,9 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(("rule", "first", "printed"), EXAMPLES, ids=[e[0] for e in EXAMPLES])
-def test_the_rfcs_examples_take_place_when_it_says(rule: str, first: datetime, printed: str) -> None:
+def test_the_rfcs_examples_take_place_when_it_says(
+    rule: str, first: datetime, printed: str
+) -> None:
     expected = days(printed)
     assert starts(rule, first, len(expected)) == expected
     if "COUNT" in rule or "UNTIL" in rule:
@@ -224,7 +226,12 @@ def test_an_until_that_is_a_date_includes_that_day() -> None:
         ("FREQ=WEEKLY;BYDAY=1MO", "1MO"),
         ("FREQ=MONTHLY;BYWEEKNO=3", "YEARLY"),
         ("FREQ=YEARLY;RSCALE=CHINESE", "RSCALE"),
-        ("FREQ=DAILY;BYHOUR=" + ",".join(map(str, range(24))) + ";BYMINUTE=1,2,3,4,5,6,7,8,9,10,11,12,13", "312"),
+        (
+            "FREQ=DAILY;BYHOUR="
+            + ",".join(map(str, range(24)))
+            + ";BYMINUTE=1,2,3,4,5,6,7,8,9,10,11,12,13",
+            "312",
+        ),
         # What dateutil would look for until the year 9999.
         ("FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30", "never"),
         ("FREQ=DAILY;INTERVAL=7;BYDAY=WE", "never"),

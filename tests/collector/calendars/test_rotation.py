@@ -8,7 +8,7 @@ import pytest
 
 from forewarn_collector.calendars.ics import read_ics
 from forewarn_collector.calendars.rotation import OnCallCalendar, Turns, next_in
-from forewarn_collector.calendars.spans import Span
+from forewarn_collector.calendars.spans import Agenda, Span
 from forewarn_collector.calendars.zones import zone_of
 
 BERLIN = zone_of("Europe/Berlin")
@@ -93,7 +93,7 @@ def calendar() -> OnCallCalendar:
     ]
     body = "".join(f"BEGIN:VEVENT\n{event}\nEND:VEVENT\n" for event in events)
     content = f"BEGIN:VCALENDAR\n{body}END:VCALENDAR\n".replace("\n", "\r\n").encode()
-    return OnCallCalendar("ops", BERLIN, read_ics(content, BERLIN))
+    return OnCallCalendar("ops", BERLIN, Agenda(read_ics(content, BERLIN)))
 
 
 def test_an_ics_calendar_names_who_is_on_call(calendar: OnCallCalendar) -> None:
