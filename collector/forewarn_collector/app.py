@@ -76,6 +76,7 @@ from forewarn_collector.tasks import (
     ByRule,
     Ledger,
     LedgerError,
+    LostHosts,
     Outbox,
     Policy,
     TaskChange,
@@ -151,6 +152,7 @@ class Collector:
         evidence = StoreEvidence(self._store, self._store.events)
         policy = Policy(
             placing=ByRule(config.default_queue),
+            gates=(LostHosts(),),
             templates=TemplateContext(
                 external_url=external_url, external_labels=dict(config.external_labels)
             ),

@@ -115,7 +115,7 @@ class _Book:
     def __init__(self, due: Due, external_url: str, external_labels: Mapping[str, str]) -> None:
         self._due = due
         templates = TemplateContext(external_url=external_url, external_labels=external_labels)
-        self._rehearsal = Rehearsal(Policy(templates=templates))
+        self._rehearsal = Rehearsal(Policy(templates=templates, damping=None))
         self._standing: dict[tuple[str, Labels], AlertChange] = {}
         self._rules: dict[str, AlertingRule] = {}
         self._first: dict[str, list[AlertChange]] = {}

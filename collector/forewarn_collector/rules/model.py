@@ -46,6 +46,19 @@ class EvidenceSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Damping:
+    """When a problem that comes and goes is said to flap; see `forewarn_collector.tasks.damping`.
+
+    Thresholds in thousandths of a flap, times in ms. `suppress` 0: never.
+    """
+
+    half_life: int = 900_000
+    suppress: int = 2_000
+    reuse: int = 750
+    longest: int = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
 class TaskSpec:
     """The `task:` block of a rule. Durations in milliseconds; None means that it was not given."""
 
@@ -58,6 +71,7 @@ class TaskSpec:
     on_missing: OnMissing = OnMissing.HOLD
     evidence: tuple[EvidenceSpec, ...] = ()
     checklist: tuple[str, ...] = ()
+    damping: Damping | None = None
 
 
 @dataclass(frozen=True, slots=True)

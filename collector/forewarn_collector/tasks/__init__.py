@@ -1,10 +1,12 @@
 """Tasks: the ledger, what alerts and people do to tasks, and the deliveries that follow."""
 
+from forewarn_collector.tasks.audit import Actor, AuditEntry, AuditLog
 from forewarn_collector.tasks.commands import TaskCommands
 from forewarn_collector.tasks.errors import LedgerError, NoSuchTaskError, RefusedError, TaskError
 from forewarn_collector.tasks.gates import Gate, GatedAlert, Hold, HoldKind
 from forewarn_collector.tasks.keeper import EvidenceSource, TaskKeeper
 from forewarn_collector.tasks.ledger import Ledger, StoredAlert
+from forewarn_collector.tasks.lost_hosts import LostHosts
 from forewarn_collector.tasks.model import (
     STANDING,
     CloseReason,
@@ -29,6 +31,9 @@ from forewarn_collector.tasks.service import ServiceLevels, Step
 
 __all__ = [
     "STANDING",
+    "Actor",
+    "AuditEntry",
+    "AuditLog",
     "ByRule",
     "CloseReason",
     "Delivery",
@@ -42,6 +47,7 @@ __all__ = [
     "HoldKind",
     "Ledger",
     "LedgerError",
+    "LostHosts",
     "Member",
     "NoSuchTaskError",
     "Notify",

@@ -113,6 +113,7 @@ def backtest(
             external_url=external_url,
             external_labels=external_labels,
         )
+        book.tick(span.end)
         tasks = book.tasks()
     records: dict[str, list[TaskRecord]] = {}
     for task in tasks:

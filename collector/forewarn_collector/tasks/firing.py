@@ -59,19 +59,21 @@ class Firing:
         alert = self.alerts.get(alert_id)
         return alert is not None and alert.state is AlertState.FIRING
 
-    def freed(self, verdicts: Verdicts, at: int) -> list[str]:
-        """The held alerts that fire and that nothing holds any more at `at` (ms)."""
+    def freed(self, verdicts: Verdicts) -> list[str]:
+        """The held alerts that fire and that no gate holds any more.
+
+        A muted problem is held by no gate: of that the ledger tells, see `due.py`.
+        """
         return [
             name
             for name, hold in self.held.items()
-            if name not in verdicts and _is_over(hold, at) and self.fires(name)
+            if name not in verdicts and hold.kind is not HoldKind.MUTED and self.fires(name)
         ]
 
     def moved(self, verdicts: Verdicts) -> list[str]:
-        """The held alerts that something else holds now, or for another time."""
-        return [name for name, hold in self.held.items() if verdicts.get(name, hold) != hold]
-
-
-def _is_over(hold: Hold, at: int) -> bool:
-    """Whether a hold that no gate gives any more is over; of a muted problem only time tells."""
-    return hold.kind is not HoldKind.MUTED or (hold.until is not None and hold.until <= at)
+        """The held alerts that fire and that something else holds now, or for another time."""
+        return [
+            name
+            for name, hold in self.held.items()
+            if verdicts.get(name, hold) != hold and self.fires(name)
+        ]

@@ -75,13 +75,13 @@ class HoldBook:
             chain.insert(0, held)
         return chain
 
+    def of(self, alert_id: str) -> list[HeldAlert]:
+        """What has held an alert, as far as loaded."""
+        return list(self._held.get(alert_id, ()))
+
     def touched(self) -> list[HeldAlert]:
         """What is new or has changed."""
         return [self._held[alert_id][place] for alert_id, place in sorted(self._touched)]
-
-    def held(self) -> list[HeldAlert]:
-        """All that is held now."""
-        return [held[-1] for held in self._held.values() if held[-1].ended_at is None]
 
     def _put(self, held: HeldAlert) -> None:
         self._held[held.alert_id][-1] = held

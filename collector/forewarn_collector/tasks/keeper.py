@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, delete, insert, select
 
 from forewarn_collector.rules.alerts import Alert, AlertChange, AlertState
 from forewarn_collector.rules.model import AlertingRule
+from forewarn_collector.tasks.due import find_due, find_quiet, settle_quiet, sources, wake_waiting
 from forewarn_collector.tasks.firing import Firing
 from forewarn_collector.tasks.gates import Verdicts, first_holds
 from forewarn_collector.tasks.hold_rows import current_holds, gated_alerts
@@ -62,6 +63,8 @@ class TaskKeeper:
         self._lock = threading.Lock()
         # Read from the ledger when first needed, and anew after a failure.
         self._firing: Firing | None = None
+        # What held members of tasks at the last tick; None where that tells nothing any more.
+        self._last_held: dict[str, str] | None = {}
 
     def apply(self, changes: Sequence[AlertChange], at: int) -> None:
         """Write a round of changes, with the tasks and deliveries that follow from them.
@@ -88,20 +91,37 @@ class TaskKeeper:
     def tick(self, at: int) -> None:
         """Do what is due by `at` (ms) by time alone; harmless at any moment. Raises LedgerError.
 
-        What was held and is held no more opens, if it still fires.
+        What was held and is held no more opens, if it still fires; tasks whose alerts are all held
+        fall quiet, others speak again; what has waited for long enough is open again; what has
+        flapped is calm.
         """
         with self._lock:
             firing = self._known()
-            everything = list(firing.alerts.values())
-            verdicts = first_holds(self._policy.gates, everything, firing.alerts.values(), at)
-            names = [*firing.freed(verdicts, at), *firing.moved(verdicts)]
-            if not names:
+            everything = firing.alerts.values()
+            verdicts = first_holds(self._policy.gates, list(everything), everything, at)
+            with self._ledger.read() as connection:
+                due = find_due(connection, at)
+                quiet = self._changed_quiet(connection, firing, verdicts)
+            names = {*firing.freed(verdicts), *firing.moved(verdicts), *due.alerts}
+            if not (names or due or quiet):
                 return
-            self._firing = None
-            told = self._write(self._standing(names, at), verdicts, at, firing, 0)
-            self._firing = firing
+            last, self._firing, self._last_held = self._last_held, None, None
+            told = self._write(
+                self._standing(sorted(names), at), verdicts, at, firing, 0, due.tasks, quiet
+            )
+            self._firing, self._last_held = firing, last
         if told:
             self._notify(told)
+
+    def _changed_quiet(
+        self, connection: Connection, firing: Firing, verdicts: Verdicts
+    ) -> frozenset[int]:
+        """The tasks that may fall quiet or speak, if anything has changed since the last tick."""
+        held = {name: hold.by for name, hold in verdicts.items() if name not in firing.held}
+        if held == self._last_held:
+            return frozenset()
+        self._last_held = held
+        return find_quiet(connection, {*held, *sources(verdicts)})
 
     def _known(self) -> Firing:
         if self._firing is None:
@@ -131,8 +151,13 @@ class TaskKeeper:
         at: int,
         firing: Firing,
         new: int,
+        due: Collection[int] = (),
+        quiet: Collection[int] = (),
     ) -> list[TaskChange]:
-        """One transaction; the first `new` of the changes are news for the table of alerts."""
+        """One transaction; the first `new` of the changes are news for the table of alerts.
+
+        `due` are tasks that time alone changes, `quiet` those to be quiet or not.
+        """
         # Gathered before the transaction: reading samples must not hold up other writers.
         documents = self._gather([c for c in changes if id_of_alert(c) not in verdicts], at)
         now = self._clock()
@@ -142,10 +167,14 @@ class TaskKeeper:
                 [id_of_alert(change) for change in changes],
                 sorted({place_of(self._policy, c).key for c in changes if fires(c)}),
             )
+            work.load({*due, *quiet} - work.drafts.keys())
             joined = take_round(work, changes, self._policy, verdicts)
             for name, draft in joined.items():
                 if name in documents:
                     work.attach(draft, documents[name])
+            wake_waiting(work)
+            if quiet:
+                settle_quiet(work, verdicts)
             _save_alerts(connection, changes[:new])
             told = work.save()
         firing.keep(work.holds.touched())

@@ -1,4 +1,4 @@
-"""The life of a task, without a database: what alerts and people do to it, and why.
+"""The life of a task, without a database: what alerts do to it, and why.
 
 A `Draft` collects what one transaction does to one task. Changes of alerts are taken one by one,
 and `settle` then draws the conclusions once for all of them: a task whose alert ends and whose
@@ -9,10 +9,12 @@ at once make one entry in the timeline.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from forewarn_collector.promql import plain_float
 from forewarn_collector.rules.alerts import Alert, ChangeReason
+from forewarn_collector.rules.model import Damping
+from forewarn_collector.tasks.damping import calm_at, penalised
 from forewarn_collector.tasks.holding import HeldAlert
 from forewarn_collector.tasks.identity import describe, severity_rank, span
 from forewarn_collector.tasks.model import (
@@ -21,44 +23,29 @@ from forewarn_collector.tasks.model import (
     OpenReason,
     ResolveReason,
     Task,
-    TaskState,
     TimelineEntry,
     TimelineKind,
     shared_labels,
 )
 from forewarn_collector.tasks.opening import Problem, described
+from forewarn_collector.tasks.record import Message, Record
+from forewarn_collector.tasks.states import Move
 
 _NAMED = 5
 """How many alerts an entry of the timeline names before it only counts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What the queue is to be told: the task as it is at this revision, and what changed."""
-
-    action: DeliveryAction
-    reason: str
-    text: str
-    task: Task
-    onset_at: int | None = None
-
-
-class Draft:
+class Draft(Record):
     """One task while a transaction changes it.
 
     `members` are the alerts that belong to it now, by their id; `touched` the memberships to
-    write, `entries` what to add to the timeline, `messages` what its queue is owed.
+    write.
     """
 
     def __init__(self, task: Task, members: Mapping[str, Member], now: int) -> None:
-        self.task = task
-        self.loaded = task
+        super().__init__(task, now)
         self.members = dict(members)
         self.touched: dict[str, Member] = {}
-        self.entries: list[TimelineEntry] = []
-        self.messages: list[Message] = []
-        self.is_new = False
-        self._now = now
         self._opening: tuple[OpenReason, Alert] | None = None
         self._recorded = False
         self._raised: tuple[str, int] | None = None
@@ -80,28 +67,23 @@ class Draft:
         self._opening = (OpenReason.NEW, alert)
         self._admit(alert_id, alert, at)
 
-    def reopen(self, alert_id: str, problem: Problem, at: int) -> None:
+    def reopen(self, alert_id: str, problem: Problem, at: int, damping: Damping) -> None:
         """The alert brings a resolved task back; whoever acknowledged it must do so again."""
-        task = described(self.task, problem)
-        self.task = replace(
-            task,
-            state=TaskState.OPEN,
-            acknowledged_at=None,
-            acknowledged_by="",
-            resolved_at=None,
-            resolved_by="",
-            resolve_reason="",
-            ended_at=None,
-            reopen_count=task.reopen_count + 1,
-            reopened_at=self._now,
-            revision=task.revision + 1,
-            retrospective=False,
-        )
-        self._opening = (OpenReason.REOPENED, problem.alert)
+        self.task = described(self.task, problem)
+        self.move(Move.REOPEN)
+        self.task = replace(self.task, ended_at=None, revision=self.task.revision + 1)
+        self._flap(damping)
+        damped = damping.suppress and self.task.flap_penalty >= damping.suppress
+        if damped:
+            self.task = replace(self.task, flapping_since=self.now)
+        reason = OpenReason.FLAPPING if damped else OpenReason.REOPENED
+        self._opening = (reason, problem.alert)
         self._admit(alert_id, problem.alert, at)
 
-    def join(self, alert_id: str, problem: Problem, at: int) -> None:
+    def join(self, alert_id: str, problem: Problem, at: int, damping: Damping) -> None:
         """One more alert of the same problem."""
+        if self.task.flapping_since is not None and not self.members and not self._left:
+            self._flap(damping)
         returned = self._left.pop(alert_id, None)
         self._admit(alert_id, problem.alert, at)
         if returned is None:
@@ -112,7 +94,7 @@ class Draft:
     def was_held(self, held: Sequence[HeldAlert]) -> None:
         """The alert that has just become a member was held by these, one after the other."""
         for each in held:
-            until = each.ended_at or self._now
+            until = each.ended_at or self.now
             text = f"{describe(each.labels)} was held for {span(until - each.since)}"
             self.note(TimelineKind.HELD, f"{text}: {each.hold.text}.", each.hold.by)
 
@@ -163,43 +145,62 @@ class Draft:
         self.note(TimelineKind.RETROSPECT, text)
         self.tell(DeliveryAction.UPDATE, ResolveReason.RETROSPECTIVE.value, text)
 
-    def note(self, kind: TimelineKind, text: str, reason: str = "", who: str = "") -> None:
-        """Add an entry to the timeline."""
-        self.entries.append(TimelineEntry(self._now, kind, text, reason, who))
+    def calm(self) -> None:
+        """End the damping, if its time is over: resolve what has stayed away since."""
+        at = self.task.calm_at
+        if self.task.flapping_since is None or at is None or at > self.now:
+            return
+        flaps = f"{self.task.flap_count} times in all"
+        self.task = replace(self.task, flapping_since=None, calm_at=None)
+        if self.members:
+            text = f"It does not flap any more ({flaps}), and fires still."
+            self.note(TimelineKind.CALMED, text, at=at)
+            self.mention(TimelineKind.CALMED.value, text)
+        else:
+            text = f"It does not flap any more ({flaps}), and has stayed away since."
+            self.resolve(ResolveReason.CALMED, text, at=at)
 
-    def tell(self, action: DeliveryAction, reason: str, text: str) -> None:
-        """Owe the queue a message about the task as it is now, at a revision of its own."""
-        self.task = replace(self.task, revision=self.task.revision + 1)
-        self.messages.append(Message(action, reason, text, self.task))
-
-    def acknowledge(self, who: str) -> None:
-        """A person works on it."""
+    def resolve(
+        self, reason: ResolveReason, text: str, who: str = "", at: int | None = None
+    ) -> None:
+        """End the task, as of `at` (ms) or now."""
+        self.move(Move.RESOLVE)
         self.task = replace(
             self.task,
-            state=TaskState.ACKNOWLEDGED,
-            acknowledged_at=self._now,
-            acknowledged_by=who,
-        )
-        text = f"Acknowledged by {who}."
-        self.note(TimelineKind.ACKNOWLEDGED, text, who=who)
-        self.tell(DeliveryAction.UPDATE, TimelineKind.ACKNOWLEDGED.value, text)
-
-    def resolve(self, reason: ResolveReason, text: str, who: str = "") -> None:
-        """End the task."""
-        self.task = replace(
-            self.task,
-            state=TaskState.RESOLVED,
-            resolved_at=self._now,
+            resolved_at=self.now if at is None else at,
             resolved_by=who,
             resolve_reason=reason.value,
-            input_missing_since=None,
         )
-        self.note(TimelineKind.RESOLVED, text, reason.value, who)
+        self.note(TimelineKind.RESOLVED, text, reason.value, who, at)
         self.tell(DeliveryAction.RESOLVE, reason.value, text)
+
+    def quieten(self, kind: str, by: str, text: str, parent: int | None) -> None:
+        """All its alerts are held by something; `parent` is the task of their lost host."""
+        if parent is not None and self.task.parent != parent:
+            self.task = replace(self.task, parent=parent)
+            self.note(TimelineKind.UNDER, f"Held under FW-{parent}: {text}.", kind)
+        if parent is None and self.task.quiet_by != by:
+            self.task = replace(
+                self.task, quiet_since=self.task.quiet_since or self.now, quiet_by=by
+            )
+            self.note(TimelineKind.QUIET, f"Its queue hears nothing for now: {text}.", kind)
+
+    def speak(self) -> None:
+        """Nothing holds all its alerts any more."""
+        if self.task.parent is not None:
+            text = f"No longer held under FW-{self.task.parent}."
+            self.task = replace(self.task, parent=None)
+            self.note(TimelineKind.ALONE, text)
+        if self.task.quiet_since is not None:
+            quiet = span(self.now - self.task.quiet_since)
+            self.note(TimelineKind.LOUD, f"It was quiet for {quiet}.", self.task.quiet_by)
+            self.task = replace(self.task, quiet_since=None, quiet_by="")
 
     def settle(self) -> None:
         """Draw the conclusions from all changes of alerts that were taken."""
         self._settle_labels()
+        if self.task.is_quiet and self._joined:
+            self.speak()
         self._settle_severity()
         self._settle_opening()
         self._summarise(TimelineKind.JOINED, self._joined, "joined")
@@ -207,13 +208,24 @@ class Draft:
         if not self.task.state.stands:
             return
         self._settle_input()
-        # A person may have reopened it when no alert of it fired.
-        if self._left and not self.members:
+        # A person may reopen it when no alert of it fires. What flaps stays until it is calm.
+        if self._left and not self.members and self.task.flapping_since is None:
             text = {
                 ResolveReason.ALERT_ENDED: "The alert ended.",
                 ResolveReason.RULE_REMOVED: "The rule was removed or renamed.",
             }[self._ended_by]
             self.resolve(self._ended_by, text)
+
+    def _flap(self, damping: Damping) -> None:
+        task = self.task
+        penalty = penalised(task.flap_penalty, task.flapped_at, self.now, damping)
+        self.task = replace(
+            task,
+            flap_count=task.flap_count + 1,
+            flap_penalty=penalty,
+            flapped_at=self.now,
+            calm_at=calm_at(penalty, self.now, damping),
+        )
 
     def _admit(self, alert_id: str, alert: Alert, at: int) -> None:
         self.task = replace(self.task, ended_at=None)
@@ -237,7 +249,7 @@ class Draft:
         if self._opening is None and self.task.state.stands:
             text = f"Severity raised from {before or 'none'} to {severity}."
             self.note(TimelineKind.SEVERITY, text)
-            self.tell(DeliveryAction.UPDATE, TimelineKind.SEVERITY.value, text)
+            self.mention(TimelineKind.SEVERITY.value, text)
 
     def _settle_opening(self) -> None:
         if self._opening is None:
@@ -249,6 +261,12 @@ class Draft:
         else:
             kind, action = TimelineKind.REOPENED, DeliveryAction.REOPEN
         self.note(kind, text, reason.value)
+        if reason is OpenReason.FLAPPING:
+            text = (
+                f"It comes and goes, {self.task.flap_count} times in all; nothing more is told"
+                " until it is calm."
+            )
+            self.note(TimelineKind.FLAPPING, text, reason.value)
         self.messages.append(Message(action, reason.value, text, self.task, alert.onset))
 
     def _settle_input(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from forewarn_collector.rules.model import AlertingRule
+from forewarn_collector.rules.model import AlertingRule, Damping
 from forewarn_collector.rules.templates import TemplateContext
 from forewarn_collector.tasks.gates import Gate
 from forewarn_collector.tasks.placing import ByRule, Placing
@@ -17,10 +17,20 @@ RuleLookup = Callable[[str], AlertingRule | None]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How tasks are made. `gates` are asked in order, the first that holds an alert counts."""
+    """How tasks are made. `gates` are asked in order, the first that holds an alert counts.
+
+    `damping` is that of rules that have none of their own; None: nothing is damped.
+    """
 
     placing: Placing = field(default_factory=ByRule)
     gates: Sequence[Gate] = ()
     levels: ServiceLevels = field(default_factory=BySeverity)
     templates: TemplateContext = field(default_factory=TemplateContext)
+    damping: Damping | None = field(default_factory=Damping)
     rule_of: RuleLookup = lambda _: None
+
+    def damping_of(self, rule: AlertingRule) -> Damping:
+        """When problems of a rule are said to flap."""
+        if self.damping is None:
+            return Damping(suppress=0)
+        return rule.task.damping or self.damping

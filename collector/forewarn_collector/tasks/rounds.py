@@ -12,7 +12,7 @@ from forewarn_collector.tasks.gates import GatedAlert, Hold, HoldKind, Verdicts
 from forewarn_collector.tasks.holding import HoldOutcome
 from forewarn_collector.tasks.identity import CUSTOMER, label, title_of
 from forewarn_collector.tasks.lifecycle import Draft
-from forewarn_collector.tasks.model import CloseReason, OpenReason, Task, number_of
+from forewarn_collector.tasks.model import CloseReason, OpenReason, Task, TimelineKind, number_of
 from forewarn_collector.tasks.opening import Problem, decide_firing, new_task
 from forewarn_collector.tasks.placing import Place
 from forewarn_collector.tasks.policy import Policy
@@ -56,12 +56,14 @@ def take_round(
     that have come to be members of a task in this round, by the alert's id.
     """
     joined: dict[str, Draft] = {}
+    for draft in drafts.drafts.values():
+        draft.calm()
     for change in changes:
         name = id_of_alert(change)
         if fires(change):
-            draft = _fire(drafts, change, name, policy, verdicts.get(name))
-            if draft is not None:
-                joined[name] = draft
+            found = _fire(drafts, change, name, policy, verdicts.get(name))
+            if found is not None:
+                joined[name] = found
             continue
         if change.after is AlertState.INACTIVE:
             drafts.holds.release(name, HoldOutcome.ALERT_ENDED, drafts.now)
@@ -107,16 +109,27 @@ def _fire(
             held_since=held[0].since if held else None,
         )
         draft = Draft(task, {}, drafts.now)
+        if last is not None:
+            _link(last, draft)
         draft.open(name, alert, change.at)
     else:
         draft = last
+        damping = policy.damping_of(rule)
         if reason is OpenReason.REOPENED:
-            draft.reopen(name, problem, change.at)
+            draft.reopen(name, problem, change.at, damping)
         else:
-            draft.join(name, problem, change.at)
+            draft.join(name, problem, change.at, damping)
     draft.was_held(held)
     drafts.own(name, draft)
     return draft
+
+
+def _link(last: Draft, new: Draft) -> None:
+    """Note at both tasks of one problem that there is the other."""
+    ended = last.task.close_reason or last.task.resolve_reason
+    reason = ended.replace("_", " ")
+    new.note(TimelineKind.LINKED, f"{last.task.number} was the same problem ({reason}).")
+    last.note(TimelineKind.LINKED, f"The problem is back as {new.task.number}.")
 
 
 def _problem(change: AlertChange, place: Place, policy: Policy, now: int) -> Problem:

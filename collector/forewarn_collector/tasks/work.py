@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
 
+from forewarn_collector.tasks.audit import RULES, Actor, AuditEntry, add_audit
 from forewarn_collector.tasks.drafts import Drafts
+from forewarn_collector.tasks.gates import HoldKind
 from forewarn_collector.tasks.hold_rows import held_of, save_holds
 from forewarn_collector.tasks.holding import HoldBook
 from forewarn_collector.tasks.ledger import Ledger, chunks, next_number, set_next_number
-from forewarn_collector.tasks.lifecycle import Draft, Message
-from forewarn_collector.tasks.model import DeliveryState, Member, TaskChange
+from forewarn_collector.tasks.lifecycle import Draft
+from forewarn_collector.tasks.model import STANDING, DeliveryState, Member, TaskChange
+from forewarn_collector.tasks.record import Message
 from forewarn_collector.tasks.rows import (
     Row,
     entry_to_row,
@@ -22,7 +25,14 @@ from forewarn_collector.tasks.rows import (
     task_from_row,
     task_to_row,
 )
-from forewarn_collector.tasks.schema import deliveries, evidence, task_alerts, tasks, timeline
+from forewarn_collector.tasks.schema import (
+    deliveries,
+    evidence,
+    holds,
+    task_alerts,
+    tasks,
+    timeline,
+)
 
 _EVIDENCE_PER_TASK = 10
 
@@ -30,8 +40,11 @@ _EVIDENCE_PER_TASK = 10
 class Work(Drafts):
     """The drafts of one transaction. `load_*` first, then change drafts, then `save` once."""
 
-    def __init__(self, ledger: Ledger, connection: Connection, now: int) -> None:
+    def __init__(
+        self, ledger: Ledger, connection: Connection, now: int, actor: Actor = RULES
+    ) -> None:
         super().__init__(now)
+        self._actor = actor
         self._ledger = ledger
         self._connection = connection
         self._evidence: list[tuple[Draft, Mapping[str, Any]]] = []
@@ -67,6 +80,12 @@ class Work(Drafts):
             of_keys = select(tasks.c.id).where(tasks.c.key.in_(chunk), late)
             ids.update(self._connection.execute(of_keys).scalars())
         self.load(ids)
+
+    def standing_id(self, key: str) -> int | None:
+        """The id of the task of a key that stands, as it is written so far."""
+        states = [state.value for state in STANDING]
+        found = select(tasks.c.id).where(tasks.c.key == key, tasks.c.state.in_(states))
+        return self._connection.execute(found).scalar_one_or_none()
 
     def has_said(self, draft: Draft, text: str) -> bool:
         """Whether a task's timeline has an entry with this text."""
@@ -113,13 +132,50 @@ class Work(Drafts):
         self._insert(
             timeline, [entry_to_row(draft.task.id, e) for draft in drafts for e in draft.entries]
         )
+        add_audit(self._connection, [each for draft in drafts for each in self._audit(draft)])
         self._save_evidence()
+        self._wake_muted(drafts)
         save_holds(self._connection, self.holds.touched())
         messages = [message for draft in drafts for message in draft.messages]
         self._insert(
             deliveries, [self._delivery(message) for message in messages if message.task.queue]
         )
         return [TaskChange(m.task, m.action, m.reason, m.onset_at) for m in messages]
+
+    def _audit(self, draft: Draft) -> list[AuditEntry]:
+        return [
+            AuditEntry(
+                at=self.now,
+                who=entry.who or self._actor.name,
+                role=self._actor.role,
+                action=entry.kind.value,
+                object=draft.task.number,
+                reason=entry.reason,
+                detail={
+                    "text": entry.text,
+                    "from": "" if draft.is_new else draft.loaded.state.value,
+                    "to": draft.task.state.value,
+                },
+            )
+            for entry in draft.entries
+        ]
+
+    def _wake_muted(self, drafts: Sequence[Draft]) -> None:
+        """Have the next tick look again at what these tasks mute, or muted."""
+        numbers = [
+            draft.task.number
+            for draft in drafts
+            if not draft.is_new
+            and (draft.task.state, draft.task.ended_at)
+            != (draft.loaded.state, draft.loaded.ended_at)
+        ]
+        for chunk in chunks(numbers):
+            muted = and_(
+                holds.c.ref.in_(chunk),
+                holds.c.kind == HoldKind.MUTED.value,
+                holds.c.ended_at.is_(None),
+            )
+            self._connection.execute(update(holds).where(muted).values(until=self.now))
 
     def _save_tasks(self, drafts: Sequence[Draft]) -> None:
         self._insert(tasks, [task_to_row(draft.task) for draft in drafts if draft.is_new])

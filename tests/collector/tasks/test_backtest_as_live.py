@@ -37,7 +37,11 @@ groups:
         expr: up == 0
         keep_firing_for: 1m
         labels: {severity: critical}
-        task: {group_by: [instance]}
+        task: {group_by: [instance], damping: {suppress: 0}}
+      - {alert: Flaps, expr: up == 0}
+      - alert: Settles
+        expr: up == 0
+        task: {damping: {half_life: 2m, suppress: 1, reuse: 0.25, longest: 4m}}
       - {alert: Full, expr: 'free < 10', for: 1m, task: {on_missing: hold, reopen_within: 5m}}
       - {alert: Gone, expr: 'free < 10', task: {on_missing: resolve}}
       - {alert: Silent, expr: 'absent(up{instance="c"})', for: 1m}
@@ -94,7 +98,12 @@ class Desk:
 
     def apply(self, changes: Sequence[AlertChange], at: int) -> None:
         self.now = at
+        self._keeper.tick(at)
         self._keeper.apply(changes, at)
+
+    def tick(self, at: int) -> None:
+        self.now = at
+        self._keeper.tick(at)
 
 
 @pytest.fixture
@@ -127,11 +136,12 @@ def run_live(rules: RuleSet, store: Store, ledger: Ledger, clock: Clock) -> list
     arrived = signals()
     for time in sorted(time for time in arrived if time < START):
         store.append(batch(*arrived[time])).result()
+    desk = Desk(ledger)
     scheduler = Scheduler(
         rules,
         store,
         append=store.append,
-        sink=Desk(ledger),
+        sink=desk,
         clock=clock,
         arrivals=store.arrivals(),
         has_series=store.has_series,
@@ -148,6 +158,7 @@ def run_live(rules: RuleSet, store: Store, ledger: Ledger, clock: Clock) -> list
         START,
         END,
     )
+    desk.tick(END)
     queries = TaskQueries(ledger)
     found = [queries.one(task.number) for task in queries.list(TaskFilter(), limit=1_000).tasks]
     return sorted(found, key=lambda task: task.id)
@@ -196,6 +207,8 @@ def test_a_backtest_gives_the_tasks_of_a_live_run(
     assert {name: len(found) for name, found in tasks.items()} == {
         "Busy": 2,
         "Down": 1,
+        "Flaps": 1,
+        "Settles": 1,
         "Full": 1,
         "Gone": 1,
         "Silent": 1,
@@ -206,6 +219,24 @@ def test_a_backtest_gives_the_tasks_of_a_live_run(
     (down,) = tasks["Down"]
     assert [start for start, _ in down.episodes] == [at(m) for m in (31, 38, 45, 52, 59)]
     assert [end for _, end in down.episodes][:4] == [at(m) for m in (33, 40, 47, 54)]
+    # The third flap within minutes: a penalty of 1000, then with seven minutes' decay (0.5^(7/15))
+    # 1724, then 2247, which is more than 2000. It is calm long after the end.
+    (flaps,) = tasks["Flaps"]
+    assert flaps.episodes == [
+        (at(31), at(32)),
+        (at(38), at(39)),
+        (at(45), at(46)),
+        (at(52), None),
+    ]
+    # Each flap damps it at once, for the longest time: two half-lives, from 1000 down to 250.
+    (settles,) = tasks["Settles"]
+    assert settles.episodes == [
+        (at(31), at(32)),
+        (at(38), at(42)),
+        (at(45), at(49)),
+        (at(52), at(56)),
+        (at(59), None),
+    ]
     # Resolved when `c` is lost, and again when it is back and has room: at 46 and at 50 minutes.
     assert tasks["Gone"][0].flaps == 2
     # The last sample of `c` before it is lost, 896.007 s after the start, says that its disk is

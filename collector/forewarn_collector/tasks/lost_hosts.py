@@ -1,0 +1,41 @@
+"""A lost host: its own task stands for all that its silence brings about."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from forewarn_collector.rules.alerts import ALERT_NAME, AlertState
+from forewarn_collector.tasks.gates import GatedAlert, Hold, HoldKind
+from forewarn_collector.tasks.identity import CUSTOMER
+
+_INSTANCE = "instance"
+HOST_LOST = "HostLost"
+"""The alert that says that a host is lost; the rule of that name that ships reads `up`."""
+
+
+class LostHosts:
+    """Holds every alert of a host, by `instance` and customer, while `HostLost` fires for it."""
+
+    def holds(
+        self, asked: Sequence[GatedAlert], firing: Collection[GatedAlert], at: int
+    ) -> Sequence[Hold | None]:
+        """See `Gate`; `ref` is the id of the alert that says that the host is lost."""
+        lost = {
+            _host(labels): alert.id
+            for alert in firing
+            if (labels := dict(alert.labels)).get(ALERT_NAME) == HOST_LOST
+            and alert.state is AlertState.FIRING
+        }
+        return [_hold(alert, lost) for alert in asked] if lost else [None] * len(asked)
+
+
+def _hold(alert: GatedAlert, lost: dict[tuple[str, str], str]) -> Hold | None:
+    labels = dict(alert.labels)
+    source = lost.get(_host(labels))
+    if not labels.get(_INSTANCE) or source is None or labels.get(ALERT_NAME) == HOST_LOST:
+        return None
+    return Hold(HoldKind.HOST_LOST, source, f"the host {labels[_INSTANCE]} is lost")
+
+
+def _host(labels: dict[str, str]) -> tuple[str, str]:
+    return labels.get(_INSTANCE, ""), labels.get(CUSTOMER, "")

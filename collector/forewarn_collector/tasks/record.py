@@ -1,0 +1,100 @@
+"""One task while a transaction changes it: what is noted, what its queue is told, its state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from forewarn_collector.tasks.model import (
+    DeliveryAction,
+    Task,
+    TaskState,
+    TimelineEntry,
+    TimelineKind,
+)
+from forewarn_collector.tasks.states import Move, moved
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What the queue is to be told: the task as it is at this revision, and what changed."""
+
+    action: DeliveryAction
+    reason: str
+    text: str
+    task: Task
+    onset_at: int | None = None
+
+
+class Record:
+    """A task with what a transaction adds to it. `now` in ms.
+
+    `loaded` is the task as it was; `entries` what to add to the timeline, `messages` what its
+    queue is owed.
+    """
+
+    def __init__(self, task: Task, now: int) -> None:
+        self.task = task
+        self.loaded = task
+        self.entries: list[TimelineEntry] = []
+        self.messages: list[Message] = []
+        self.is_new = False
+        self.now = now
+
+    def note(
+        self,
+        kind: TimelineKind,
+        text: str,
+        reason: str = "",
+        who: str = "",
+        at: int | None = None,
+    ) -> None:
+        """Add an entry to the timeline, as of `at` (ms) or now."""
+        self.entries.append(TimelineEntry(self.now if at is None else at, kind, text, reason, who))
+
+    def tell(self, action: DeliveryAction, reason: str, text: str) -> None:
+        """Owe the queue a message about the task as it is now, at a revision of its own."""
+        self.task = replace(self.task, revision=self.task.revision + 1)
+        self.messages.append(Message(action, reason, text, self.task))
+
+    def mention(self, reason: str, text: str) -> None:
+        """Tell the queue of a change by itself, unless the task is quiet or damped."""
+        if not self.task.is_quiet and self.task.flapping_since is None:
+            self.tell(DeliveryAction.UPDATE, reason, text)
+
+    def move(self, move: Move) -> None:
+        """Bring the task to another state, and forget what held of the one before.
+
+        Raises RefusedError where the move does not fit.
+        """
+        state = moved(self.task, move)
+        task = replace(self.task, state=state, waiting_until=None)
+        if not state.stands:
+            task = replace(
+                task,
+                input_missing_since=None,
+                flapping_since=None,
+                calm_at=None,
+                quiet_since=None,
+                quiet_by="",
+                parent=None,
+                next_escalation_at=None,
+            )
+        if state is TaskState.OPEN:
+            task = replace(task, acknowledged_at=None, acknowledged_by="", escalation_step=0)
+        if move is Move.REOPEN:
+            task = replace(
+                task,
+                resolved_at=None,
+                resolved_by="",
+                resolve_reason="",
+                closed_at=None,
+                closed_by="",
+                close_reason="",
+                duplicate_of=None,
+                mute_for=None,
+                mute_severity="",
+                retrospective=False,
+                reopen_count=task.reopen_count + 1,
+                reopened_at=self.now,
+            )
+        self.task = task
