@@ -15,6 +15,7 @@ from forewarn_collector.tasks.ledger import Ledger
 from forewarn_collector.tasks.model import TaskChange
 from forewarn_collector.tasks.placing import ByRule
 from forewarn_collector.tasks.policy import Policy
+from forewarn_collector.tasks.service import BySeverity, ServiceLevels
 from forewarn_wire import labels_from
 
 T0 = 1_700_000_000_000
@@ -101,14 +102,24 @@ def change(
 class Desk:
     """A ledger with a keeper on simulated time, and what the keeper told."""
 
-    def __init__(self, directory: Path, default_queue: str = "support") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        default_queue: str = "support",
+        levels: ServiceLevels | None = None,
+    ) -> None:
         self.clock = Hand()
         self.told: list[TaskChange] = []
         self.ledger = Ledger(directory)
         self.ledger.open()
         self.rules: dict[str, AlertingRule] = {}
         self.gates: list[Gate] = []
-        policy = Policy(ByRule(default_queue), gates=self.gates, rule_of=self.rules.get)
+        policy = Policy(
+            ByRule(default_queue),
+            gates=self.gates,
+            levels=levels or BySeverity(),
+            rule_of=self.rules.get,
+        )
         self.keeper = TaskKeeper(self.ledger, NoEvidence(), policy, self.clock, self.told.extend)
 
     def close(self) -> None:
