@@ -17,6 +17,7 @@ from forewarn_collector.tasks.placing import ByRule
 from forewarn_collector.tasks.policy import Policy
 from forewarn_collector.tasks.service import BySeverity, ServiceLevels
 from forewarn_wire import labels_from
+from support.databases import DATABASES
 
 T0 = 1_700_000_000_000
 MINUTE = 60_000
@@ -110,7 +111,7 @@ class Desk:
     ) -> None:
         self.clock = Hand()
         self.told: list[TaskChange] = []
-        self.ledger = Ledger(directory)
+        self.ledger = Ledger(directory, DATABASES.url(directory))
         self.ledger.open()
         self.rules: dict[str, AlertingRule] = {}
         self.gates: list[Gate] = []

@@ -1,7 +1,8 @@
-"""The database of tasks and of every delivery owed or made: one file, one writer at a time."""
+"""The database of tasks and of every delivery owed or made: one writer at a time."""
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import uuid
@@ -9,21 +10,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, insert, select, update
+from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from forewarn_collector.rules.alerts import Alert
+from forewarn_collector.tasks.database import WRITES, postgresql_engine, sqlite_engine
 from forewarn_collector.tasks.errors import LedgerError
-from forewarn_collector.tasks.migrations import migrate_from_1
+from forewarn_collector.tasks.migrations import create, is_older, keep_aside, upgrade, version_of
 from forewarn_collector.tasks.rows import alert_from_row, rows_of
-from forewarn_collector.tasks.schema import SCHEMA_VERSION, alerts, facts, metadata
+from forewarn_collector.tasks.schema import SCHEMA_VERSION, alerts, facts
+
+log = logging.getLogger(__name__)
 
 LEDGER_FILE = "ledger.db"
 
-_BUSY_TIMEOUT = 10_000
-_WRITES = "forewarn_writes"
 _CHUNK = 500
 """How many values stand in one IN list; every engine takes this many."""
 
@@ -43,18 +45,40 @@ class StoredAlert:
 class Ledger:
     """Access to the ledger's database. Every method may be called from any thread.
 
-    `directory` is the data directory; the file is made there, readable by its owner only.
+    `directory` is the data directory: without a `url` the ledger is a file there, readable by its
+    owner only. `url` is that of a PostgreSQL database. `member` names this collector among those
+    that share one ledger; it must be the same after a restart.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, url: URL | None = None, member: str = "") -> None:
         self.path = directory / LEDGER_FILE
+        self.member = member
         self.id = uuid.UUID(int=0)
+        self._url = url
         self._engine: Engine | None = None
-        # SQLite admits one writer: waiting here is fair and free, waiting there polls.
+        # One writer at a time: waiting here is fair and free, waiting in the database is neither.
         self._writing = threading.Lock()
 
+    @property
+    def name(self) -> str:
+        """The database for people: a path, or a URL without its password."""
+        if self._url is None:
+            return str(self.path)
+        return self._url.render_as_string(hide_password=True)
+
     def open(self) -> None:
-        """Open the database, making it where there is none. Raises LedgerError."""
+        """Open the database, making its tables where there are none. Raises LedgerError."""
+        self._engine = self._open_file() if self._url is None else self._connect(self._url)
+        try:
+            if self._url is None:
+                self._keep_aside()
+            with self.write() as connection:
+                self._prepare(connection)
+        except LedgerError:
+            self.close()
+            raise
+
+    def _open_file(self) -> Engine:
         try:
             # Made by us first: the database and its side files inherit the mode.
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -63,13 +87,33 @@ class Ledger:
                 f"{self.path} can't be opened: {error.strerror}; check the data directory",
                 retryable=False,
             ) from error
-        self._engine = _sqlite(self.path)
+        return sqlite_engine(self.path)
+
+    def _connect(self, url: URL) -> Engine:
         try:
-            with self.write() as connection:
-                self._prepare(connection)
-        except LedgerError:
-            self.close()
-            raise
+            return postgresql_engine(url)
+        except ImportError as error:
+            raise LedgerError(
+                f"{self.name} needs a driver: {error};"
+                " install it with pip install 'forewarn[collector,postgresql]'",
+                retryable=False,
+            ) from error
+
+    def _keep_aside(self) -> None:
+        """Copy the file before its schema changes."""
+        with self.read() as connection:
+            version = version_of(connection)
+        if not version or not is_older(version):
+            return
+        try:
+            aside = keep_aside(self.path, version)
+        except OSError as error:
+            raise LedgerError(
+                f"{self.path} must be copied before it changes to schema version"
+                f" {SCHEMA_VERSION}, and can't be: {error}; make room in the data directory",
+                retryable=False,
+            ) from error
+        log.info("the ledger as it was in schema version %s is kept as %s", version, aside)
 
     def close(self) -> None:
         """Close every connection; the ledger can be opened again."""
@@ -81,7 +125,7 @@ class Ledger:
     def engine(self) -> Engine:
         """The engine while open."""
         if self._engine is None:
-            raise LedgerError(f"the ledger {self.path} is not open", retryable=False)
+            raise LedgerError(f"the ledger {self.name} is not open", retryable=False)
         return self._engine
 
     @contextmanager
@@ -97,7 +141,7 @@ class Ledger:
         Raises LedgerError, `retryable` where the disk or another process stood in the way.
         """
         with self._writing, self._errors("written"):
-            connection = self.engine.connect().execution_options(**{_WRITES: True})
+            connection = self.engine.connect().execution_options(**{WRITES: True})
             with connection, connection.begin():
                 yield connection
 
@@ -112,12 +156,9 @@ class Ledger:
             return [StoredAlert(row["rule_key"], alert_from_row(row)) for row in rows]
 
     def _prepare(self, connection: Connection) -> None:
-        metadata.create_all(connection)
-        found = {row.name: row.value for row in connection.execute(select(facts))}
-        if found.get("schema_version") == "1":
-            migrate_from_1(connection)
-            found["schema_version"] = str(SCHEMA_VERSION)
-        if not found:
+        version = version_of(connection)
+        if not version:
+            create(connection)
             found = {
                 "schema_version": str(SCHEMA_VERSION),
                 "ledger_id": str(uuid.uuid4()),
@@ -125,25 +166,31 @@ class Ledger:
             }
             rows = [{"name": name, "value": value} for name, value in found.items()]
             connection.execute(insert(facts), rows)
-        if found["schema_version"] != str(SCHEMA_VERSION):
+        elif is_older(version):
+            upgrade(connection, version)
+            log.info("the ledger is now in schema version %d, from %s", SCHEMA_VERSION, version)
+        elif version != str(SCHEMA_VERSION):
             raise LedgerError(
-                f"{self.path} has schema version {found['schema_version']}, this forewarn knows"
+                f"{self.name} has schema version {version}, this forewarn knows"
                 f" {SCHEMA_VERSION}; start the version that wrote it, or restore a backup",
                 retryable=False,
             )
-        self.id = uuid.UUID(found["ledger_id"])
+        ledger_id = select(facts.c.value).where(facts.c.name == "ledger_id")
+        self.id = uuid.UUID(connection.execute(ledger_id).scalar_one())
 
     @contextmanager
     def _errors(self, what: str) -> Iterator[None]:
         try:
             yield
         except SQLAlchemyError as error:
-            cause = getattr(error, "orig", None) or error
+            cause = " ".join(str(getattr(error, "orig", None) or error).split())
+            remedy = "free space and permissions there"
+            if self._url is not None:
+                remedy = "that the server runs, and that this user may make and write tables there"
             raise LedgerError(
-                f"the ledger {self.path} can't be {what}: {cause};"
-                " check free space and permissions there",
-                # A broken constraint is our mistake, and comes again.
-                retryable=not isinstance(error, IntegrityError),
+                f"the ledger {self.name} can't be {what}: {cause}; check {remedy}",
+                # What is wrong with the statement itself is our mistake, and comes again.
+                retryable=not isinstance(error, (IntegrityError, DataError, ProgrammingError)),
             ) from error
 
 
@@ -162,29 +209,3 @@ def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
     """The values in pieces that fit an IN list."""
     for start in range(0, len(values), _CHUNK):
         yield values[start : start + _CHUNK]
-
-
-def _sqlite(path: Path) -> Engine:
-    engine = create_engine(URL.create("sqlite", database=str(path)))
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: Any) -> None:
-        # The driver's own BEGIN comes late and never IMMEDIATE; `begin` below does it.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            f"busy_timeout={_BUSY_TIMEOUT}",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # A writer takes its lock at once: upgrading a read later could fail halfway.
-        immediate = connection.get_execution_options().get(_WRITES, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-    return engine

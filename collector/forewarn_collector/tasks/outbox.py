@@ -81,8 +81,15 @@ class Outbox:
         self._ledger = ledger
 
     def recover(self, queue: str, now: int) -> None:
-        """Take back what a process that died had on its way; it is due at once."""
-        lost = and_(_owed_to(queue), deliveries.c.claimed_at.is_not(None))
+        """Take back what this collector had on its way when it died; it is due at once.
+
+        What another collector claimed is its own until the lease is over.
+        """
+        lost = and_(
+            _owed_to(queue),
+            deliveries.c.claimed_at.is_not(None),
+            deliveries.c.claimed_by == self._ledger.member,
+        )
         with self._ledger.write() as connection:
             connection.execute(update(deliveries).where(lost).values(claimed_at=None, due_at=now))
 
@@ -116,7 +123,12 @@ class Outbox:
             claimed = connection.execute(
                 update(deliveries)
                 .where(mine)
-                .values(attempts=delivery.attempt, claimed_at=now, due_at=now + LEASE)
+                .values(
+                    attempts=delivery.attempt,
+                    claimed_at=now,
+                    claimed_by=self._ledger.member,
+                    due_at=now + LEASE,
+                )
             )
             return claimed.rowcount == 1
 

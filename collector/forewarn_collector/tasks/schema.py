@@ -20,7 +20,10 @@ from sqlalchemy import (
     false,
 )
 
+from forewarn_collector.tasks.schema_triggers import ONLY_GROWS
+
 SCHEMA_VERSION = 3
+"""The last of the revisions in `revisions/versions`; a change of a table needs a new one."""
 
 # Names for every constraint, so that a later migration can speak of them on any engine.
 metadata = MetaData(
@@ -207,6 +210,8 @@ deliveries = Table(
     _time("due_at", nullable=False),
     # Set while an attempt is on its way; a crash leaves it, and the next start takes it back.
     _time("claimed_at"),
+    # Which collector claimed it last, where several share one ledger. With version 3.
+    Column("claimed_by", Text, nullable=False, server_default=""),
     Column("attempts", Integer, nullable=False),
     _time("done_at"),
     Column("error", Text, nullable=False),
@@ -253,22 +258,6 @@ audit = Table(
     Column("reason", Text, nullable=False),
     Column("detail", JSON, nullable=False),
 )
-
-ONLY_GROWS = {
-    "sqlite": (
-        "CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit"
-        " BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END",
-        "CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit"
-        " BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END",
-    ),
-    "postgresql": (
-        "CREATE OR REPLACE FUNCTION forewarn_only_grows() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN RAISE EXCEPTION 'the audit log only grows'; END $$",
-        "CREATE TRIGGER audit_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON audit"
-        " FOR EACH STATEMENT EXECUTE FUNCTION forewarn_only_grows()",
-    ),
-}
-"""What makes the audit log refuse changes, by the kind of database."""
 
 
 @event.listens_for(audit, "after_create")

@@ -23,6 +23,8 @@ from forewarn_collector.tasks import (
 from forewarn_collector.tasks.model import id_of
 from support.alerts import MINUTE, T0, Desk, alert_of, change, rule_of
 
+pytestmark = pytest.mark.usefixtures("each_database")
+
 RULE = rule_of()
 AT = T0 + MINUTE
 

@@ -14,6 +14,8 @@ from forewarn_collector.tasks.model import TaskState, TimelineKind
 from forewarn_collector.tasks.queries import TaskFilter, TaskQueries
 from support.alerts import HOUR, MINUTE, T0, Desk, alert_of, change, rule_of
 
+pytestmark = pytest.mark.usefixtures("each_database")
+
 FIRING, INACTIVE, UNKNOWN = AlertState.FIRING, AlertState.INACTIVE, AlertState.UNKNOWN
 RULE = rule_of()
 ON_A = alert_of(RULE, {"instance": "a"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +10,6 @@ import pytest
 
 from forewarn_collector.rules.alerts import AlertState, ChangeReason
 from forewarn_collector.tasks.commands import TaskCommands
-from forewarn_collector.tasks.errors import LedgerError
-from forewarn_collector.tasks.ledger import Ledger
 from forewarn_collector.tasks.model import (
     DeliveryAction,
     OpenReason,
@@ -24,6 +21,8 @@ from forewarn_collector.tasks.model import (
 from forewarn_collector.tasks.outbox import Outbox
 from forewarn_collector.tasks.queries import TaskFilter, TaskQueries
 from support.alerts import DAY, HOUR, MINUTE, T0, Desk, alert_of, change, rule_of
+
+pytestmark = pytest.mark.usefixtures("each_database")
 
 FIRING, PENDING = AlertState.FIRING, AlertState.PENDING
 INACTIVE, UNKNOWN = AlertState.INACTIVE, AlertState.UNKNOWN
@@ -301,53 +300,3 @@ def test_the_ledger_opens_again_with_all_that_it_had(tmp_path: Path) -> None:
     assert (one(desk), desk.ledger.id) == (before, ledger_id)
     assert [s.alert.state for s in desk.ledger.load_alerts()] == [FIRING]
     desk.close()
-
-
-def test_the_ledger_is_readable_by_its_owner_only(desk: Desk) -> None:
-    files = sorted(desk.ledger.path.parent.glob("ledger.db*"))
-    assert len(files) == 3
-    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
-
-
-def test_a_ledger_of_another_schema_is_refused_with_a_remedy(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
-    with desk.ledger.write() as connection:
-        connection.exec_driver_sql("UPDATE facts SET value = '99' WHERE name = 'schema_version'")
-    desk.close()
-    with pytest.raises(LedgerError, match="schema version 99"):
-        Ledger(tmp_path).open()
-
-
-def test_a_ledger_of_version_1_goes_on_with_its_tasks(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
-    desk.apply(change(RULE, ROOT, FIRING))
-    before = one(desk)
-    # As version 1 had it: without what version 2 added, also in what a queue is owed.
-    with desk.ledger.write() as connection:
-        for statement in (
-            "ALTER TABLE tasks DROP COLUMN retrospective",
-            "DROP TABLE backlogs",
-            "UPDATE deliveries SET snapshot = json_remove(snapshot, '$.retrospective')",
-            "UPDATE facts SET value = '1' WHERE name = 'schema_version'",
-        ):
-            connection.exec_driver_sql(statement)
-    desk.close()
-    for _ in range(2):
-        desk = Desk(tmp_path)
-        assert one(desk) == before
-        assert not before.retrospective
-        assert [status.number for status in Outbox(desk.ledger).statuses()] == [before.number]
-        owed = Outbox(desk.ledger).due_deliveries(before.queue, before.opened_at, 9)
-        assert [delivery.task.retrospective for delivery in owed] == [False]
-        desk.close()
-
-
-def test_a_data_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match=r"nowhere/ledger\.db can't be opened"):
-        Ledger(tmp_path / "nowhere").open()
-
-
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "ledger.db").write_bytes(b"no database " * 100)
-    with pytest.raises(LedgerError, match="not a database"):
-        Ledger(tmp_path).open()

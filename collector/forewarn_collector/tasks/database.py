@@ -1,0 +1,65 @@
+"""The two kinds of database that a ledger may be in, as SQLAlchemy's engines.
+
+Both admit one writer at a time, and give a reader one view for as long as it reads.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+
+WRITES = "forewarn_writes"
+"""The option of a connection whose transaction writes."""
+
+_PATIENCE = 10_000
+"""How long (ms) a writer waits for another process'."""
+# Of the whole database: any number that nobody else is likely to have taken.
+_LOCK = "SELECT pg_advisory_xact_lock(1179604823, 1)"
+
+
+def sqlite_engine(path: Path) -> Engine:
+    """A file of our own. WAL: readers see the last commit; every commit is synced."""
+    engine = create_engine(URL.create("sqlite", database=str(path)))
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        # The driver's own BEGIN comes late and never IMMEDIATE; `begin` below does it.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={_PATIENCE}",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A writer takes its lock at once: upgrading a read later could fail halfway.
+        immediate = connection.get_execution_options().get(WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def postgresql_engine(url: URL) -> Engine:
+    """A server. A writer takes an advisory lock, so that several collectors may share it."""
+    engine = create_engine(
+        url,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 10, "application_name": "forewarn"},
+    )
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get(WRITES, False):
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_PATIENCE}")
+            connection.exec_driver_sql(_LOCK)
+        else:
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    return engine

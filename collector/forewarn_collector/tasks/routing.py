@@ -1,0 +1,113 @@
+"""Alertmanager's routes as the place of alerts: which task is theirs, in which queue, and when."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from forewarn_collector.rules.model import AlertingRule
+from forewarn_collector.silencing import Route, TimeInterval, contains_any
+from forewarn_collector.tasks.gates import GatedAlert, Hold, HoldKind
+from forewarn_collector.tasks.identity import CUSTOMER
+from forewarn_collector.tasks.placing import Place, Placing
+from forewarn_wire import Labels
+
+RECEIVED = "/alertmanager/"
+"""What the keys of rules begin with that are known only by their alerts, sent from outside.
+
+No group of a rule file has such a name.
+"""
+ORIGIN = "alertmanager"
+
+
+@dataclass(frozen=True, slots=True)
+class ByOrigin:
+    """Says of alerts that came from outside that they did; `inner` places all."""
+
+    inner: Placing
+
+    def place(self, rule: AlertingRule, labels: Labels) -> Place:
+        """See Placing."""
+        place = self.inner.place(rule, labels)
+        return replace(place, origin=ORIGIN) if rule.key.startswith(RECEIVED) else place
+
+
+@dataclass(frozen=True, slots=True)
+class ByRoutes:
+    """By the first route that an alert ends at, as far as its rule does not say itself.
+
+    A rule that names no queue takes the route's; one that names neither queue nor `group_by` is
+    grouped as the route says, across rules: a group of Alertmanager's is one task for a customer.
+    The key of such a task is Alertmanager's own of the group: where it is delivered is not in it.
+    """
+
+    inner: Placing
+    root: Route
+    queues: Mapping[str, str]
+    """The queue of each receiver."""
+
+    def place(self, rule: AlertingRule, labels: Labels) -> Place:
+        """See Placing."""
+        place = self.inner.place(rule, labels)
+        if rule.task.queue is not None:
+            return place
+        route = self.root.match(dict(labels))[0]
+        place = replace(place, queue=self.queues.get(route.receiver, place.queue))
+        if rule.task.group_by is not None:
+            return place
+        return replace(place, key=group_key(route, labels), incident=ORIGIN)
+
+
+def group_key(route: Route, labels: Labels) -> str:
+    """The key of the group that an alert belongs to; the customer always counts."""
+    chosen = dict(route.group_labels(labels))
+    customer = dict(labels).get(CUSTOMER)
+    if customer is not None:
+        chosen[CUSTOMER] = customer
+    pairs = (
+        f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in sorted(chosen.items())
+    )
+    return f"{route.key}:{{{', '.join(pairs)}}}"
+
+
+class RouteTimes:
+    """The gate of `mute_time_intervals` and `active_time_intervals` of routes."""
+
+    def __init__(self, root: Route, intervals: Mapping[str, Sequence[TimeInterval]]) -> None:
+        self._root = root
+        self._intervals = intervals
+        self._timed = any(route.mute_intervals or route.active_intervals for route in root.walk())
+
+    def holds(
+        self, asked: Sequence[GatedAlert], firing: Collection[GatedAlert], at: int
+    ) -> Sequence[Hold | None]:
+        """The gate."""
+        if not self._timed:
+            return [None] * len(asked)
+        current = frozenset(
+            name for name, given in self._intervals.items() if contains_any(given, at)
+        )
+        return [self._hold(alert.labels, current) for alert in asked]
+
+    def muted_by(self, labels: Labels, at: int) -> list[str]:
+        """The names of the intervals that keep an alert quiet at a time (ms)."""
+        current = frozenset(
+            name for name, given in self._intervals.items() if contains_any(given, at)
+        )
+        return self._muted_by(labels, current) if self._timed else []
+
+    def _hold(self, labels: Labels, current: frozenset[str]) -> Hold | None:
+        names = self._muted_by(labels, current)
+        if not names:
+            return None
+        return Hold(HoldKind.WINDOW, names[0], f"in the time interval {names[0]} of its route")
+
+    def _muted_by(self, labels: Labels, current: frozenset[str]) -> list[str]:
+        route = self._root.match(dict(labels))[0]
+        muting = [name for name in route.mute_intervals if name in current]
+        if muting:
+            return muting
+        if route.active_intervals and not current.intersection(route.active_intervals):
+            return list(route.active_intervals)
+        return []

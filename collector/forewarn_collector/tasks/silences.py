@@ -1,0 +1,191 @@
+"""Silences as rows of the ledger, and the gate that they are."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select
+
+from forewarn_collector.silencing import (
+    RETENTION,
+    Matcher,
+    MatchKind,
+    NoSuchSilenceError,
+    Silence,
+    SilenceState,
+    expired,
+    set_silence,
+)
+from forewarn_collector.tasks.audit import Actor, AuditEntry, add_audit
+from forewarn_collector.tasks.gates import GatedAlert, Hold, HoldKind
+from forewarn_collector.tasks.ledger import Ledger
+from forewarn_collector.tasks.rows import Row, rows_of
+from forewarn_collector.tasks.schema_silences import silences
+from forewarn_wire import Labels
+
+log = logging.getLogger(__name__)
+
+_MOST_KNOWN = 100_000
+
+
+class Silences:
+    """All silences, in memory as in the ledger. Every method may be called from any thread."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._lock = threading.Lock()
+        self._known: Mapping[str, Silence] = {}
+        self._answers = _Answers(())
+
+    def load(self) -> None:
+        """Read them from the ledger. Raises LedgerError."""
+        with self._ledger.read() as connection:
+            found = [_silence(row) for row in rows_of(connection.execute(select(silences)))]
+        self._known = {silence.id: silence for silence in found}
+
+    def all(self) -> list[Silence]:
+        """All of them, those that expired not long ago among them."""
+        return list(self._known.values())
+
+    def one(self, silence_id: str) -> Silence:
+        """The silence with an id. Raises NoSuchSilenceError."""
+        found = self._known.get(silence_id)
+        if found is None:
+            raise NoSuchSilenceError
+        return found
+
+    def set(self, given: Silence, actor: Actor, at: int) -> Silence:
+        """Make a silence, or change the one with its id, at a time (ms); what it has become.
+
+        Raises SilenceError, LedgerError.
+        """
+        with self._lock:
+            written = set_silence(self._known, given, at, str(uuid.uuid4()))
+            self._write(written, actor, at)
+        return written[-1]
+
+    def expire(self, silence_id: str, actor: Actor, at: int) -> Silence:
+        """End a silence. Once it has ended that changes nothing. Raises as `set` does."""
+        with self._lock:
+            before = self.one(silence_id)
+            after = expired(before, at)
+            if after != before:
+                self._write((after,), actor, at)
+        return after
+
+    def counts(self, at: int) -> Mapping[SilenceState, int]:
+        """How many stand in each state."""
+        return Counter(silence.state(at) for silence in self._known.values())
+
+    def silencing(self, labels: Labels, at: int) -> list[Silence]:
+        """The silences that an alert with these labels is under."""
+        values = dict(labels)
+        return [silence for silence in self._known.values() if silence.silences(values, at)]
+
+    def holds(
+        self, asked: Sequence[GatedAlert], firing: Collection[GatedAlert], at: int
+    ) -> Sequence[Hold | None]:
+        """The gate: of several silences, the one that ends last holds an alert."""
+        active = tuple(
+            silence for silence in self._known.values() if silence.state(at) is SilenceState.ACTIVE
+        )
+        answers = self._answers
+        if answers.active != active:
+            answers = self._answers = _Answers(active)
+        return [answers.of(alert) for alert in asked] if active else [None] * len(asked)
+
+    def _write(self, written: Sequence[Silence], actor: Actor, at: int) -> None:
+        known = dict(self._known)
+        entries = [_entry(known.get(silence.id), silence, actor, at) for silence in written]
+        old = [silence.id for silence in known.values() if silence.ends_at < at - RETENTION]
+        with self._ledger.write() as connection:
+            _save(connection, written, old)
+            add_audit(connection, entries)
+        for name in old:
+            del known[name]
+        self._known = known | {silence.id: silence for silence in written}
+        for entry, silence in zip(entries, written, strict=True):
+            matchers = ", ".join(str(matcher) for matcher in silence.matchers)
+            until = spelled(silence.ends_at)
+            log.info(
+                "%s %s by %s: {%s} until %s: %s",
+                entry.action,
+                silence.id,
+                silence.created_by or actor.name,
+                matchers,
+                until,
+                silence.comment,
+            )
+
+
+class _Answers:
+    """What a set of active silences says of alerts, each looked at once."""
+
+    def __init__(self, active: tuple[Silence, ...]) -> None:
+        self.active = active
+        self._last_first = sorted(active, key=lambda silence: (-silence.ends_at, silence.id))
+        self._known: dict[str, Hold | None] = {}
+
+    def of(self, alert: GatedAlert) -> Hold | None:
+        if alert.id not in self._known:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[alert.id] = self._find(dict(alert.labels))
+        return self._known[alert.id]
+
+    def _find(self, labels: Mapping[str, str]) -> Hold | None:
+        for silence in self._last_first:
+            if silence.silences(labels, silence.starts_at):
+                text = f"silenced by {silence.created_by} until {spelled(silence.ends_at)}"
+                said = f"{text}: {silence.comment}" if silence.comment else text
+                return Hold(HoldKind.SILENCE, silence.id, said, silence.ends_at)
+        return None
+
+
+def spelled(milliseconds: int) -> str:
+    """A time as people read it, in UTC; "for ever" beyond the calendar."""
+    try:
+        when = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return "for ever"
+    return when.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _entry(before: Silence | None, after: Silence, actor: Actor, at: int) -> AuditEntry:
+    if before is None:
+        action = "silence created"
+    elif after.state(at) is SilenceState.EXPIRED:
+        action = "silence expired"
+    else:
+        action = "silence changed"
+    detail = _row(after)
+    return AuditEntry(at, actor.name, actor.role, action, after.id, after.comment, detail)
+
+
+def _save(connection: Connection, written: Sequence[Silence], old: Sequence[str]) -> None:
+    for name in [*old, *(silence.id for silence in written)]:
+        connection.execute(delete(silences).where(silences.c.id == name))
+    connection.execute(insert(silences), [_row(silence) for silence in written])
+
+
+def _row(silence: Silence) -> Row:
+    return {
+        "id": silence.id,
+        "matchers": [[each.name, each.kind.value, each.value] for each in silence.matchers],
+        "starts_at": silence.starts_at,
+        "ends_at": silence.ends_at,
+        "updated_at": silence.updated_at,
+        "created_by": silence.created_by,
+        "comment": silence.comment,
+    }
+
+
+def _silence(row: Mapping[str, Any]) -> Silence:
+    matchers = [Matcher(name, value, MatchKind(kind)) for name, kind, value in row["matchers"]]
+    return Silence(**{**row, "matchers": tuple(matchers)})
