@@ -23,7 +23,6 @@ from forewarn_collector.calendars import (
     Length,
     OnCallCalendar,
     Rotation,
-    Selection,
     Span,
     Turns,
     Window,
@@ -32,9 +31,11 @@ from forewarn_collector.calendars import (
     parse_recurrence,
     zone_of,
 )
+from forewarn_collector.silencing.matchers import Matcher
+from forewarn_collector.silencing.reading_fields import matchers_of
 from forewarn_wire.document import Section
 from forewarn_wire.durations import parse_duration
-from forewarn_wire.readers import text, text_mapping, texts
+from forewarn_wire.readers import text, texts
 
 UTC = zone_of("UTC")
 _Holidays = tuple[dict[date, str], dict[tuple[int, int], str]]
@@ -68,14 +69,9 @@ def read_calendars(document: Section) -> CalendarsConfig:
     return CalendarsConfig(hours, rotations, tuple(windows), tuple(files))
 
 
-def read_selection(section: Section) -> Selection:
-    """`match:` and `match_re:` of a section; without both, everything is meant."""
-    equal: Mapping[str, str] = section.take("match", text_mapping, {})
-
-    def regexes(value: Any) -> Selection:
-        return Selection(equal, text_mapping(value))
-
-    return section.take("match_re", regexes, Selection(equal))
+def read_matchers(section: Section) -> tuple[Matcher, ...]:
+    """`match:`, `match_re:` and `matchers:` as in alertmanager.yml; without any, all is meant."""
+    return matchers_of(section, "match", "match_re", "matchers")
 
 
 def _named(document: Section, name: str) -> list[tuple[str, Section]]:
@@ -121,12 +117,12 @@ def _override(section: Section, zone: Zone) -> Span:
 
 def _window(section: Section, files: list[CalendarFile]) -> Window:
     name = section.require("name", text, "")
-    selection = read_selection(section)
+    matchers = read_matchers(section)
     zone = section.require("timezone", _zone, UTC)
     if "ics" in section:
         agenda = _file(section, "ics", section.take("ics", text, ""), zone, files)
         section.refuse_unknown({"rrule": "rrule and ics exclude each other"})
-        return Window(name, selection, zone, agenda)
+        return Window(name, matchers, zone, agenda)
     first = _time(section, "start")
     length = Length(exact=section.require("duration", _length, 0))
 
@@ -146,7 +142,7 @@ def _window(section: Section, files: list[CalendarFile]) -> Window:
         without=section.take("except", _dates, frozenset()),
     )
     section.refuse_unknown()
-    return Window(name, selection, zone, Agenda([event]))
+    return Window(name, matchers, zone, Agenda([event]))
 
 
 def _file(section: Section, name: str, path: str, zone: Zone, files: list[CalendarFile]) -> Agenda:

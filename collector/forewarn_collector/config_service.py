@@ -17,7 +17,7 @@ from forewarn_collector.calendars import (
     cycle_in,
     zone_of,
 )
-from forewarn_collector.config_calendars import CalendarsConfig, read_selection
+from forewarn_collector.config_calendars import CalendarsConfig, read_matchers
 from forewarn_wire.document import Section
 from forewarn_wire.readers import boolean, duration, one_of, text, text_mapping, texts
 
@@ -58,7 +58,7 @@ def _level(section: Section, calendars: CalendarsConfig) -> ServiceLevel:
     name = section.require("name", text, "")
     level = ServiceLevel(
         name=name,
-        selection=read_selection(section),
+        matchers=read_matchers(section),
         hours=section.take("calendar", _of("calendars", calendars.hours), _ALWAYS),
         due=section.take("due", _due, {}),
         steps=tuple(_step(each) for each in section.sections("steps")),

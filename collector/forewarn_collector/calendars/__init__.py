@@ -7,7 +7,6 @@ from forewarn_collector.calendars.ics import CalendarError, read_ics
 from forewarn_collector.calendars.levels import NEXT, ServiceLevel, StepFrom, StepSpec
 from forewarn_collector.calendars.recurrence import Recurrence, parse_recurrence
 from forewarn_collector.calendars.rotation import OnCallCalendar, Rotation, Shift, Turns, next_in
-from forewarn_collector.calendars.selection import Selection
 from forewarn_collector.calendars.spans import LONGEST, Agenda, Event, Length, Span, joined
 from forewarn_collector.calendars.windows import Window
 from forewarn_collector.calendars.zones import Zone, instant, midnight, wall, written, zone_of
@@ -27,7 +26,6 @@ __all__ = [
     "OnCallCalendar",
     "Recurrence",
     "Rotation",
-    "Selection",
     "ServiceLevel",
     "Shift",
     "Span",

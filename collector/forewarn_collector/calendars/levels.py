@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from forewarn_collector.calendars.hours import BusinessHours
 from forewarn_collector.calendars.rotation import Rotation
-from forewarn_collector.calendars.selection import Selection
+from forewarn_collector.silencing.matchers import Matcher, matches_all
 
 
 class StepFrom(StrEnum):
@@ -42,15 +42,19 @@ class StepSpec:
 
 @dataclass(frozen=True)
 class ServiceLevel:
-    """What is promised for the tasks that `selection` names.
+    """What is promised for the tasks that all `matchers` fit.
 
     `due` is by severity, in ms of business time. `hours` tells business time, `rotation` who gets
     a new task; without the latter, nobody does.
     """
 
     name: str
-    selection: Selection
+    matchers: tuple[Matcher, ...]
     hours: BusinessHours
     due: Mapping[str, int] = field(default_factory=dict)
     steps: tuple[StepSpec, ...] = ()
     rotation: Rotation | None = None
+
+    def concerns(self, labels: Mapping[str, str]) -> bool:
+        """Whether a task with these labels is meant."""
+        return matches_all(self.matchers, labels)

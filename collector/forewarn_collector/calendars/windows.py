@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from forewarn_collector.calendars.selection import Selection
 from forewarn_collector.calendars.spans import Agenda, Span
 from forewarn_collector.calendars.zones import Zone, written
+from forewarn_collector.silencing.matchers import Matcher, matches_all
 
 _MOST_ADJOINING = 100
 
 
 @dataclass(frozen=True)
 class Window:
-    """Planned work on what `selection` names, as often as `agenda` says; `zone` is for people."""
+    """Planned work on what all `matchers` fit, as often as `agenda` says; `zone` is for people."""
 
     name: str
-    selection: Selection
+    matchers: tuple[Matcher, ...]
     zone: Zone
     agenda: Agenda
+
+    def concerns(self, labels: Mapping[str, str]) -> bool:
+        """Whether an alert with these labels is meant."""
+        return matches_all(self.matchers, labels)
 
     def at(self, at: int) -> Span | None:
         """The time of work that `at` (ms) is in, up to its true end; None outside of one."""

@@ -71,7 +71,7 @@ class ConfiguredLevels:
 
     def _level(self, labels: Mapping[str, str]) -> ServiceLevel | None:
         for level in self._levels:
-            if level.selection.matches(labels):
+            if level.concerns(labels):
                 return level
         return None
 

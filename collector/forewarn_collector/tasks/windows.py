@@ -26,7 +26,7 @@ class Windows:
         found: list[Hold | None] = []
         for alert in asked:
             labels = dict(alert.labels)
-            held = next((each for each in standing if each[0].selection.matches(labels)), None)
+            held = next((each for each in standing if each[0].concerns(labels)), None)
             found.append(
                 None
                 if held is None
