@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 import time
 from collections.abc import Sequence
@@ -50,6 +51,7 @@ from forewarn_collector.observe import (
     event_families,
     ledger_families,
     notification_families,
+    objective_families,
     rule_families,
     store_families,
 )
@@ -86,8 +88,10 @@ from forewarn_collector.tasks import (
 )
 from forewarn_collector.tasks.backlogs import BacklogRows
 from forewarn_collector.tasks.evidence import StoreEvidence
+from forewarn_collector.tasks.incidents import ByIncident, read_incidents
 from forewarn_collector.tasks.retrospect import Retrospect
 from forewarn_collector.tasks.ticker import Ticker
+from forewarn_collector.tasks.timing import Milestone, milestones
 from forewarn_collector.upkeep import Upkeep
 from forewarn_collector.web import WebPages
 from forewarn_wire import Problem, labels_from
@@ -130,13 +134,18 @@ class Collector:
             limits=SeriesLimits(config.limits.series, by_value=by_customer),
             event_limits=EventLimits(config.events.retention, config.events.max_size),
         )
-        self._ledger = Ledger(config.data)
+        self._ledger = Ledger(config.data, config.ledger, _member(config))
         self._outbox = Outbox(self._ledger)
         self._open_databases()
         self._store.keep(windows_of(rules))
         self._caretaker = Caretaker(self._store)
         self._agents = AgentWatch()
-        self._workers = QueueWorkers(self._ledger, queues, clock)
+        self._workers = QueueWorkers(
+            self._ledger,
+            queues,
+            clock,
+            first_delivered=lambda took: self._step_taken(Milestone.DELIVERED, took),
+        )
         external_url = config.external_url or self.url(config.listen.port)
         self._alertmanagers = Alertmanagers(
             config.alertmanagers,
@@ -151,11 +160,12 @@ class Collector:
         )
         evidence = StoreEvidence(self._store, self._store.events)
         policy = Policy(
-            placing=ByRule(config.default_queue),
+            placing=ByIncident(ByRule(config.default_queue), self._incidents),
             gates=(LostHosts(),),
             templates=TemplateContext(
                 external_url=external_url, external_labels=dict(config.external_labels)
             ),
+            damping=config.damping,
             rule_of=lambda key: self._alerting.get(key),
         )
         self._keeper = TaskKeeper(self._ledger, evidence, policy, clock, self._task_changed)
@@ -308,14 +318,20 @@ class Collector:
         for change in changes:
             task = change.task
             log.info("%s %s (%s): %s", task.number, change.action, change.reason, task.title)
-            if change.onset_at is not None:
+            for step, took in milestones(change):
+                self._step_taken(step, took)
+            if change.onset_at is not None and change.task.held_since is None:
                 waited = max(self._clock() - change.onset_at, 0)
                 self._metrics.onset_to_task.observe(waited / 1000)
+
+    def _step_taken(self, step: Milestone, took: int) -> None:
+        self._metrics.task_steps.labels(step.value).observe(took / 1000)
 
     def _checked_queues(self) -> dict[str, Queue]:
         problems = self._config.problems
         section = self._config.queues
         queues = queues_from_section(section) if section is not None else {}
+        self._incidents = read_incidents(self._config.incidents)
         if problems:
             raise ConfigError(problems)
         return queues
@@ -419,6 +435,9 @@ class Collector:
         self._metrics.add(lambda: backlog_families(self._reviewer))
         self._metrics.add(lambda: notification_families(self._alertmanagers))
         self._metrics.add(lambda: ledger_families(queries, self._outbox))
+        self._metrics.add(
+            lambda: objective_families(queries, self._config.objective, self._clock())
+        )
         return application
 
     def _why_not_ready(self) -> str:
@@ -433,6 +452,11 @@ class Collector:
         except (OSError, ssl.SSLError) as error:
             raise StartError(f"cannot use the tls certificate or key: {error}") from error
         return context
+
+
+def _member(config: CollectorConfig) -> str:
+    """This collector among those that share a ledger: the same after a restart."""
+    return f"{socket.gethostname()}:{config.data.resolve()}"
 
 
 def _count(rules: RuleSet) -> int:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import URL
+
 from forewarn_collector.config_alertmanagers import (
     RESEND_DELAY,
     AlertmanagerConfig,
@@ -16,9 +18,12 @@ from forewarn_collector.config_alertmanagers import (
     read_external_labels,
 )
 from forewarn_collector.config_calendars import CalendarsConfig, read_calendars
+from forewarn_collector.config_damping import Damping, read_damping
 from forewarn_collector.config_events import EventsConfig, read_events
 from forewarn_collector.config_files import required_file
+from forewarn_collector.config_ledger import read_ledger
 from forewarn_collector.config_limits import LimitsConfig, read_limits
+from forewarn_collector.config_objective import ObjectiveConfig, read_objective
 from forewarn_collector.config_otlp import OtlpSettings, read_otlp
 from forewarn_collector.config_relabel import RelabelConfig, read_relabel_configs
 from forewarn_collector.config_service import ServiceConfig, check_queues, read_service
@@ -76,8 +81,9 @@ class Tls:
 class CollectorConfig:
     """All settings of a collector; durations in milliseconds, sizes in bytes.
 
-    `rules` are files or globs; without any, the rules that ship. `queues` is the section as it
-    stands in the file, since each kind of queue reads its own.
+    `rules` are files or globs; without any, the rules that ship. `queues` and `incidents` are as
+    they stand in the file: whoever knows their words reads them. `ledger` is None where that is a
+    file in the data directory.
     """
 
     listen: Address = Address("127.0.0.1", 9815)
@@ -93,6 +99,10 @@ class CollectorConfig:
     tls: Tls | None = None
     max_body: int = 16 * 2**20
     query_timeout: int = 120_000
+    ledger: URL | None = None
+    damping: Damping = field(default_factory=Damping)
+    incidents: tuple[Section, ...] = ()
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     default_queue: str = ""
     queues: Section | None = None
     external_labels: Labels = ()
@@ -158,6 +168,10 @@ def read_config(content: str, file: str) -> CollectorConfig:
         tls=_tls(document.section("tls")),
         max_body=document.take("max_body", size, defaults.max_body),
         query_timeout=document.take("query_timeout", _interval, defaults.query_timeout),
+        ledger=read_ledger(document),
+        damping=read_damping(document) or Damping(),
+        incidents=tuple(document.sections("incidents")),
+        objective=read_objective(document),
         default_queue=document.take("default_queue", text, ""),
         queues=document.section("queues"),
         external_labels=document.take("external_labels", read_external_labels, ()),

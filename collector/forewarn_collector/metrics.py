@@ -18,6 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 _TASK_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
+_STEP_SECONDS = (*_TASK_SECONDS, 14_400, 86_400, 259_200, 604_800)
 _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
 Family = Metric
@@ -76,6 +77,14 @@ class Metrics:
             "forewarn_onset_to_task_seconds",
             "From the time of the sample that showed the fault to its task being open.",
             buckets=_TASK_SECONDS,
+            registry=self.registry,
+        )
+        self.task_steps = Histogram(
+            "forewarn_task_step_seconds",
+            "From the onset of a fault to its task being detected and opened; from there to its"
+            " being delivered, acknowledged, resolved.",
+            ("step",),
+            buckets=_STEP_SECONDS,
             registry=self.registry,
         )
         self.rule_reloads = counter(

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from forewarn_collector.alertmanagers import Alertmanagers
 from forewarn_collector.api.admission import Admission
 from forewarn_collector.backlog import Reviewer
+from forewarn_collector.config_objective import ObjectiveConfig
 from forewarn_collector.ingest.agents import AgentWatch
 from forewarn_collector.metrics import Family, Table
 from forewarn_collector.rules import AlertState, Scheduler
@@ -215,3 +216,25 @@ def ledger_families(queries: TaskQueries, outbox: Outbox) -> Iterable[Family]:
         return
     for table in (tasks, deliveries, failures):
         yield table.family()
+
+
+def objective_families(
+    queries: TaskQueries, objective: ObjectiveConfig, now: int
+) -> Iterable[Family]:
+    """How soon tasks open, against what is wanted."""
+    try:
+        total, in_time = queries.in_time(now - objective.window, objective.within)
+    except LedgerError as error:
+        log.warning("no metrics of the objective: %s", error)
+        return
+    budget = (1 - objective.target) * total
+    left = 1 - (total - in_time) / budget if total else 1.0
+    tasks = Table("forewarn_objective_tasks", "Tasks of the window, by outcome.", ("outcome",))
+    yield tasks.row(in_time, "in_time").row(total - in_time, "late").family()
+    for name, text, value in (
+        ("target_ratio", "The share of tasks that is to open in time.", objective.target),
+        ("within_seconds", "What is in time.", objective.within / 1000),
+        ("window_seconds", "Over what time tasks are counted.", objective.window / 1000),
+        ("budget_left_ratio", "Of the tasks that may be late, the share that is left.", left),
+    ):
+        yield Table(f"forewarn_objective_{name}", text).row(value).family()

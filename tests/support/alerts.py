@@ -13,7 +13,7 @@ from forewarn_collector.tasks.gates import Gate
 from forewarn_collector.tasks.keeper import TaskKeeper
 from forewarn_collector.tasks.ledger import Ledger
 from forewarn_collector.tasks.model import TaskChange
-from forewarn_collector.tasks.placing import ByRule
+from forewarn_collector.tasks.placing import ByRule, Placing
 from forewarn_collector.tasks.policy import Policy
 from forewarn_collector.tasks.service import BySeverity, ServiceLevels
 from forewarn_wire import labels_from
@@ -107,6 +107,7 @@ class Desk:
         self,
         directory: Path,
         default_queue: str = "support",
+        placing: Placing | None = None,
         levels: ServiceLevels | None = None,
     ) -> None:
         self.clock = Hand()
@@ -116,7 +117,7 @@ class Desk:
         self.rules: dict[str, AlertingRule] = {}
         self.gates: list[Gate] = []
         policy = Policy(
-            ByRule(default_queue),
+            placing or ByRule(default_queue),
             gates=self.gates,
             levels=levels or BySeverity(),
             rule_of=self.rules.get,

@@ -169,6 +169,8 @@ def settings(config: CollectorConfig) -> dict[str, Any]:
         "query_timeout": format_duration(config.query_timeout),
         "max_body": config.max_body,
     }
+    if config.ledger is not None:
+        shown["ledger"] = {"url": config.ledger.set(password=None).render_as_string()}
     if config.external_url:
         shown["external_url"] = config.external_url
     if config.external_labels:

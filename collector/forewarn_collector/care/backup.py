@@ -21,7 +21,7 @@ from forewarn_collector.care.errors import CareError
 from forewarn_collector.store.journal import JOURNAL_FILE
 from forewarn_collector.store.readonly import connect_read_only
 from forewarn_collector.store.sealed import ARCHIVE_FILE
-from forewarn_collector.tasks.ledger import LEDGER_FILE
+from forewarn_collector.tasks.ledger import ELSEWHERE_FILE, LEDGER_FILE
 
 CONFIG_FILE = "collector.yml"
 _DATABASES = (JOURNAL_FILE, ARCHIVE_FILE, LEDGER_FILE)
@@ -44,10 +44,14 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """The files of a copy, and what of it is not as it should be: damage of the original."""
+    """The files of a copy, and what of it is not as it should be: damage of the original.
+
+    `elsewhere` is the URL of the ledger, where that is in a database of its own and not copied.
+    """
 
     files: Sequence[Copied]
     problems: Sequence[str]
+    elsewhere: str = ""
 
 
 def back_up(data: Path, target: Path, config: Path | None, progress: Progress) -> Backup:
@@ -87,7 +91,15 @@ def back_up(data: Path, target: Path, config: Path | None, progress: Progress) -
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
-    return Backup(files, problems)
+    return Backup(files, problems, elsewhere(data))
+
+
+def elsewhere(data: Path) -> str:
+    """The URL of the ledger that belongs to a data directory; empty where it is a file in it."""
+    try:
+        return (data / ELSEWHERE_FILE).read_text("utf-8").strip()
+    except FileNotFoundError:
+        return ""
 
 
 def _copy_all(data: Path, draft: Path, config: Path | None, progress: Progress) -> list[str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from forewarn_collector.care.backup import elsewhere
 from forewarn_collector.care.errors import CareError
 from forewarn_collector.care.running import is_held
 from forewarn_collector.care.sealed import archive_facts
@@ -89,6 +90,7 @@ def examine(data: Path, progress: Progress, *, thorough: bool = True) -> Report:
                 if thorough:
                     _look_at_pages(name, connection, report)
             look(file, facts, report, thorough)
+    _look_elsewhere(data, report)
     _look_at_lag(report)
     return report
 
@@ -241,6 +243,21 @@ def _look_at_ledger(file: Path, facts: dict[str, Any], report: Report, thorough:
     facts |= {"version": values.get("schema_version"), "tasks": dict(states)}
     if facts["version"] != str(SCHEMA_VERSION):
         report.findings.append(_other_version(file.name, facts["version"], SCHEMA_VERSION))
+
+
+def _look_elsewhere(data: Path, report: Report) -> None:
+    url = elsewhere(data)
+    if url:
+        report.facts["ledger"] = {"url": url, "examined": "no, by the tools of PostgreSQL"}
+        if LEDGER_FILE in report.facts:
+            report.findings.append(
+                Finding(
+                    LEDGER_FILE,
+                    f"it is not in use: the ledger is {url}",
+                    "keep it for its tasks, or remove it when nobody needs them",
+                    serious=False,
+                )
+            )
 
 
 _LOOKS: dict[str, Callable[[Path, dict[str, Any], Report, bool], None]] = {

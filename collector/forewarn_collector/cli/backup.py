@@ -23,6 +23,7 @@ def backup(target: Path, *, data: Path, config: Path | None) -> None:
 
     The collector may run; every sample, event and task that it had accepted before is in the copy.
     To restore, stop the collector and put the copy in the place of its data directory.
+    Tasks in PostgreSQL are not copied: back that up with pg_dump.
     """
     line = ProgressLine()
     try:
@@ -34,6 +35,11 @@ def backup(target: Path, *, data: Path, config: Path | None) -> None:
     for file in done.files:
         rows = ", ".join(f"{count:,} {table}" for table, count in file.rows.items() if count)
         click.echo(f"{file.name}: {file.bytes:,} bytes{': ' * bool(rows)}{rows}")
+    if done.elsewhere:
+        click.echo(
+            f"not copied: the tasks, which are in {done.elsewhere}; back that up with pg_dump"
+            " after this, so that it has every task whose signals are here"
+        )
     for problem in done.problems:
         click.echo(f"damaged: {problem}", err=True)
     if done.problems:

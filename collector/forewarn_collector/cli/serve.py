@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
+from sqlalchemy import URL
 
 from forewarn_collector.app import Collector, StartError
 from forewarn_collector.config import (
@@ -22,6 +24,7 @@ from forewarn_collector.config import (
     parse_retention,
     read_config,
 )
+from forewarn_collector.config_ledger import ledger_url
 from forewarn_wire.clock import Clock
 
 
@@ -34,6 +37,13 @@ from forewarn_wire.clock import Clock
 )
 @click.option("--listen", help=f"Address and port; port 0 takes any. [default: {DEFAULT_LISTEN}]")
 @click.option("--data", type=click.Path(path_type=Path), help=f"[default: {DEFAULT_DATA}]")
+@click.option(
+    "--ledger",
+    envvar="FOREWARN_LEDGER",
+    show_envvar=True,
+    metavar="URL",
+    help="A PostgreSQL database for tasks. [default: a file in the data directory]",
+)
 @click.option(
     "--rules",
     multiple=True,
@@ -49,6 +59,7 @@ def serve(
     config_file: Path | None,
     listen: str | None,
     data: Path | None,
+    ledger: str | None,
     rules: tuple[str, ...],
     retention: str | None,
     no_auth: bool,
@@ -67,6 +78,8 @@ def serve(
         except (OSError, UnicodeDecodeError) as error:
             raise click.ClickException(f"cannot read {config_file}: {error}") from error
     try:
+        if ledger is not None:
+            config = replace(config, ledger=_ledger_url(ledger))
         if listen is not None:
             config = replace(config, listen=parse_listen(listen))
         if retention is not None:
@@ -83,6 +96,18 @@ def serve(
         asyncio.run(_serve(config, clock))
     except (ConfigError, StartError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _ledger_url(value: str) -> URL:
+    """The URL given. A password may come by the environment only: others see command lines."""
+    url = ledger_url(value)
+    source = click.get_current_context().get_parameter_source("ledger")
+    if url.password is not None and source is ParameterSource.COMMANDLINE:
+        raise ValueError(
+            "--ledger: a password stands in the URL, for all to see in the list of processes;"
+            " set FOREWARN_LEDGER to the URL, or name a password_file in collector.yml"
+        )
+    return url
 
 
 # Python's default of 5 ms is what a thread waits for the interpreter's lock whenever another one

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from forewarn_collector.queues.base import DeliveryError, Queue
@@ -53,10 +53,12 @@ class QueueWorkers:
         queues: Mapping[str, Queue],
         clock: Clock,
         back_off: BackOff | None = None,
+        first_delivered: Callable[[int], None] = lambda _: None,
     ) -> None:
+        """`first_delivered` hears how long (ms) after a task opened a queue first took it."""
         self._outbox = Outbox(ledger)
         self._workers = [
-            _Worker(name, queue, self._outbox, clock, back_off or BackOff())
+            _Worker(name, queue, self._outbox, clock, back_off or BackOff(), first_delivered)
             for name, queue in queues.items()
         ]
         self._names = set(queues)
@@ -119,8 +121,15 @@ class QueueWorkers:
 
 class _Worker:
     def __init__(
-        self, name: str, queue: Queue, outbox: Outbox, clock: Clock, back_off: BackOff
+        self,
+        name: str,
+        queue: Queue,
+        outbox: Outbox,
+        clock: Clock,
+        back_off: BackOff,
+        first_delivered: Callable[[int], None],
     ) -> None:
+        self._first_delivered = first_delivered
         self.name = name
         self.queue = queue
         self._outbox = outbox
@@ -198,7 +207,11 @@ class _Worker:
         """Write that it was taken, however long the ledger is out of order: it must go once."""
         while True:
             try:
-                await asyncio.to_thread(self._outbox.delivered, delivery.id, ref, self._clock())
+                took = await asyncio.to_thread(
+                    self._outbox.delivered, delivery.id, ref, self._clock()
+                )
+                if took is not None:
+                    self._first_delivered(took)
                 return
             except LedgerError as error:
                 log.warning(

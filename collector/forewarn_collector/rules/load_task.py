@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from forewarn_collector.config_damping import read_damping
 from forewarn_collector.rules.fields import RuleReader
-from forewarn_collector.rules.model import DAY, Damping, EvidenceSpec, OnMissing, TaskKind, TaskSpec
+from forewarn_collector.rules.model import DAY, EvidenceSpec, OnMissing, TaskKind, TaskSpec
 from forewarn_wire import is_label_name
-from forewarn_wire.document import Section
-from forewarn_wire.readers import duration, number, one_of, text, texts
+from forewarn_wire.readers import duration, one_of, text, texts
 
 _EVIDENCE_LAST = 3_600_000
 """How far back (ms) evidence looks that does not say."""
@@ -36,39 +36,6 @@ def read_task(rule: RuleReader) -> TaskSpec:
     )
     section.refuse_unknown()
     return spec
-
-
-def read_damping(document: Section) -> Damping | None:
-    """The block `damping` of a section; None where there is none."""
-    section = document.section("damping")
-    if section is None:
-        return None
-    known = Damping()
-    damping = Damping(
-        half_life=section.take("half_life", _some_time, known.half_life),
-        suppress=section.take("suppress", _flaps, known.suppress),
-        reuse=section.take("reuse", _flaps, known.reuse),
-        longest=section.take("longest", _some_time, known.longest),
-    )
-    if damping.suppress and not 0 < damping.reuse < damping.suppress:
-        hint = "a task is damped at suppress, and no more when it has come down to reuse"
-        section.problem("reuse", "reuse must be more than 0 and less than suppress", hint)
-    section.refuse_unknown()
-    return damping
-
-
-def _flaps(value: Any) -> int:
-    flaps = number(value)
-    if not 0 <= flaps <= 1_000:
-        raise ValueError(f"expected a number of flaps such as 2 or 0.75, found {value!r}")
-    return round(flaps * 1_000)
-
-
-def _some_time(value: Any) -> int:
-    milliseconds = duration(value)
-    if milliseconds < 1_000:
-        raise ValueError(f"expected a second or more, found {value!r}")
-    return milliseconds
 
 
 def _read_evidence(reader: RuleReader) -> EvidenceSpec:

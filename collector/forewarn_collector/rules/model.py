@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from forewarn_collector.config_damping import Damping
 from forewarn_collector.rules.templates import Template
 
 if TYPE_CHECKING:
@@ -43,19 +44,6 @@ class EvidenceSpec:
     expr: str
     events: str
     last: int
-
-
-@dataclass(frozen=True, slots=True)
-class Damping:
-    """When a problem that comes and goes is said to flap; see `forewarn_collector.tasks.damping`.
-
-    Thresholds in thousandths of a flap, times in ms. `suppress` 0: never.
-    """
-
-    half_life: int = 900_000
-    suppress: int = 2_000
-    reuse: int = 750
-    longest: int = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from forewarn_collector.rules.model import Damping
+from forewarn_collector.config_damping import Damping
 
 FLAP = 1_000
 """The penalty of one flap; whole numbers, which are the same in every database."""

@@ -25,6 +25,8 @@ from forewarn_collector.tasks.schema import SCHEMA_VERSION, alerts, facts
 log = logging.getLogger(__name__)
 
 LEDGER_FILE = "ledger.db"
+ELSEWHERE_FILE = "ledger.url"
+"""Has the URL of a ledger that is not in the data directory, without its password."""
 
 _CHUNK = 500
 """How many values stand in one IN list; every engine takes this many."""
@@ -74,6 +76,7 @@ class Ledger:
                 self._keep_aside()
             with self.write() as connection:
                 self._prepare(connection)
+            self._leave_word()
         except LedgerError:
             self.close()
             raise
@@ -98,6 +101,26 @@ class Ledger:
                 " install it with pip install 'forewarn[collector,postgresql]'",
                 retryable=False,
             ) from error
+
+    def _leave_word(self) -> None:
+        """Say in the data directory where the ledger is, for backups and whoever looks."""
+        word = self.path.with_name(ELSEWHERE_FILE)
+        try:
+            if self._url is None:
+                word.unlink(missing_ok=True)
+                return
+            word.write_text(f"{self.name}\n", "utf-8")
+        except OSError as error:
+            raise LedgerError(
+                f"{word} can't be written: {error.strerror}; check the data directory",
+                retryable=False,
+            ) from error
+        if self.path.exists():
+            log.warning(
+                "the ledger is %s; the tasks in %s stay there and are not looked at",
+                self.name,
+                self.path,
+            )
 
     def _keep_aside(self) -> None:
         """Copy the file before its schema changes."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from forewarn_collector.config_damping import Damping
 from forewarn_collector.promql import plain_float
 from forewarn_collector.rules.alerts import Alert, ChangeReason
-from forewarn_collector.rules.model import Damping
 from forewarn_collector.tasks.damping import calm_at, penalised
 from forewarn_collector.tasks.holding import HeldAlert
 from forewarn_collector.tasks.identity import describe, severity_rank, span

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select, update
 
-from forewarn_collector.tasks.schema import SCHEMA_VERSION, facts, metadata
+from forewarn_collector.tasks.schema import SCHEMA_VERSION, facts
+from forewarn_collector.tasks.schema_all import metadata
 
 _VERSION = facts.c.name == "schema_version"
 _REVISIONS = Path(__file__).parent / "revisions"

@@ -362,13 +362,20 @@ class Delivery:
 class TaskChange:
     """What one transaction did to one task; told to whoever listens, once it is durable.
 
-    `onset_at` (ms) is the time of the sample behind an opening or reopening, else None.
+    `onset_at` (ms) is the time of the sample behind an opening or reopening, else None; `at` (ms)
+    when it was written.
     """
 
     task: Task
     action: DeliveryAction
     reason: str
     onset_at: int | None = None
+    at: int = 0
+
+    @property
+    def ends(self) -> bool:
+        """Whether the task has just been resolved."""
+        return self.action is DeliveryAction.RESOLVE
 
     @property
     def opened(self) -> bool:

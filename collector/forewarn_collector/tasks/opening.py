@@ -76,6 +76,8 @@ def new_task(
     """The task that a firing alert opens."""
     rule, alert, place = problem.rule, problem.alert, problem.place
     known_at = alert.onset + rule.for_
+    # What others evaluate comes when they send it.
+    in_time = held_since is None and place.origin == "rule"
     return described(
         Task(
             id=task_id,
@@ -102,7 +104,7 @@ def new_task(
             origin=place.origin,
             service=label(alert.labels, SERVICE),
             held_since=held_since,
-            open_lag=max(0, now - known_at) if held_since is None else None,
+            open_lag=max(0, now - known_at) if in_time else None,
         ),
         problem,
     )

@@ -132,19 +132,24 @@ class Outbox:
             )
             return claimed.rowcount == 1
 
-    def delivered(self, delivery_id: str, external_ref: str | None, at: int) -> None:
-        """The queue took it. `external_ref` is what the queue calls it, where it said so."""
+    def delivered(self, delivery_id: str, external_ref: str | None, at: int) -> int | None:
+        """The queue took it. `external_ref` is what the queue calls it, where it said so.
+
+        How long (ms) after the task opened, if this is the first that a queue took of it.
+        """
         with self._ledger.write() as connection:
             row = _finish(
                 connection, delivery_id, DeliveryState.DELIVERED, at, external_ref=external_ref
             )
             if row is None:
-                return
+                return None
             first = and_(tasks.c.id == row["task_id"], tasks.c.delivered_at.is_(None))
-            connection.execute(update(tasks).where(first).values(delivered_at=at))
+            told = update(tasks).where(first).values(delivered_at=at).returning(tasks.c.opened_at)
+            opened_at = connection.execute(told).scalar_one_or_none()
             ref = f" as {external_ref}" if external_ref else ""
             text = f"Delivered to {row['queue']}{ref} ({row['action']})."
             _note(connection, row["task_id"], TimelineEntry(at, TimelineKind.DELIVERED, text))
+        return None if opened_at is None else max(0, at - opened_at)
 
     def failed(self, delivery_id: str, error: str, retry_at: int | None, at: int) -> None:
         """The attempt failed: try again at `retry_at`, or, where that is None, never."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from forewarn_collector.rules.model import AlertingRule, Damping
+from forewarn_collector.config_damping import Damping
+from forewarn_collector.rules.model import AlertingRule
 from forewarn_collector.rules.templates import TemplateContext
 from forewarn_collector.tasks.gates import Gate
 from forewarn_collector.tasks.placing import ByRule, Placing

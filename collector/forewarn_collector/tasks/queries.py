@@ -103,6 +103,20 @@ class TaskQueries:
                 evidence=tuple(documents.scalars()),
             )
 
+    def in_time(self, since: int, within: int) -> tuple[int, int]:
+        """How many tasks opened since then (ms), and how many of these within this time (ms).
+
+        Only those of which that can be said: what was held back, or came from outside or late, is
+        not among them.
+        """
+        lag = tasks.c.open_lag
+        found = select(func.count(lag), func.count(case((lag <= within, 1)))).where(
+            tasks.c.opened_at >= since
+        )
+        with self._ledger.read() as connection:
+            row = connection.execute(found).one()
+        return row[0], row[1]
+
     def counts(self) -> tuple[TaskCount, ...]:
         """Tasks by state, severity and kind."""
         columns = (tasks.c.state, tasks.c.severity, tasks.c.kind)

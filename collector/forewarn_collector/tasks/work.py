@@ -140,7 +140,7 @@ class Work(Drafts):
         save_holds(self._connection, self.holds.touched())
         messages = [message for draft in drafts for message in draft.messages]
         self._insert(deliveries, self._deliveries(messages))
-        return [TaskChange(m.task, m.action, m.reason, m.onset_at) for m in messages]
+        return [TaskChange(m.task, m.action, m.reason, m.onset_at, self.now) for m in messages]
 
     def _audit(self, draft: Draft) -> list[AuditEntry]:
         return [

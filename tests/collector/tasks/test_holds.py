@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from forewarn_collector.rules.alerts import AlertState
-from forewarn_collector.tasks.gates import GatedAlert, Hold, HoldKind
+from forewarn_collector.tasks.gates import HoldKind
 from forewarn_collector.tasks.hold_rows import current_holds
 from forewarn_collector.tasks.model import TaskState, TimelineKind
 from forewarn_collector.tasks.queries import TaskFilter, TaskQueries
 from support.alerts import HOUR, MINUTE, T0, Desk, alert_of, change, rule_of
+from support.gates import Silence
 
 pytestmark = pytest.mark.usefixtures("each_database")
 
@@ -20,24 +21,6 @@ FIRING, INACTIVE, UNKNOWN = AlertState.FIRING, AlertState.INACTIVE, AlertState.U
 RULE = rule_of()
 ON_A = alert_of(RULE, {"instance": "a"})
 ON_B = alert_of(RULE, {"instance": "b"})
-
-
-class Silence:
-    """Holds the alerts of one host until a time."""
-
-    def __init__(self, host: str, until: int, kind: HoldKind = HoldKind.SILENCE) -> None:
-        self._host = host
-        self.until = until
-        self._kind = kind
-
-    def holds(
-        self, asked: Sequence[GatedAlert], firing: Collection[GatedAlert], at: int
-    ) -> list[Hold | None]:
-        hold = Hold(self._kind, "s1", "silenced by ann: upgrade", self.until)
-        return [
-            hold if at < self.until and dict(alert.labels)["instance"] == self._host else None
-            for alert in asked
-        ]
 
 
 @pytest.fixture

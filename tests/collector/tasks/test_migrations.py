@@ -28,7 +28,8 @@ from forewarn_collector.tasks import (
     TaskState,
 )
 from forewarn_collector.tasks.migrations import upgrade
-from forewarn_collector.tasks.schema import SCHEMA_VERSION, audit, facts, metadata
+from forewarn_collector.tasks.schema import SCHEMA_VERSION, audit, facts
+from forewarn_collector.tasks.schema_all import metadata
 from support.alerts import HOUR, MINUTE, T0, Desk, alert_of, change, rule_of
 from support.databases import DATABASES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from forewarn_collector.tasks.schema import metadata
+from forewarn_collector.tasks.schema_all import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 context.run_migrations()

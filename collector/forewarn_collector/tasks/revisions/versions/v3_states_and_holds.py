@@ -1,4 +1,4 @@
-"""Version 3: more states, holds, damping, links between tasks, the audit log."""
+"""Version 3: more states, holds, damping, links, silences, alerts from outside, the audit log."""
 
 from __future__ import annotations
 
@@ -78,6 +78,29 @@ def upgrade() -> None:
         sa.Column("paused_for", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("task_id", name="pk_escalations"),
         sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name="fk_escalations_task_id_tasks"),
+    )
+    op.create_table(
+        "silences",
+        sa.Column("id", sa.String(36), nullable=False),
+        sa.Column("matchers", sa.JSON(), nullable=False),
+        sa.Column("starts_at", sa.BigInteger(), nullable=False),
+        sa.Column("ends_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("comment", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_silences"),
+    )
+    op.create_table(
+        "received_alerts",
+        sa.Column("id", sa.String(32), nullable=False),
+        sa.Column("labels", sa.JSON(), nullable=False),
+        sa.Column("annotations", sa.JSON(), nullable=False),
+        sa.Column("starts_at", sa.BigInteger(), nullable=False),
+        sa.Column("ends_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("generator_url", sa.Text(), nullable=False),
+        sa.Column("timeout", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_received_alerts"),
     )
     for statement in ONLY_GROWS[op.get_bind().dialect.name]:
         op.execute(statement)

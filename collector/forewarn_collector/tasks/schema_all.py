@@ -1,0 +1,8 @@
+"""Every table of the ledger: several modules, in one place for whoever makes them."""
+
+from __future__ import annotations
+
+from forewarn_collector.tasks.schema import metadata
+from forewarn_collector.tasks.schema_silences import received_alerts, silences
+
+__all__ = ["metadata", "received_alerts", "silences"]
