@@ -40,6 +40,7 @@ from forewarn_collector.api.tasks import TasksApi
 from forewarn_collector.api.threads import AnswerThreads
 from forewarn_collector.api.write import WriteApi
 from forewarn_collector.backlog import Backlogs, Reviewer
+from forewarn_collector.calendars import CalendarWatch
 from forewarn_collector.config import Address, CollectorConfig, ConfigError
 from forewarn_collector.ingest import Limits, MetadataTable
 from forewarn_collector.ingest.agents import AgentWatch, known_agents
@@ -48,6 +49,8 @@ from forewarn_collector.observe import (
     admission_families,
     archive_families,
     backlog_families,
+    calendar_families,
+    escalation_families,
     event_families,
     ledger_families,
     notification_families,
@@ -89,9 +92,11 @@ from forewarn_collector.tasks import (
 from forewarn_collector.tasks.backlogs import BacklogRows
 from forewarn_collector.tasks.evidence import StoreEvidence
 from forewarn_collector.tasks.incidents import ByIncident, read_incidents
+from forewarn_collector.tasks.levels import ConfiguredLevels
 from forewarn_collector.tasks.retrospect import Retrospect
 from forewarn_collector.tasks.ticker import Ticker
 from forewarn_collector.tasks.timing import Milestone, milestones
+from forewarn_collector.tasks.windows import Dependencies, Windows
 from forewarn_collector.upkeep import Upkeep
 from forewarn_collector.web import WebPages
 from forewarn_wire import Problem, labels_from
@@ -161,7 +166,12 @@ class Collector:
         evidence = StoreEvidence(self._store, self._store.events)
         policy = Policy(
             placing=ByIncident(ByRule(config.default_queue), self._incidents),
-            gates=(LostHosts(),),
+            gates=(
+                LostHosts(),
+                Windows(config.calendars.windows),
+                Dependencies(config.service.dependencies),
+            ),
+            levels=ConfiguredLevels(config.service.levels),
             templates=TemplateContext(
                 external_url=external_url, external_labels=dict(config.external_labels)
             ),
@@ -170,6 +180,7 @@ class Collector:
         )
         self._keeper = TaskKeeper(self._ledger, evidence, policy, clock, self._task_changed)
         self._ticker = Ticker(self._keeper, clock)
+        self._calendars = CalendarWatch(config.calendars.windows, config.calendars.files)
         self._scheduler = Scheduler(
             rules,
             self._store,
@@ -258,7 +269,7 @@ class Collector:
             self._metrics,
             labels_from({"job": "forewarn", "instance": str(Address(listen.host, port))}),
             self._clock,
-            self._look_at_rules,
+            self._look_at_files,
         )
         self._tasks = [asyncio.create_task(upkeep.run(), name="upkeep")]
         where = "" if listen.is_loopback else f", on {Address(listen.host, port)}"
@@ -308,9 +319,10 @@ class Collector:
         self._last_reload = LastReload(self._clock())
         log.info("rules reloaded: %d in %d groups", _count(rules), len(rules.groups))
 
-    def _look_at_rules(self) -> None:
+    def _look_at_files(self) -> None:
         if self._rule_files.changed():
             self.reload_rules()
+        self._calendars.tick(self._clock())
 
     def _task_changed(self, changes: Sequence[TaskChange]) -> None:
         """Called on the scheduler's thread (or an API thread), after the ledger has the change."""
@@ -435,6 +447,8 @@ class Collector:
         self._metrics.add(lambda: backlog_families(self._reviewer))
         self._metrics.add(lambda: notification_families(self._alertmanagers))
         self._metrics.add(lambda: ledger_families(queries, self._outbox))
+        self._metrics.add(lambda: calendar_families(self._calendars, self._clock()))
+        self._metrics.add(lambda: escalation_families(self._keeper))
         self._metrics.add(
             lambda: objective_families(queries, self._config.objective, self._clock())
         )

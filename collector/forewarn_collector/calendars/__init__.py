@@ -6,8 +6,16 @@ from forewarn_collector.calendars.hours import BusinessHours, Holidays, Hours
 from forewarn_collector.calendars.ics import CalendarError, read_ics
 from forewarn_collector.calendars.levels import NEXT, ServiceLevel, StepFrom, StepSpec
 from forewarn_collector.calendars.recurrence import Recurrence, parse_recurrence
-from forewarn_collector.calendars.rotation import OnCallCalendar, Rotation, Shift, Turns, next_in
+from forewarn_collector.calendars.rotation import (
+    OnCallCalendar,
+    Rotation,
+    Shift,
+    Turns,
+    next_in,
+    shifts,
+)
 from forewarn_collector.calendars.spans import LONGEST, Agenda, Event, Length, Span, joined
+from forewarn_collector.calendars.watch import CalendarWatch
 from forewarn_collector.calendars.windows import Window
 from forewarn_collector.calendars.zones import Zone, instant, midnight, wall, written, zone_of
 
@@ -18,6 +26,7 @@ __all__ = [
     "BusinessHours",
     "CalendarError",
     "CalendarFile",
+    "CalendarWatch",
     "Dependency",
     "Event",
     "Holidays",
@@ -42,6 +51,7 @@ __all__ = [
     "next_in",
     "parse_recurrence",
     "read_ics",
+    "shifts",
     "wall",
     "written",
     "zone_of",

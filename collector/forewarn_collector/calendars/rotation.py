@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -98,7 +98,22 @@ class OnCallCalendar:
         if not found:
             return None
         span = found[-1]
-        return Shift(span.name, span.start, span.end, f"calendar of {self.name}")
+        others = [each for each in self._agenda.between(*span[:2]) if each.start >= span.start]
+        start = max([each.end for each in others if each.end <= at], default=span.start)
+        end = min([each.start for each in others if each.start > at], default=span.end)
+        return Shift(span.name, start, min(end, span.end), f"calendar of {self.name}")
+
+
+def shifts(rotation: Rotation, since: int, until: int) -> Iterator[Shift]:
+    """All turns within `since` to `until` (ms), to the minute where nobody's precedes them."""
+    at = since
+    while at < until:
+        shift = rotation.shift(at)
+        if shift is None:
+            at += 60_000
+            continue
+        yield shift
+        at = shift.end
 
 
 def next_in(rotation: Rotation, after: str, at: int, *, turns: int = 100) -> Shift | None:

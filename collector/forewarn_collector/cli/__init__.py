@@ -7,6 +7,7 @@ from importlib.metadata import version
 import click
 
 from forewarn_collector.cli.backup import backup
+from forewarn_collector.cli.calendars import calendar
 from forewarn_collector.cli.demo import demo
 from forewarn_collector.cli.doctor import doctor
 from forewarn_collector.cli.events import events
@@ -22,7 +23,18 @@ def build(clock: Clock) -> click.Command:
     """The whole command; `clock` is handed to what needs the time."""
 
     @click.group(
-        commands=[serve, demo, rules, tasks, events, export, import_samples, backup, doctor],
+        commands=[
+            serve,
+            demo,
+            rules,
+            tasks,
+            calendar,
+            events,
+            export,
+            import_samples,
+            backup,
+            doctor,
+        ],
         context_settings={"obj": clock, "help_option_names": ["-h", "--help"]},
     )
     @click.version_option(version("forewarn"), prog_name="forewarn")
