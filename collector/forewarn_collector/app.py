@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import ssl
 import time
 from collections.abc import Sequence
@@ -50,14 +49,16 @@ from forewarn_collector.observe import (
     archive_families,
     backlog_families,
     calendar_families,
-    escalation_families,
     event_families,
     ledger_families,
     notification_families,
     objective_families,
+    observe_changes,
+    observe_delivery,
     rule_families,
     store_families,
 )
+from forewarn_collector.policies import member_of, policy_of
 from forewarn_collector.promql import LiveWindows
 from forewarn_collector.queues import Queue, QueueWorkers, queues_from_section
 from forewarn_collector.rules import (
@@ -66,7 +67,6 @@ from forewarn_collector.rules import (
     RuleFiles,
     RuleSet,
     Scheduler,
-    TemplateContext,
 )
 from forewarn_collector.rules.windows import windows_of
 from forewarn_collector.store import (
@@ -78,12 +78,9 @@ from forewarn_collector.store import (
     Thinning,
 )
 from forewarn_collector.tasks import (
-    ByRule,
     Ledger,
     LedgerError,
-    LostHosts,
     Outbox,
-    Policy,
     TaskChange,
     TaskCommands,
     TaskKeeper,
@@ -91,12 +88,9 @@ from forewarn_collector.tasks import (
 )
 from forewarn_collector.tasks.backlogs import BacklogRows
 from forewarn_collector.tasks.evidence import StoreEvidence
-from forewarn_collector.tasks.incidents import ByIncident, read_incidents
-from forewarn_collector.tasks.levels import ConfiguredLevels
+from forewarn_collector.tasks.incidents import read_incidents
 from forewarn_collector.tasks.retrospect import Retrospect
 from forewarn_collector.tasks.ticker import Ticker
-from forewarn_collector.tasks.timing import Milestone, milestones
-from forewarn_collector.tasks.windows import Dependencies, Windows
 from forewarn_collector.upkeep import Upkeep
 from forewarn_collector.web import WebPages
 from forewarn_wire import Problem, labels_from
@@ -139,7 +133,7 @@ class Collector:
             limits=SeriesLimits(config.limits.series, by_value=by_customer),
             event_limits=EventLimits(config.events.retention, config.events.max_size),
         )
-        self._ledger = Ledger(config.data, config.ledger, _member(config))
+        self._ledger = Ledger(config.data, config.ledger, member_of(config))
         self._outbox = Outbox(self._ledger)
         self._open_databases()
         self._store.keep(windows_of(rules))
@@ -149,7 +143,7 @@ class Collector:
             self._ledger,
             queues,
             clock,
-            first_delivered=lambda took: self._step_taken(Milestone.DELIVERED, took),
+            first_delivered=lambda took: observe_delivery(self._metrics, took),
         )
         external_url = config.external_url or self.url(config.listen.port)
         self._alertmanagers = Alertmanagers(
@@ -164,19 +158,8 @@ class Collector:
             clock,
         )
         evidence = StoreEvidence(self._store, self._store.events)
-        policy = Policy(
-            placing=ByIncident(ByRule(config.default_queue), self._incidents),
-            gates=(
-                LostHosts(),
-                Windows(config.calendars.windows),
-                Dependencies(config.service.dependencies),
-            ),
-            levels=ConfiguredLevels(config.service.levels),
-            templates=TemplateContext(
-                external_url=external_url, external_labels=dict(config.external_labels)
-            ),
-            damping=config.damping,
-            rule_of=lambda key: self._alerting.get(key),
+        policy = policy_of(
+            config, self._incidents, external_url, lambda key: self._alerting.get(key)
         )
         self._keeper = TaskKeeper(self._ledger, evidence, policy, clock, self._task_changed)
         self._ticker = Ticker(self._keeper, clock)
@@ -330,14 +313,7 @@ class Collector:
         for change in changes:
             task = change.task
             log.info("%s %s (%s): %s", task.number, change.action, change.reason, task.title)
-            for step, took in milestones(change):
-                self._step_taken(step, took)
-            if change.onset_at is not None and change.task.held_since is None:
-                waited = max(self._clock() - change.onset_at, 0)
-                self._metrics.onset_to_task.observe(waited / 1000)
-
-    def _step_taken(self, step: Milestone, took: int) -> None:
-        self._metrics.task_steps.labels(step.value).observe(took / 1000)
+        observe_changes(self._metrics, changes, self._clock())
 
     def _checked_queues(self) -> dict[str, Queue]:
         problems = self._config.problems
@@ -447,8 +423,9 @@ class Collector:
         self._metrics.add(lambda: backlog_families(self._reviewer))
         self._metrics.add(lambda: notification_families(self._alertmanagers))
         self._metrics.add(lambda: ledger_families(queries, self._outbox))
-        self._metrics.add(lambda: calendar_families(self._calendars, self._clock()))
-        self._metrics.add(lambda: escalation_families(self._keeper))
+        self._metrics.add(
+            lambda: calendar_families(self._calendars, self._keeper.escalations, self._clock())
+        )
         self._metrics.add(
             lambda: objective_families(queries, self._config.objective, self._clock())
         )
@@ -466,11 +443,6 @@ class Collector:
         except (OSError, ssl.SSLError) as error:
             raise StartError(f"cannot use the tls certificate or key: {error}") from error
         return context
-
-
-def _member(config: CollectorConfig) -> str:
-    """This collector among those that share a ledger: the same after a restart."""
-    return f"{socket.gethostname()}:{config.data.resolve()}"
 
 
 def _count(rules: RuleSet) -> int:

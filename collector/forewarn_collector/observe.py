@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from forewarn_collector.alertmanagers import Alertmanagers
 from forewarn_collector.api.admission import Admission
@@ -13,12 +13,19 @@ from forewarn_collector.backlog import Reviewer
 from forewarn_collector.calendars import CalendarWatch
 from forewarn_collector.config_objective import ObjectiveConfig
 from forewarn_collector.ingest.agents import AgentWatch
-from forewarn_collector.metrics import Family, Table
+from forewarn_collector.metrics import Family, Metrics, Table
 from forewarn_collector.rules import AlertState, Scheduler
 from forewarn_collector.store import Caretaker, Store, StoreError
-from forewarn_collector.tasks import LedgerError, Outbox, TaskKeeper, TaskQueries, TaskState
+from forewarn_collector.tasks import (
+    LedgerError,
+    Outbox,
+    TaskChange,
+    TaskQueries,
+    TaskState,
+)
 from forewarn_collector.tasks.gates import HoldKind
 from forewarn_collector.tasks.retrospect import Outcome
+from forewarn_collector.tasks.timing import Milestone, milestones
 
 log = logging.getLogger(__name__)
 
@@ -246,8 +253,10 @@ def objective_families(
         yield Table(f"forewarn_objective_{name}", text).row(value).family()
 
 
-def calendar_families(calendars: CalendarWatch, at: int) -> Iterable[Family]:
-    """Which maintenance windows are in force at `at` (ms), and which files are."""
+def calendar_families(
+    calendars: CalendarWatch, escalations: Mapping[str, int], at: int
+) -> Iterable[Family]:
+    """Which windows and files are in force at `at` (ms), and how many steps were taken by name."""
     windows = Table("forewarn_window_active", "1 while a maintenance window lasts.", ("window",))
     for window in calendars.windows:
         windows.row(window.at(at) is not None, window.name)
@@ -258,12 +267,22 @@ def calendar_families(calendars: CalendarWatch, at: int) -> Iterable[Family]:
         broken = any(file.problem for file in calendars.files if str(file.path) == path)
         files.row(not broken, path)
     yield files.family()
-
-
-def escalation_families(keeper: TaskKeeper) -> Iterable[Family]:
-    """How many steps of escalations were taken."""
     text = "Steps of escalations taken, by service level and step."
-    table = Table("forewarn_escalations_total", text, ("step",), counter=True)
-    for step, count in sorted(keeper.escalations.items()):
-        table.row(count, step)
-    yield table.family()
+    steps = Table("forewarn_escalations_total", text, ("step",), counter=True)
+    for name, count in sorted(escalations.items()):
+        steps.row(count, name)
+    yield steps.family()
+
+
+def observe_changes(metrics: Metrics, changes: Sequence[TaskChange], now: int) -> None:
+    """Count what was done to tasks, which has just been written (ms)."""
+    for change in changes:
+        for step, took in milestones(change):
+            metrics.task_steps.labels(step.value).observe(took / 1000)
+        if change.onset_at is not None and change.task.held_since is None:
+            metrics.onset_to_task.observe(max(now - change.onset_at, 0) / 1000)
+
+
+def observe_delivery(metrics: Metrics, took: int) -> None:
+    """Count the first delivery of a task, so long (ms) after it opened."""
+    metrics.task_steps.labels(Milestone.DELIVERED.value).observe(took / 1000)

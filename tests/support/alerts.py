@@ -109,20 +109,27 @@ class Desk:
         default_queue: str = "support",
         placing: Placing | None = None,
         levels: ServiceLevels | None = None,
+        member: str = "",
     ) -> None:
         self.clock = Hand()
         self.told: list[TaskChange] = []
-        self.ledger = Ledger(directory, DATABASES.url(directory))
+        self.ledger = Ledger(directory, DATABASES.url(directory), member)
         self.ledger.open()
         self.rules: dict[str, AlertingRule] = {}
         self.gates: list[Gate] = []
-        policy = Policy(
+        self.policy = Policy(
             placing or ByRule(default_queue),
             gates=self.gates,
             levels=levels or BySeverity(),
             rule_of=self.rules.get,
         )
-        self.keeper = TaskKeeper(self.ledger, NoEvidence(), policy, self.clock, self.told.extend)
+        self.restart()
+
+    def restart(self) -> None:
+        """A keeper that knows only what the ledger has."""
+        self.keeper = TaskKeeper(
+            self.ledger, NoEvidence(), self.policy, self.clock, self.told.extend
+        )
 
     def close(self) -> None:
         self.ledger.close()

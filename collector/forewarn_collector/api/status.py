@@ -170,7 +170,7 @@ def settings(config: CollectorConfig) -> dict[str, Any]:
         "max_body": config.max_body,
     }
     if config.ledger is not None:
-        shown["ledger"] = {"url": config.ledger.set(password=None).render_as_string()}
+        shown["ledger"] = {"url": config.ledger.render_as_string(hide_password=True)}
     if config.external_url:
         shown["external_url"] = config.external_url
     if config.external_labels:

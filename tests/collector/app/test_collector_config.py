@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from forewarn_collector.api.status import settings
 from forewarn_collector.config import Address, parse_listen, parse_retention, read_config
+from forewarn_collector.config_damping import Damping
+from forewarn_collector.config_objective import ObjectiveConfig
 
 ROOT = Path(__file__).parents[3]
 
@@ -136,3 +139,49 @@ def test_how_long_samples_are_kept_and_when_they_are_thinned() -> None:
     assert len(bad.problems) == 2
     bad = read_config("thinning: {after: 30d, hourly_after: 20d}\n", "c.yml")
     assert len(bad.problems) == 1
+
+
+def test_a_ledger_is_named_by_a_url_whose_password_stands_elsewhere(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2\n")
+    config = read_config(
+        f"ledger: {{url: 'postgres://fw@db:5433/tasks', password_file: {secret}}}\n", "c.yml"
+    )
+    assert config.problems == []
+    assert config.ledger is not None
+    assert config.ledger.drivername == "postgresql+psycopg"
+    assert (config.ledger.host, config.ledger.port, config.ledger.database) == ("db", 5433, "tasks")
+    assert config.ledger.password == "hunter2"
+    assert settings(config)["ledger"] == {"url": "postgresql+psycopg://fw:***@db:5433/tasks"}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("ledger: {url: 'postgresql://fw:hunter2@db/tasks'}", "a password stands in it"),
+        ("ledger: {url: 'mysql://db/tasks'}", "found one of mysql"),
+        ("ledger: {url: 'postgresql://db'}", "the URL names no database"),
+        ("ledger: {url: 'hunter2'}", "expected a URL such as postgresql://forewarn@db"),
+        ("ledger: {}", "url is missing"),
+        ("damping: {suppress: 1, reuse: 2}", "reuse must be more than 0 and less than suppress"),
+        ("damping: {half_life: 10ms}", "expected a second or more"),
+        ("objective: {target: 99}", "expected a share between 0 and 1 such as 0.99, found 99"),
+    ],
+)
+def test_what_is_wrong_with_the_ledger_damping_or_objective_is_said(
+    text: str, problem: str
+) -> None:
+    (found,) = read_config(f"{text}\n", "c.yml").problems
+    assert problem in str(found)
+    assert "hunter2" not in str(found)
+
+
+def test_damping_and_objective_are_read() -> None:
+    config = read_config(
+        "damping: {half_life: 5m, suppress: 3, reuse: 0.5, longest: 30m}\n"
+        "objective: {within: 1s, target: 0.999, window: 7d}\n",
+        "c.yml",
+    )
+    assert config.problems == []
+    assert config.damping == Damping(300_000, 3_000, 500, 1_800_000)
+    assert config.objective == ObjectiveConfig(1_000, 0.999, 7 * 86_400_000)

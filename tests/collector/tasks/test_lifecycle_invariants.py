@@ -11,6 +11,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from forewarn_collector.rules.alerts import AlertState
 from forewarn_collector.tasks import (
+    AuditEntry,
+    AuditLog,
+    CloseReason,
+    LostHosts,
     NoSuchTaskError,
     Outbox,
     RefusedError,
@@ -18,15 +22,19 @@ from forewarn_collector.tasks import (
     TaskCommands,
     TaskFilter,
     TaskQueries,
-    TaskState,
     TimelineEntry,
+    TimelineKind,
 )
+from forewarn_collector.tasks.hold_rows import current_holds
 from support.alerts import DAY, MINUTE, T0, Desk, alert_of, change, rule_of
+from support.gates import Silence
 
 RULES = (
     rule_of("Single"),
     rule_of("Grouped", group_by=("instance",)),
     rule_of("Never", reopen_within=0),
+    # Where this fires, the other alerts of its host are held.
+    rule_of("HostLost"),
 )
 ALERTS = [
     (made, alert_of(made, {"instance": instance, "mountpoint": mountpoint, "severity": severity}))
@@ -41,6 +49,10 @@ FOLLOWING = {
     FIRING: [INACTIVE, UNKNOWN],
     UNKNOWN: [FIRING, INACTIVE],
 }
+COMMANDS = (
+    *("acknowledge", "start", "wait", "assign", "comment"),
+    *("resolve", "close", "mute", "duplicate", "reopen"),
+)
 steps = st.sampled_from([1, MINUTE, DAY // 2, 2 * DAY])
 moves = st.dictionaries(
     st.integers(0, len(ALERTS) - 1), st.booleans(), min_size=1, max_size=len(ALERTS)
@@ -53,10 +65,18 @@ class Tasks(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.desk = Desk(Path(self.folder.name))
+        self.silence = Silence("b", T0)
+        self.desk = self.opened()
         self.states = dict.fromkeys(range(len(ALERTS)), INACTIVE)
         self.at = T0
         self.timelines: dict[str, tuple[TimelineEntry, ...]] = {}
+        self.audit: list[AuditEntry] = []
+
+    def opened(self) -> Desk:
+        desk = Desk(Path(self.folder.name))
+        desk.rules |= {made.key: made for made in RULES}
+        desk.gates += [self.silence, LostHosts()]
+        return desk
 
     def teardown(self) -> None:
         self.desk.close()
@@ -76,26 +96,53 @@ class Tasks(RuleBasedStateMachine):
             assert self.desk.apply(*changes) == []
             assert self.everything() == before
 
-    @rule(number=st.integers(1, 6), step=steps, what=st.sampled_from(["ack", "say", "resolve"]))
+    @rule(number=st.integers(1, 6), step=steps, what=st.sampled_from(COMMANDS))
     def a_person_commands(self, number: int, step: int, what: str) -> None:
         self.at += step
-        commands = TaskCommands(self.desk.ledger, self.desk.told.extend)
-        name = f"FW-{number}"
+        people = TaskCommands(self.desk.ledger, self.desk.told.extend)
+        name, at = f"FW-{number}", self.at
         try:
-            if what == "ack":
-                commands.acknowledge(name, "ann", self.at)
-            elif what == "say":
-                commands.comment(name, "ann", "hm", self.at)
-            else:
-                commands.resolve(name, "ann", self.at)
+            match what:
+                case "acknowledge":
+                    people.acknowledge(name, "ann", at)
+                case "start":
+                    people.start(name, "ann", at)
+                case "wait":
+                    people.wait(name, "ann", at + DAY, at)
+                case "assign":
+                    people.assign(name, "ann", "bob", at)
+                case "comment":
+                    people.comment(name, "ann", "hm", at)
+                case "resolve":
+                    people.resolve(name, "ann", at)
+                case "close":
+                    people.close(name, "ann", CloseReason.NO_ACTION, at)
+                case "mute":
+                    people.close(name, "ann", CloseReason.WONT_FIX, at, mute_for=DAY)
+                case "duplicate":
+                    people.close(name, "ann", CloseReason.DUPLICATE, at, duplicate_of="FW-1")
+                case "reopen":
+                    people.reopen(name, "ann", at)
         except (NoSuchTaskError, RefusedError):
             return
+
+    @rule(length=steps)
+    def a_host_is_silenced(self, length: int) -> None:
+        self.silence.until = self.at + length
+
+    @rule(step=steps)
+    def time_passes(self, step: int) -> None:
+        self.at += step
+        self.desk.tick(self.at)
+        before = self.everything()
+        assert self.desk.tick(self.at) == []
+        assert self.everything() == before
 
     @rule()
     def the_collector_is_killed(self) -> None:
         before = self.everything()
         self.desk.close()
-        self.desk = Desk(Path(self.folder.name))
+        self.desk = self.opened()
         assert self.everything() == before
 
     def everything(self) -> list[Task]:
@@ -105,9 +152,9 @@ class Tasks(RuleBasedStateMachine):
     @invariant()
     def what_must_hold(self) -> None:
         tasks = self.everything()
-        unresolved = [task for task in tasks if task.state is not TaskState.RESOLVED]
+        standing = [task for task in tasks if task.state.stands]
         # One problem, one task.
-        assert len({task.key for task in unresolved}) == len(unresolved)
+        assert len({task.key for task in standing}) == len(standing)
         owners: dict[str, list[Task]] = {}
         for task in tasks:
             # The past is not rewritten.
@@ -117,20 +164,30 @@ class Tasks(RuleBasedStateMachine):
             current = [member for member in task.members if member.left_at is None]
             for member in current:
                 owners.setdefault(member.alert_id, []).append(task)
-            if task.state is TaskState.RESOLVED:
+            if not task.state.stands:
                 assert task.resolved_at is not None
                 assert task.input_missing_since is None
+                assert not task.is_quiet
+                assert task.flapping_since is None
                 assert task.resolve_reason == "person" or not current
             else:
-                assert current
+                assert current or task.flapping_since is not None or reopened_by_person(task)
                 assert task.resolved_at is None
                 unknown = [m.unknown_since for m in current if m.unknown_since is not None]
                 assert task.input_missing_since == min(unknown, default=None)
             assert (task.ended_at is None) == bool(current)
-        # Every alert that fires or is unknown is in one task, and no other alert is in any.
+            assert task.previous is None or task.previous < task.id
+        # Every alert that fires or is unknown is in one task or held, and no other alert is.
         active = sum(state in {FIRING, UNKNOWN} for state in self.states.values())
-        assert len(owners) == active
+        with self.desk.ledger.read() as connection:
+            held = {each.alert_id for each in current_holds(connection)}
+        assert not held & owners.keys()
+        assert len(owners) + len(held) == active
         assert all(len(found) == 1 for found in owners.values())
+        # What was done stays written.
+        audit = AuditLog(self.desk.ledger).list(limit=1_000)[::-1]
+        assert audit[: len(self.audit)] == self.audit
+        self.audit = audit
         # The ledger knows the alerts as they are.
         stored = {
             (s.rule_key, s.alert.labels): s.alert.state for s in self.desk.ledger.load_alerts()
@@ -146,6 +203,13 @@ class Tasks(RuleBasedStateMachine):
         for task in tasks:
             revisions = sorted(s.revision for s in owed if s.number == task.number)
             assert revisions == list(range(1, task.revision + 1))
+
+
+def reopened_by_person(task: Task) -> bool:
+    """Whether nothing has fired since a person brought it back."""
+    kinds = (TimelineKind.OPENED, TimelineKind.REOPENED)
+    last = [entry for entry in task.timeline if entry.kind in kinds][-1]
+    return bool(last.who)
 
 
 Tasks.TestCase.settings = settings(

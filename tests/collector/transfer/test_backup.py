@@ -16,6 +16,8 @@ from forewarn_collector.care import backup
 from forewarn_collector.cli import build
 from forewarn_collector.store import Store
 from forewarn_collector.store.readonly import connect_read_only
+from forewarn_collector.tasks import Ledger
+from support.databases import DATABASES
 from support.stores import HOUR, START, Clock, batch, contents, matching, series
 
 
@@ -231,3 +233,25 @@ def _spoil_index(file: Path) -> None:
     with closing(connect_read_only(file)) as reader:
         lines = [row[0] for row in reader.execute("PRAGMA integrity_check")]
     assert lines != ["ok"]
+
+
+def test_a_ledger_elsewhere_is_said_to_be_by_the_backup_and_the_doctor(
+    store: Store, tmp_path: Path, each_database: str
+) -> None:
+    if each_database == "sqlite":
+        # One that was here before, and is not in use any more.
+        Ledger(tmp_path / "data").open()
+        url = "postgresql+psycopg://fw:***@db/tasks"
+        (tmp_path / "data" / "ledger.url").write_text(f"{url}\n")
+    else:
+        ledger = Ledger(tmp_path / "data", DATABASES.url(tmp_path))
+        ledger.open()
+        url = ledger.name
+        ledger.close()
+    done = forewarn("backup", tmp_path / "copy", "--data", tmp_path / "data")
+    assert done.exit_code == 0, done.output
+    assert f"not copied: the tasks, which are in {url}" in " ".join(done.output.split())
+    done = forewarn("doctor", tmp_path / "data")
+    assert done.exit_code == 0, done.output
+    assert f"url: {url}" in done.output
+    assert ("it is not in use" in done.output) == (each_database == "sqlite")
