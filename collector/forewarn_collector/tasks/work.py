@@ -109,8 +109,9 @@ class Work(Drafts):
                 members.setdefault(row["task_id"], {})[row["alert_id"]] = member_from_row(row)
                 self._owners[row["alert_id"]] = row["task_id"]
         for chunk in chunks(wanted):
-            found = self._connection.execute(select(tasks).where(tasks.c.id.in_(chunk)))
-            for row in rows_of(found):
+            # In order, so that a transaction made again notes the same in the same order.
+            found = select(tasks).where(tasks.c.id.in_(chunk)).order_by(tasks.c.id)
+            for row in rows_of(self._connection.execute(found)):
                 task = task_from_row(row)
                 self._put(Draft(task, members.get(task.id, {}), self.now))
 
