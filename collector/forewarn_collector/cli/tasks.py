@@ -13,6 +13,7 @@ from rich.table import Table
 
 from forewarn_collector.cli.client import Client, connection
 from forewarn_collector.cli.tables import print_table
+from forewarn_collector.tasks import STANDING, TaskState
 from forewarn_collector.tasks.evidence_text import evidence_lines
 from forewarn_wire.clock import Clock
 from forewarn_wire.durations import format_duration
@@ -27,7 +28,7 @@ def tasks() -> None:
 
 @tasks.command("list")
 @click.option("--all", "everything", is_flag=True, help="Resolved ones too.")
-@click.option("--state", multiple=True, help="open, acknowledged or resolved; may be repeated.")
+@click.option("--state", multiple=True, help=f"{', '.join(TaskState)}; may be repeated.")
 @click.option("--severity", default="")
 @click.option("--instance", default="", help="Only this host.")
 @click.option("--customer", default="")
@@ -47,7 +48,7 @@ def list_tasks(
     as_json: bool,
 ) -> None:
     """List the tasks that are open, the newest first."""
-    states = list(state) or ([] if everything else ["open", "acknowledged"])
+    states = list(state) or ([] if everything else [each.value for each in STANDING])
     query: dict[str, str | list[str]] = {
         "state": states,
         "severity": severity,

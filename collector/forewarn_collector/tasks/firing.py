@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from forewarn_collector.rules.alerts import AlertChange, AlertState
 from forewarn_collector.tasks.gates import GatedAlert, Hold, HoldKind, Verdicts
-from forewarn_collector.tasks.holding import HeldAlert
+from forewarn_collector.tasks.holding import HeldAlert, HoldBook
 from forewarn_collector.tasks.rounds import gated
 
 _STANDING = frozenset({AlertState.FIRING, AlertState.UNKNOWN})
@@ -45,14 +45,14 @@ class Firing:
         ]
         return list(fired.values()), freed
 
-    def keep(self, held: Iterable[HeldAlert]) -> None:
-        """Note holds that began, changed or ended."""
-        for each in held:
-            if each.ended_at is None:
-                self.held[each.alert_id] = each.hold
-        for each in held:
-            if each.ended_at is not None and each.outcome != "replaced":
-                self.held.pop(each.alert_id, None)
+    def keep(self, alert_ids: Iterable[str], book: HoldBook) -> None:
+        """Note what holds these alerts by now, as the ledger has it."""
+        for alert_id in alert_ids:
+            current = book.current(alert_id)
+            if current is None:
+                self.held.pop(alert_id, None)
+            else:
+                self.held[alert_id] = current.hold
 
     def fires(self, alert_id: str) -> bool:
         """Whether the alert fires, and is known to."""

@@ -14,7 +14,7 @@ from forewarn_collector.tasks.due import find_due, find_quiet, settle_quiet, sou
 from forewarn_collector.tasks.escalator import Escalator
 from forewarn_collector.tasks.firing import Firing
 from forewarn_collector.tasks.gates import Verdicts, first_holds
-from forewarn_collector.tasks.hold_rows import current_holds, gated_alerts
+from forewarn_collector.tasks.hold_rows import KEPT, current_holds, forget_holds, gated_alerts
 from forewarn_collector.tasks.ledger import Ledger, chunks
 from forewarn_collector.tasks.model import Notify, TaskChange
 from forewarn_collector.tasks.policy import Policy
@@ -30,6 +30,9 @@ from forewarn_collector.tasks.rows import alert_from_row, alert_to_row, rows_of
 from forewarn_collector.tasks.schema import alerts, task_alerts
 from forewarn_collector.tasks.work import Work
 from forewarn_wire.clock import Clock
+
+_FORGETTING = 3_600_000
+"""How often (ms) rows of holds that ended long ago are dropped."""
 
 
 class EvidenceSource(Protocol):
@@ -67,6 +70,7 @@ class TaskKeeper:
         self._firing: Firing | None = None
         # What held members of tasks at the last tick; None where that tells nothing any more.
         self._last_held: dict[str, str] | None = {}
+        self._next_forgetting = 0
 
     def apply(self, changes: Sequence[AlertChange], at: int) -> None:
         """Write a round of changes, with the tasks and deliveries that follow from them.
@@ -173,10 +177,11 @@ class TaskKeeper:
         # Gathered before the transaction: reading samples must not hold up other writers.
         documents = self._gather([c for c in changes if id_of_alert(c) not in verdicts], at)
         now = self._clock()
+        names = [id_of_alert(change) for change in changes]
         with self._ledger.write() as connection:
             work = Work(self._ledger, connection, now)
             work.load_round(
-                [id_of_alert(change) for change in changes],
+                names,
                 sorted({place_of(self._policy, c).key for c in changes if fires(c)}),
             )
             work.load({*due, *quiet} - work.drafts.keys())
@@ -187,9 +192,13 @@ class TaskKeeper:
             wake_waiting(work)
             if quiet:
                 settle_quiet(work, verdicts)
+            if now >= self._next_forgetting:
+                forget_holds(connection, now - KEPT)
             _save_alerts(connection, changes[:new])
             told = work.save()
-        firing.keep(work.holds.touched())
+        firing.keep(names, work.holds)
+        if now >= self._next_forgetting:
+            self._next_forgetting = now + _FORGETTING
         return told
 
     def _gather(self, changes: Sequence[AlertChange], at: int) -> dict[str, Mapping[str, Any]]:

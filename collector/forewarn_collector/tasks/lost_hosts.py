@@ -9,8 +9,8 @@ from forewarn_collector.tasks.gates import GatedAlert, Hold, HoldKind
 from forewarn_collector.tasks.identity import CUSTOMER
 
 _INSTANCE = "instance"
-HOST_LOST = "HostLost"
-"""The alert that says that a host is lost; the rule of that name that ships reads `up`."""
+_SAYS_SO = (ALERT_NAME, "HostLost")
+"""The label of the alert that says that a host is lost; the rule that ships reads `up`."""
 
 
 class LostHosts:
@@ -20,11 +20,11 @@ class LostHosts:
         self, asked: Sequence[GatedAlert], firing: Collection[GatedAlert], at: int
     ) -> Sequence[Hold | None]:
         """See `Gate`; `ref` is the id of the alert that says that the host is lost."""
+        # Of all that fires, in every round: so no more than a look at each.
         lost = {
-            _host(labels): alert.id
+            _host(dict(alert.labels)): alert.id
             for alert in firing
-            if (labels := dict(alert.labels)).get(ALERT_NAME) == HOST_LOST
-            and alert.state is AlertState.FIRING
+            if _SAYS_SO in alert.labels and alert.state is AlertState.FIRING
         }
         return [_hold(alert, lost) for alert in asked] if lost else [None] * len(asked)
 
@@ -32,7 +32,7 @@ class LostHosts:
 def _hold(alert: GatedAlert, lost: dict[tuple[str, str], str]) -> Hold | None:
     labels = dict(alert.labels)
     source = lost.get(_host(labels))
-    if not labels.get(_INSTANCE) or source is None or labels.get(ALERT_NAME) == HOST_LOST:
+    if not labels.get(_INSTANCE) or source is None or _SAYS_SO in alert.labels:
         return None
     return Hold(HoldKind.HOST_LOST, source, f"the host {labels[_INSTANCE]} is lost")
 

@@ -95,7 +95,7 @@ class Rehearsal:
         for name in names:
             if drafts.holds.current(name) is not None:
                 self._held[name] = drafts.holds.of(name)
-        self._firing.keep(drafts.holds.touched())
+        self._firing.keep(names, drafts.holds)
 
     def open_tasks(self) -> list[OpenTask]:
         """The tasks that are not resolved, the newest first."""

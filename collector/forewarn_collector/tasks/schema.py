@@ -8,6 +8,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
+    Dialect,
     ForeignKey,
     Index,
     Integer,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
     event,
     false,
@@ -39,6 +41,21 @@ metadata = MetaData(
 _SERIAL = BigInteger().with_variant(Integer(), "sqlite")
 
 
+class _Writable(TypeDecorator[str]):
+    """Text that PostgreSQL takes: it has no NUL, which a label may have."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None or dialect.name != "postgresql":
+            return value
+        return value.replace("\x00", "\ufffd")
+
+
+_TEXT = _Writable()
+
+
 def _time(name: str, *, nullable: bool = True) -> Column[int]:
     return Column(name, BigInteger, nullable=nullable)
 
@@ -48,7 +65,7 @@ facts = Table(
     metadata,
     # What is true of the ledger as a whole: schema_version, ledger_id, next_task.
     Column("name", String(64), primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("value", _TEXT, nullable=False),
 )
 
 alerts = Table(
@@ -56,13 +73,13 @@ alerts = Table(
     metadata,
     # A digest of rule and labels: labels themselves may be longer than an index admits.
     Column("id", String(32), primary_key=True),
-    Column("rule_key", Text, nullable=False),
+    Column("rule_key", _TEXT, nullable=False),
     Column("labels", JSON, nullable=False),
     Column("series", JSON, nullable=False),
     Column("annotations", JSON, nullable=False),
     Column("state", String(16), nullable=False),
     # Values are text, as in Prometheus' API: SQLite turns a NaN into NULL.
-    Column("value", Text, nullable=False),
+    Column("value", _TEXT, nullable=False),
     _time("onset", nullable=False),
     _time("active_at", nullable=False),
     _time("evaluated_at", nullable=False),
@@ -75,29 +92,29 @@ tasks = Table(
     "tasks",
     metadata,
     Column("id", BigInteger, primary_key=True, autoincrement=False),
-    Column("key", Text, nullable=False, index=True),
+    Column("key", _TEXT, nullable=False, index=True),
     Column("state", String(16), nullable=False, index=True),
-    Column("title", Text, nullable=False),
-    Column("description", Text, nullable=False),
-    Column("severity", Text, nullable=False),
+    Column("title", _TEXT, nullable=False),
+    Column("description", _TEXT, nullable=False),
+    Column("severity", _TEXT, nullable=False),
     Column("kind", String(32), nullable=False),
-    Column("customer", Text, nullable=False),
+    Column("customer", _TEXT, nullable=False),
     Column("labels", JSON, nullable=False),
     Column("annotations", JSON, nullable=False),
-    Column("rule", Text, nullable=False),
-    Column("rule_name", Text, nullable=False),
-    Column("expr", Text, nullable=False),
-    Column("value", Text, nullable=False),
-    Column("queue", Text, nullable=False),
+    Column("rule", _TEXT, nullable=False),
+    Column("rule_name", _TEXT, nullable=False),
+    Column("expr", _TEXT, nullable=False),
+    Column("value", _TEXT, nullable=False),
+    Column("queue", _TEXT, nullable=False),
     Column("checklist", JSON, nullable=False),
     _time("onset_at", nullable=False),
     _time("detected_at", nullable=False),
     _time("opened_at", nullable=False),
     _time("delivered_at"),
     _time("acknowledged_at"),
-    Column("acknowledged_by", Text, nullable=False),
+    Column("acknowledged_by", _TEXT, nullable=False),
     _time("resolved_at"),
-    Column("resolved_by", Text, nullable=False),
+    Column("resolved_by", _TEXT, nullable=False),
     Column("resolve_reason", String(32), nullable=False),
     _time("ended_at"),
     _time("due_at"),
@@ -108,11 +125,11 @@ tasks = Table(
     # Known only when it was over, since its data came late. With version 2.
     Column("retrospective", Boolean, nullable=False, server_default=false()),
     # All below with version 3.
-    Column("assignee", Text, nullable=False, server_default=""),
+    Column("assignee", _TEXT, nullable=False, server_default=""),
     _time("assigned_at"),
     _time("waiting_until"),
     _time("closed_at"),
-    Column("closed_by", Text, nullable=False, server_default=""),
+    Column("closed_by", _TEXT, nullable=False, server_default=""),
     Column("close_reason", String(16), nullable=False, server_default=""),
     # Ids of other tasks: the one that this is a duplicate of, the one before, the one it is under.
     Column("duplicate_of", BigInteger),
@@ -124,14 +141,14 @@ tasks = Table(
     _time("flapping_since"),
     _time("calm_at"),
     _time("quiet_since"),
-    Column("quiet_by", Text, nullable=False, server_default=""),
+    Column("quiet_by", _TEXT, nullable=False, server_default=""),
     Column("mute_for", BigInteger),
-    Column("mute_severity", Text, nullable=False, server_default=""),
+    Column("mute_severity", _TEXT, nullable=False, server_default=""),
     Column("escalation_step", Integer, nullable=False, server_default="0"),
     Column("next_escalation_at", BigInteger, index=True),
-    Column("incident", Text, nullable=False, server_default=""),
+    Column("incident", _TEXT, nullable=False, server_default=""),
     Column("origin", String(16), nullable=False, server_default="rule"),
-    Column("service", Text, nullable=False, server_default=""),
+    Column("service", _TEXT, nullable=False, server_default=""),
     _time("held_since"),
     Column("open_lag", BigInteger),
     Index("ix_tasks_opened_at", "opened_at"),
@@ -153,7 +170,7 @@ backlogs = Table(
     metadata,
     # Of which host data came late, that the rules have yet to see at its own time. With version 2.
     Column("id", _SERIAL, primary_key=True),
-    Column("host", Text, nullable=False),
+    Column("host", _TEXT, nullable=False),
     _time("since", nullable=False),
     _time("noted_at", nullable=False),
 )
@@ -164,7 +181,7 @@ task_alerts = Table(
     Column("task_id", BigInteger, ForeignKey("tasks.id"), primary_key=True),
     Column("alert_id", String(32), primary_key=True, index=True),
     Column("labels", JSON, nullable=False),
-    Column("instance", Text, nullable=False, index=True),
+    Column("instance", _TEXT, nullable=False, index=True),
     _time("joined_at", nullable=False),
     _time("left_at"),
     _time("unknown_since"),
@@ -178,8 +195,8 @@ timeline = Table(
     _time("at", nullable=False),
     Column("kind", String(32), nullable=False),
     Column("reason", String(64), nullable=False),
-    Column("who", Text, nullable=False),
-    Column("text", Text, nullable=False),
+    Column("who", _TEXT, nullable=False),
+    Column("text", _TEXT, nullable=False),
 )
 
 evidence = Table(
@@ -199,10 +216,10 @@ deliveries = Table(
     Column("id", String(36), nullable=False, unique=True),
     Column("task_id", BigInteger, ForeignKey("tasks.id"), nullable=False),
     Column("revision", Integer, nullable=False),
-    Column("queue", Text, nullable=False),
+    Column("queue", _TEXT, nullable=False),
     Column("action", String(16), nullable=False),
     Column("reason", String(64), nullable=False),
-    Column("text", Text, nullable=False),
+    Column("text", _TEXT, nullable=False),
     # The task's row as it was, so that every attempt sends the same.
     Column("snapshot", JSON, nullable=False),
     Column("state", String(16), nullable=False),
@@ -211,11 +228,11 @@ deliveries = Table(
     # Set while an attempt is on its way; a crash leaves it, and the next start takes it back.
     _time("claimed_at"),
     # Which collector claimed it last, where several share one ledger. With version 3.
-    Column("claimed_by", Text, nullable=False, server_default=""),
+    Column("claimed_by", _TEXT, nullable=False, server_default=""),
     Column("attempts", Integer, nullable=False),
     _time("done_at"),
-    Column("error", Text, nullable=False),
-    Column("external_ref", Text),
+    Column("error", _TEXT, nullable=False),
+    Column("external_ref", _TEXT),
     UniqueConstraint("task_id", "revision", "queue"),
     Index("ix_deliveries_owed", "queue", "state", "due_at"),
 )
@@ -226,11 +243,11 @@ holds = Table(
     # An alert that fires and may open no task. Rows stay for a while when the hold has ended.
     Column("id", _SERIAL, primary_key=True),
     Column("alert_id", String(32), nullable=False, index=True),
-    Column("rule_key", Text, nullable=False),
+    Column("rule_key", _TEXT, nullable=False),
     Column("labels", JSON, nullable=False),
     Column("kind", String(16), nullable=False),
-    Column("ref", Text, nullable=False),
-    Column("text", Text, nullable=False),
+    Column("ref", _TEXT, nullable=False),
+    Column("text", _TEXT, nullable=False),
     _time("since", nullable=False),
     _time("until"),
     _time("ended_at"),
@@ -251,11 +268,11 @@ audit = Table(
     # Who did what to what, and why; rows are only ever added, triggers see to that.
     Column("id", _SERIAL, primary_key=True),
     _time("at", nullable=False),
-    Column("who", Text, nullable=False),
+    Column("who", _TEXT, nullable=False),
     Column("role", String(32), nullable=False),
     Column("action", String(32), nullable=False),
-    Column("object", Text, nullable=False, index=True),
-    Column("reason", Text, nullable=False),
+    Column("object", _TEXT, nullable=False, index=True),
+    Column("reason", _TEXT, nullable=False),
     Column("detail", JSON, nullable=False),
 )
 

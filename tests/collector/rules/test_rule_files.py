@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from forewarn_collector.config_damping import Damping
 from forewarn_collector.rules.check import check_files
 from forewarn_collector.rules.files import RuleFiles
 from forewarn_collector.rules.load import RuleFileError, load_rules
@@ -47,6 +48,7 @@ groups:
           due: 2d
           reopen_within: 7d
           on_missing: fire
+          damping: {half_life: 5m, suppress: 3, reuse: 0.5}
           evidence:
             - events: '{instance="$instance"}'
               last: 15m
@@ -100,6 +102,7 @@ def test_every_field_of_the_design_is_read(tmp_path: Path) -> None:
     assert (task.kind, task.queue, task.due) == (TaskKind.PREVENTIVE, "support", 172_800_000)
     assert task.group_by == ("instance", "mountpoint")
     assert (task.reopen_within, task.on_missing) == (604_800_000, OnMissing.FIRE)
+    assert task.damping == Damping(300_000, 3_000, 500, 3_600_000)
     assert task.evidence == (
         EvidenceSpec("", '{instance="$instance"}', 900_000),
         EvidenceSpec('node_filesystem_avail_bytes{instance="$instance"}', "", 21_600_000),
@@ -112,6 +115,7 @@ def test_without_a_task_block_there_are_defaults(tmp_path: Path) -> None:
     alert = ruleset.alerting()["g/A"]
     assert (alert.task.kind, alert.task.on_missing) == (TaskKind.CORRECTIVE, OnMissing.HOLD)
     assert (alert.task.due, alert.task.reopen_within) == (None, 86_400_000)
+    assert alert.task.damping is None
     assert ruleset.groups[0].interval == 15_000
 
 

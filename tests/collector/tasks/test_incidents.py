@@ -77,6 +77,6 @@ def test_what_is_wrong_with_incidents_is_said_with_its_place() -> None:
     assert [str(problem).partition(" (")[0] for problem in config.problems] == [
         "c.yml:2:43: match: bad matcher format: x",
         "c.yml:3:25: group_by: not a label's name: '1x'",
-        "c.yml:3:33: unknown field: when",
+        "c.yml:3:33: unknown field when",
         "c.yml:3:12: there is an incident a already",
     ]

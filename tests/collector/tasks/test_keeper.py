@@ -300,3 +300,12 @@ def test_the_ledger_opens_again_with_all_that_it_had(tmp_path: Path) -> None:
     assert (one(desk), desk.ledger.id) == (before, ledger_id)
     assert [s.alert.state for s in desk.ledger.load_alerts()] == [FIRING]
     desk.close()
+
+
+def test_a_label_that_a_database_cannot_hold_opens_its_task_all_the_same(desk: Desk) -> None:
+    odd = alert_of(RULE, {"instance": "a\x00b"}, annotations={"summary": "\x00 on a\x00b"})
+    (told,) = desk.apply(change(RULE, odd, FIRING))
+    assert desk.apply(change(RULE, odd, FIRING)) == []
+    (told,) = desk.apply(change(RULE, odd, INACTIVE, T0 + 1))
+    assert told.action is DeliveryAction.RESOLVE
+    assert one(desk).state is TaskState.RESOLVED
