@@ -40,6 +40,7 @@ from forewarn_collector.api.tasks import TasksApi
 from forewarn_collector.api.threads import AnswerThreads
 from forewarn_collector.api.write import WriteApi
 from forewarn_collector.backlog import Backlogs, Reviewer
+from forewarn_collector.calendars import CalendarWatch
 from forewarn_collector.config import Address, CollectorConfig
 from forewarn_collector.ingest import Limits, MetadataTable
 from forewarn_collector.ingest.agents import AgentWatch, known_agents
@@ -48,6 +49,7 @@ from forewarn_collector.observe import (
     admission_families,
     archive_families,
     backlog_families,
+    calendar_families,
     event_families,
     ledger_families,
     notification_families,
@@ -173,6 +175,7 @@ class Collector:
         self._ticker = Ticker(
             clock, self._keeper.tick, lambda at: self._place.tick(self._keeper, at)
         )
+        self._calendars = CalendarWatch(config.calendars.windows, config.calendars.files)
         self._scheduler = Scheduler(
             rules,
             self._store,
@@ -261,7 +264,7 @@ class Collector:
             self._metrics,
             labels_from({"job": "forewarn", "instance": str(Address(listen.host, port))}),
             self._clock,
-            self._look_at_rules,
+            self._look_at_files,
         )
         self._tasks = [asyncio.create_task(upkeep.run(), name="upkeep")]
         where = "" if listen.is_loopback else f", on {Address(listen.host, port)}"
@@ -311,9 +314,10 @@ class Collector:
         self._last_reload = LastReload(self._clock())
         log.info("rules reloaded: %d in %d groups", _count(rules), len(rules.groups))
 
-    def _look_at_rules(self) -> None:
+    def _look_at_files(self) -> None:
         if self._rule_files.changed():
             self.reload_rules()
+        self._calendars.tick(self._clock())
 
     def _task_changed(self, changes: Sequence[TaskChange]) -> None:
         """Called on the scheduler's thread (or an API thread), after the ledger has the change."""
@@ -424,6 +428,9 @@ class Collector:
         self._metrics.add(lambda: notification_families(self._alertmanagers))
         self._metrics.add(lambda: ledger_families(queries, self._outbox))
         self._metrics.add(lambda: silence_families(self._place.silences, self._clock()))
+        self._metrics.add(
+            lambda: calendar_families(self._calendars, self._keeper.escalations, self._clock())
+        )
         self._metrics.add(
             lambda: objective_families(queries, self._config.objective, self._clock())
         )

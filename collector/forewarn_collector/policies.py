@@ -17,7 +17,9 @@ from forewarn_collector.rules import TemplateContext
 from forewarn_collector.silencing import AlertmanagerFile, read_alertmanager_file
 from forewarn_collector.tasks import AlertmanagerPlace, ByRule, Ledger, LostHosts, Policy
 from forewarn_collector.tasks.incidents import ByIncident, Incident
+from forewarn_collector.tasks.levels import ConfiguredLevels
 from forewarn_collector.tasks.policy import RuleLookup
+from forewarn_collector.tasks.windows import Dependencies, Windows
 from forewarn_wire import Problem
 
 log = logging.getLogger(__name__)
@@ -84,7 +86,13 @@ def policy_of(
     """The policy that `collector.yml` and its alertmanager.yml ask for."""
     return Policy(
         placing=ByIncident(place.placing(ByRule(config.default_queue)), incidents),
-        gates=(*place.gates, LostHosts()),
+        gates=(
+            *place.gates,
+            Windows(config.calendars.windows),
+            Dependencies(config.service.dependencies),
+            LostHosts(),
+        ),
+        levels=ConfiguredLevels(config.service.levels),
         damping=config.damping,
         templates=TemplateContext(
             external_url=external_url, external_labels=dict(config.external_labels)
