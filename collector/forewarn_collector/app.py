@@ -40,6 +40,7 @@ from forewarn_collector.api.tasks import TasksApi
 from forewarn_collector.api.threads import AnswerThreads
 from forewarn_collector.api.write import WriteApi
 from forewarn_collector.backlog import Backlogs, Reviewer
+from forewarn_collector.calendars import CalendarWatch
 from forewarn_collector.config import Address, CollectorConfig
 from forewarn_collector.ingest import Limits, MetadataTable
 from forewarn_collector.ingest.agents import AgentWatch, known_agents
@@ -48,6 +49,7 @@ from forewarn_collector.observe import (
     admission_families,
     archive_families,
     backlog_families,
+    calendar_families,
     event_families,
     ledger_families,
     notification_families,
@@ -58,11 +60,16 @@ from forewarn_collector.observe import (
     silence_families,
     store_families,
 )
-from forewarn_collector.policies import member_of, place_of, policy_of, queues_of, routing_of
-from forewarn_collector.promql import LiveWindows
-from forewarn_collector.queues import (
-    QueueWorkers,
+from forewarn_collector.policies import (
+    check_queues_of,
+    member_of,
+    place_of,
+    policy_of,
+    queues_of,
+    routing_of,
 )
+from forewarn_collector.promql import LiveWindows
+from forewarn_collector.queues import QueueWorkers
 from forewarn_collector.rules import (
     LastReload,
     RuleFileError,
@@ -96,7 +103,7 @@ from forewarn_collector.tasks.retrospect import Retrospect
 from forewarn_collector.tasks.ticker import Ticker
 from forewarn_collector.upkeep import Upkeep
 from forewarn_collector.web import WebPages
-from forewarn_wire import Problem, labels_from
+from forewarn_wire import labels_from
 from forewarn_wire.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -173,6 +180,7 @@ class Collector:
         self._ticker = Ticker(
             clock, self._keeper.tick, lambda at: self._place.tick(self._keeper, at)
         )
+        self._calendars = CalendarWatch(config.calendars.windows, config.calendars.files)
         self._scheduler = Scheduler(
             rules,
             self._store,
@@ -261,7 +269,7 @@ class Collector:
             self._metrics,
             labels_from({"job": "forewarn", "instance": str(Address(listen.host, port))}),
             self._clock,
-            self._look_at_rules,
+            self._look_at_files,
         )
         self._tasks = [asyncio.create_task(upkeep.run(), name="upkeep")]
         where = "" if listen.is_loopback else f", on {Address(listen.host, port)}"
@@ -311,9 +319,10 @@ class Collector:
         self._last_reload = LastReload(self._clock())
         log.info("rules reloaded: %d in %d groups", _count(rules), len(rules.groups))
 
-    def _look_at_rules(self) -> None:
+    def _look_at_files(self) -> None:
         if self._rule_files.changed():
             self.reload_rules()
+        self._calendars.tick(self._clock())
 
     def _task_changed(self, changes: Sequence[TaskChange]) -> None:
         """Called on the scheduler's thread (or an API thread), after the ledger has the change."""
@@ -325,19 +334,7 @@ class Collector:
 
     def _load_rules(self) -> RuleSet:
         rules = self._rule_files.load()
-        problems = [
-            Problem(
-                rule.file,
-                rule.line,
-                1,
-                f"{rule.name}: there is no queue {rule.task.queue}",
-                f"queues of the configuration: {', '.join(self._queue_names) or 'none'}",
-            )
-            for rule in rules.alerting().values()
-            if rule.task.queue and rule.task.queue not in self._queue_names
-        ]
-        if problems:
-            raise RuleFileError(problems)
+        check_queues_of(rules, self._queue_names)
         return rules
 
     def _first_rules(self) -> RuleSet:
@@ -424,6 +421,9 @@ class Collector:
         self._metrics.add(lambda: notification_families(self._alertmanagers))
         self._metrics.add(lambda: ledger_families(queries, self._outbox))
         self._metrics.add(lambda: silence_families(self._place.silences, self._clock()))
+        self._metrics.add(
+            lambda: calendar_families(self._calendars, self._keeper.escalations, self._clock())
+        )
         self._metrics.add(
             lambda: objective_families(queries, self._config.objective, self._clock())
         )

@@ -17,6 +17,7 @@ from forewarn_collector.config_alertmanagers import (
     read_alertmanagers,
     read_external_labels,
 )
+from forewarn_collector.config_calendars import CalendarsConfig, read_calendars
 from forewarn_collector.config_damping import Damping, read_damping
 from forewarn_collector.config_events import EventsConfig, read_events
 from forewarn_collector.config_files import optional_file, required_file
@@ -25,6 +26,7 @@ from forewarn_collector.config_limits import LimitsConfig, read_limits
 from forewarn_collector.config_objective import ObjectiveConfig, read_objective
 from forewarn_collector.config_otlp import OtlpSettings, read_otlp
 from forewarn_collector.config_relabel import RelabelConfig, read_relabel_configs
+from forewarn_collector.config_service import ServiceConfig, check_queues, read_service
 from forewarn_collector.config_thinning import ThinningConfig, read_thinning
 from forewarn_wire import Labels, Problem
 from forewarn_wire.document import Section, read_document
@@ -113,6 +115,8 @@ class CollectorConfig:
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     thinning: ThinningConfig = field(default_factory=ThinningConfig)
     otlp: OtlpSettings = field(default_factory=OtlpSettings)
+    calendars: CalendarsConfig = field(default_factory=CalendarsConfig)
+    service: ServiceConfig = field(default_factory=ServiceConfig)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -150,6 +154,7 @@ def read_config(content: str, file: str) -> CollectorConfig:
     if document is None:
         return CollectorConfig(problems=problems)
     defaults = CollectorConfig()
+    calendars = read_calendars(document)
     config = CollectorConfig(
         listen=document.take("listen", parse_listen, defaults.listen),
         data=Path(document.take("data", text, str(defaults.data))),
@@ -180,10 +185,14 @@ def read_config(content: str, file: str) -> CollectorConfig:
         limits=read_limits(document),
         thinning=read_thinning(document),
         otlp=read_otlp(document),
+        calendars=calendars,
+        service=read_service(document, calendars),
         problems=problems,
     )
     document.refuse_unknown()
     _check_tokens(document, config.tokens)
+    names = config.queues.names() if config.queues is not None else []
+    check_queues(document, config.service, names)
     return _with_default_queue(document, config)
 
 

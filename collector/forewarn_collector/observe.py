@@ -5,18 +5,26 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from forewarn_collector.alertmanagers import Alertmanagers
 from forewarn_collector.api.admission import Admission
 from forewarn_collector.backlog import Reviewer
+from forewarn_collector.calendars import CalendarWatch
 from forewarn_collector.config_objective import ObjectiveConfig
 from forewarn_collector.ingest.agents import AgentWatch
 from forewarn_collector.metrics import Family, Metrics, Table
 from forewarn_collector.rules import AlertState, Scheduler
 from forewarn_collector.silencing import SilenceState
 from forewarn_collector.store import Caretaker, Store, StoreError
-from forewarn_collector.tasks import LedgerError, Outbox, TaskChange, TaskQueries, TaskState
+from forewarn_collector.tasks import (
+    LedgerError,
+    Outbox,
+    TaskChange,
+    TaskQueries,
+    TaskState,
+)
+from forewarn_collector.tasks.gates import HoldKind
 from forewarn_collector.tasks.retrospect import Outcome
 from forewarn_collector.tasks.silences import Silences
 from forewarn_collector.tasks.timing import Milestone, milestones
@@ -207,16 +215,20 @@ def silence_families(silences: Silences, now: int) -> Iterable[Family]:
 
 
 def ledger_families(queries: TaskQueries, outbox: Outbox) -> Iterable[Family]:
-    """Tasks by state, severity and kind; deliveries by queue and state."""
+    """Tasks by state, severity and kind; alerts held by kind; deliveries by queue and state."""
     tasks = Table("forewarn_tasks", "Tasks in the ledger.", ("state", "severity", "kind"))
     deliveries = Table("forewarn_deliveries", "Deliveries in the ledger.", ("queue", "state"))
     failures = Table(
         "forewarn_delivery_failures_total", "Attempts that failed.", ("queue",), counter=True
     )
+    held = Table("forewarn_holds", "Alerts that fire and may open no task now.", ("kind",))
     try:
+        found = queries.held()
+        for hold in HoldKind:
+            held.row(found.get(hold.value, 0), hold.value)
         counts = {(c.state, c.severity, c.kind): c.tasks for c in queries.counts()}
         # Zeros too: a series that only stops would be read as its last value for a while.
-        for severity, kind in dict.fromkeys((found[1], found[2]) for found in counts):
+        for severity, kind in dict.fromkeys((key[1], key[2]) for key in counts):
             for state in TaskState:
                 number = counts.get((state, severity, kind), 0)
                 tasks.row(number, state.value, severity, kind)
@@ -229,7 +241,7 @@ def ledger_families(queries: TaskQueries, outbox: Outbox) -> Iterable[Family]:
         # The other metrics must stay readable just when the disk is in trouble.
         log.warning("no task metrics: %s", error)
         return
-    for table in (tasks, deliveries, failures):
+    for table in (tasks, held, deliveries, failures):
         yield table.family()
 
 
@@ -253,6 +265,27 @@ def objective_families(
         ("budget_left_ratio", "Of the tasks that may be late, the share that is left.", left),
     ):
         yield Table(f"forewarn_objective_{name}", text).row(value).family()
+
+
+def calendar_families(
+    calendars: CalendarWatch, escalations: Mapping[str, int], at: int
+) -> Iterable[Family]:
+    """Which windows and files are in force at `at` (ms), and how many steps were taken by name."""
+    windows = Table("forewarn_window_active", "1 while a maintenance window lasts.", ("window",))
+    for window in calendars.windows:
+        windows.row(window.at(at) is not None, window.name)
+    yield windows.family()
+    text = "1 while a calendar file is in force as it is, 0 while its last good state is."
+    files = Table("forewarn_calendar_file_current", text, ("file",))
+    for path in sorted({str(file.path) for file in calendars.files}):
+        broken = any(file.problem for file in calendars.files if str(file.path) == path)
+        files.row(not broken, path)
+    yield files.family()
+    text = "Steps of escalations taken, by service level and step."
+    steps = Table("forewarn_escalations_total", text, ("step",), counter=True)
+    for name, count in sorted(escalations.items()):
+        steps.row(count, name)
+    yield steps.family()
 
 
 def observe_changes(metrics: Metrics, changes: Sequence[TaskChange], now: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from forewarn_collector.config import CollectorConfig, ConfigError
 from forewarn_collector.queues import (
@@ -13,11 +13,13 @@ from forewarn_collector.queues import (
     queues_from_section,
     queues_of_receivers,
 )
-from forewarn_collector.rules import TemplateContext
+from forewarn_collector.rules import RuleFileError, RuleSet, TemplateContext
 from forewarn_collector.silencing import AlertmanagerFile, read_alertmanager_file
 from forewarn_collector.tasks import AlertmanagerPlace, ByRule, Ledger, LostHosts, Policy
 from forewarn_collector.tasks.incidents import ByIncident, Incident
+from forewarn_collector.tasks.levels import ConfiguredLevels
 from forewarn_collector.tasks.policy import RuleLookup
+from forewarn_collector.tasks.windows import Dependencies, Windows
 from forewarn_wire import Problem
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,23 @@ def queues_of(
     return receivers | queues
 
 
+def check_queues_of(rules: RuleSet, queues: Sequence[str]) -> None:
+    """Raises RuleFileError where a rule names a queue that is not there."""
+    problems = [
+        Problem(
+            rule.file,
+            rule.line,
+            1,
+            f"{rule.name}: there is no queue {rule.task.queue}",
+            f"queues of the configuration: {', '.join(queues) or 'none'}",
+        )
+        for rule in rules.alerting().values()
+        if rule.task.queue and rule.task.queue not in queues
+    ]
+    if problems:
+        raise RuleFileError(problems)
+
+
 def place_of(
     config: CollectorConfig,
     ledger: Ledger,
@@ -84,7 +103,13 @@ def policy_of(
     """The policy that `collector.yml` and its alertmanager.yml ask for."""
     return Policy(
         placing=ByIncident(place.placing(ByRule(config.default_queue)), incidents),
-        gates=(*place.gates, LostHosts()),
+        gates=(
+            *place.gates,
+            Windows(config.calendars.windows),
+            Dependencies(config.service.dependencies),
+            LostHosts(),
+        ),
+        levels=ConfiguredLevels(config.service.levels),
         damping=config.damping,
         templates=TemplateContext(
             external_url=external_url, external_labels=dict(config.external_labels)

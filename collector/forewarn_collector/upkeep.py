@@ -32,14 +32,14 @@ class Upkeep:
         metrics: Metrics,
         target: Labels,
         clock: Clock,
-        look_at_rules: Callable[[], None],
+        look_at_files: Callable[[], None],
     ) -> None:
         self._store = store
         self._agents = agents
         self._metrics = metrics
         self._target = target
         self._clock = clock
-        self._look_at_rules = look_at_rules
+        self._look_at_files = look_at_files
         self._next_own = 0
         self._next_tending = 0
         self._next_retention = clock() + RETENTION_INTERVAL
@@ -57,7 +57,7 @@ class Upkeep:
 
     async def tick(self, now: int) -> None:
         """Do what is due at `now` (ms)."""
-        await asyncio.to_thread(self._look_at_rules)
+        await asyncio.to_thread(self._look_at_files)
         silent = self._agents.overdue(now)
         if silent is not None:
             await self._append(silent)

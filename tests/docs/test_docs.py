@@ -69,7 +69,17 @@ def test_the_queues_shown_in_the_document_can_be_configured_so(
 
 def test_help_names_every_command() -> None:
     text = CliRunner().invoke(build(lambda: 0), ["--help"]).output
-    for command in ("serve", "demo", "rules", "tasks", "backup", "doctor", "export", "import"):
+    for command in (
+        "serve",
+        "demo",
+        "rules",
+        "tasks",
+        "calendar",
+        "backup",
+        "doctor",
+        "export",
+        "import",
+    ):
         assert command in text
 
 

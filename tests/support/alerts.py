@@ -15,6 +15,7 @@ from forewarn_collector.tasks.ledger import Ledger
 from forewarn_collector.tasks.model import TaskChange
 from forewarn_collector.tasks.placing import ByRule, Placing
 from forewarn_collector.tasks.policy import Policy
+from forewarn_collector.tasks.service import BySeverity, ServiceLevels
 from forewarn_wire import labels_from
 from support.databases import DATABASES
 
@@ -107,6 +108,7 @@ class Desk:
         directory: Path,
         default_queue: str = "support",
         placing: Placing | None = None,
+        levels: ServiceLevels | None = None,
         member: str = "",
     ) -> None:
         self.clock = Hand()
@@ -116,7 +118,10 @@ class Desk:
         self.rules: dict[str, AlertingRule] = {}
         self.gates: list[Gate] = []
         self.policy = Policy(
-            placing or ByRule(default_queue), gates=self.gates, rule_of=self.rules.get
+            placing or ByRule(default_queue),
+            gates=self.gates,
+            levels=levels or BySeverity(),
+            rule_of=self.rules.get,
         )
         self.restart()
 

@@ -8,6 +8,7 @@ import click
 
 from forewarn_collector.cli.alertmanager import alertmanager
 from forewarn_collector.cli.backup import backup
+from forewarn_collector.cli.calendars import calendar
 from forewarn_collector.cli.demo import demo
 from forewarn_collector.cli.doctor import doctor
 from forewarn_collector.cli.events import events
@@ -31,6 +32,7 @@ def build(clock: Clock) -> click.Command:
             tasks,
             silences,
             alertmanager,
+            calendar,
             events,
             export,
             import_samples,

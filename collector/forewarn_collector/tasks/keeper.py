@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, insert, select
 from forewarn_collector.rules.alerts import Alert, AlertChange, AlertState
 from forewarn_collector.rules.model import AlertingRule
 from forewarn_collector.tasks.due import find_due, find_quiet, settle_quiet, sources, wake_waiting
+from forewarn_collector.tasks.escalator import Escalator
 from forewarn_collector.tasks.firing import Firing
 from forewarn_collector.tasks.gates import Verdicts, first_holds
 from forewarn_collector.tasks.hold_rows import KEPT, current_holds, forget_holds, gated_alerts
@@ -63,6 +64,7 @@ class TaskKeeper:
         self._policy = policy
         self._clock = clock
         self._notify = notify
+        self._escalator = Escalator(ledger, policy.levels)
         self._lock = threading.Lock()
         # Read from the ledger when first needed, and anew after a failure.
         self._firing: Firing | None = None
@@ -97,7 +99,7 @@ class TaskKeeper:
 
         What was held and is held no more opens, if it still fires; tasks whose alerts are all held
         fall quiet, others speak again; what has waited for long enough is open again; what has
-        flapped is calm.
+        flapped is calm; what nobody has taken in time escalates.
         """
         with self._lock:
             firing = self._known()
@@ -107,15 +109,25 @@ class TaskKeeper:
                 due = find_due(connection, at)
                 quiet = self._changed_quiet(connection, firing, verdicts)
             names = {*firing.freed(verdicts), *firing.moved(verdicts), *due.alerts}
-            if not (names or due or quiet):
-                return
-            last, self._firing, self._last_held = self._last_held, None, None
-            told = self._write(
-                self._standing(sorted(names), at), verdicts, at, firing, 0, due.tasks, quiet
-            )
-            self._firing, self._last_held = firing, last
+            told: list[TaskChange] = []
+            if names or due or quiet:
+                last, self._firing, self._last_held = self._last_held, None, None
+                told = self._write(
+                    self._standing(sorted(names), at), verdicts, at, firing, 0, due.tasks, quiet
+                )
+                self._firing, self._last_held = firing, last
         if told:
             self._notify(told)
+        # Last, so that what has just fallen quiet does not escalate.
+        with self._lock:
+            told = self._escalator.tick(at)
+        if told:
+            self._notify(told)
+
+    @property
+    def escalations(self) -> Mapping[str, int]:
+        """How many steps of escalations were taken since the start, by their names."""
+        return self._escalator.taken
 
     def _changed_quiet(
         self, connection: Connection, firing: Firing, verdicts: Verdicts

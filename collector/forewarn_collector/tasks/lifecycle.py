@@ -28,6 +28,7 @@ from forewarn_collector.tasks.model import (
 )
 from forewarn_collector.tasks.opening import Problem, described
 from forewarn_collector.tasks.record import Message, Record
+from forewarn_collector.tasks.service import OnCall
 from forewarn_collector.tasks.states import Move
 
 _NAMED = 5
@@ -53,6 +54,7 @@ class Draft(Record):
         self._ended_by = ResolveReason.ALERT_ENDED
         self._missing: list[Member] = []
         self._back: list[Member] = []
+        self._handed = ""
 
     @property
     def opening_revision(self) -> int | None:
@@ -89,6 +91,11 @@ class Draft(Record):
             self._joined.append(self.members[alert_id])
         if severity_rank(problem.severity) < severity_rank(self.task.severity):
             self._raised = (problem.severity, problem.due_at)
+
+    def hand_to(self, on_call: OnCall) -> None:
+        """The task that opens or reopens is for whoever is on call."""
+        self.task = replace(self.task, assignee=on_call.who, assigned_at=self.now)
+        self._handed = f"Assigned to {on_call.who}: {on_call.why}."
 
     def was_held(self, held: Sequence[HeldAlert]) -> None:
         """The alert that has just become a member was held by these, one after the other."""
@@ -278,6 +285,8 @@ class Draft(Record):
         else:
             kind, action = TimelineKind.REOPENED, DeliveryAction.REOPEN
         self.note(kind, text, reason.value)
+        if self._handed:
+            self.note(TimelineKind.ASSIGNED, self._handed, "on_call")
         if reason is OpenReason.FLAPPING:
             text = (
                 f"It comes and goes, {self.task.flap_count} times in all; nothing more is told"

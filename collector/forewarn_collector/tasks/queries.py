@@ -10,7 +10,7 @@ from forewarn_collector.tasks.errors import NoSuchTaskError
 from forewarn_collector.tasks.ledger import Ledger
 from forewarn_collector.tasks.model import STANDING, Task, TaskState, id_of
 from forewarn_collector.tasks.rows import entry_from_row, member_from_row, rows_of, task_from_row
-from forewarn_collector.tasks.schema import evidence, task_alerts, tasks, timeline
+from forewarn_collector.tasks.schema import evidence, holds, task_alerts, tasks, timeline
 
 MOST = 1_000
 """The most tasks that one page of a list holds."""
@@ -116,6 +116,13 @@ class TaskQueries:
         with self._ledger.read() as connection:
             row = connection.execute(found).one()
         return row[0], row[1]
+
+    def held(self) -> dict[str, int]:
+        """How many alerts are held now, by the kind of hold."""
+        counted = select(holds.c.kind, func.count()).where(holds.c.ended_at.is_(None))
+        with self._ledger.read() as connection:
+            rows = connection.execute(counted.group_by(holds.c.kind)).all()
+        return {row[0]: row[1] for row in rows}
 
     def counts(self) -> tuple[TaskCount, ...]:
         """Tasks by state, severity and kind."""

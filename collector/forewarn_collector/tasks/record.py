@@ -16,13 +16,18 @@ from forewarn_collector.tasks.states import Move, moved
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What the queue is to be told: the task as it is at this revision, and what changed."""
+    """What the queue is to be told: the task as it is at this revision, and what changed.
+
+    It is for the task's own queue and all that an escalation has told of it, unless `queue` names
+    the only one.
+    """
 
     action: DeliveryAction
     reason: str
     text: str
     task: Task
     onset_at: int | None = None
+    queue: str = ""
 
 
 class Record:

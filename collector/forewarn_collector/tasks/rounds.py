@@ -119,6 +119,10 @@ def _fire(
             draft.reopen(name, problem, change.at, damping)
         else:
             draft.join(name, problem, change.at, damping)
+    if reason is not OpenReason.JOINED:
+        on_call = policy.levels.on_call(draft.task, drafts.now)
+        if on_call is not None:
+            draft.hand_to(on_call)
     draft.was_held(held)
     drafts.own(name, draft)
     return draft

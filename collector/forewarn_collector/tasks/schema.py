@@ -145,7 +145,7 @@ tasks = Table(
     Column("mute_for", BigInteger),
     Column("mute_severity", _TEXT, nullable=False, server_default=""),
     Column("escalation_step", Integer, nullable=False, server_default="0"),
-    _time("next_escalation_at"),
+    Column("next_escalation_at", BigInteger, index=True),
     Column("incident", _TEXT, nullable=False, server_default=""),
     Column("origin", String(16), nullable=False, server_default="rule"),
     Column("service", _TEXT, nullable=False, server_default=""),

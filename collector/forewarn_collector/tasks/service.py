@@ -13,41 +13,63 @@ from forewarn_wire import Labels
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of an escalation: from `at` (ms) on, unless somebody has taken the task.
+    """One step of an escalation, to be taken once from `at` (ms) on.
 
-    `text` says it for people; `assignee` and `queue` are whom and what to tell, empty for the same.
+    `name` is unique among all steps. `reason` says why it is taken, for people. `queue` is told,
+    too, `severity` is the least from then on, `assignee` gets it (`because` of what); each empty
+    for nothing of the kind.
     """
 
+    name: str
     at: int
-    text: str
-    assignee: str = ""
+    reason: str
     queue: str = ""
+    severity: str = ""
+    assignee: str = ""
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OnCall:
+    """Who gets a new task, and why, for people."""
+
+    who: str
+    why: str
 
 
 class ServiceLevels(Protocol):
     """Service levels by configuration. Pure: the same question has the same answer."""
 
+    @property
+    def escalates(self) -> bool:
+        """Whether any task has steps."""
+
     def due(self, kind: str, severity: str, customer: str, labels: Labels, opened_at: int) -> int:
         """When (ms) a task that opens at `opened_at` is due. A rule's own `task.due` wins."""
 
-    def steps(self, task: Task) -> Sequence[Step]:
-        """The escalation of a task, from its times as they are now; ascending."""
+    def steps(self, task: Task, since: int) -> Sequence[Step]:
+        """The steps that a task as it is now is to take, those that were taken among them.
 
-    def on_call(self, customer: str, service: str, at: int) -> str:
-        """Who is assigned what opens at `at` (ms); empty where no rotation says so."""
+        `since` (ms) is from when the time without an acknowledgement counts.
+        """
+
+    def on_call(self, task: Task, at: int) -> OnCall | None:
+        """Who is assigned a task that opens at `at` (ms); None where no rotation says so."""
 
 
 class BySeverity:
     """What holds without any configuration: due by severity alone, and nobody else is told."""
 
+    escalates = False
+
     def due(self, kind: str, severity: str, customer: str, labels: Labels, opened_at: int) -> int:
         """critical 4 h, high 1 d, medium or warning 3 d, low 7 d, anything else 14 d."""
         return opened_at + due_after(severity)
 
-    def steps(self, task: Task) -> Sequence[Step]:
+    def steps(self, task: Task, since: int) -> Sequence[Step]:
         """None."""
         return ()
 
-    def on_call(self, customer: str, service: str, at: int) -> str:
+    def on_call(self, task: Task, at: int) -> OnCall | None:
         """Nobody."""
-        return ""
+        return None

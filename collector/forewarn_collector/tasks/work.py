@@ -9,6 +9,8 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, s
 
 from forewarn_collector.tasks.audit import RULES, Actor, AuditEntry, add_audit
 from forewarn_collector.tasks.drafts import Drafts
+from forewarn_collector.tasks.escalation import Progress, to_look_at
+from forewarn_collector.tasks.escalation_rows import load_progress
 from forewarn_collector.tasks.gates import HoldKind
 from forewarn_collector.tasks.hold_rows import held_of, save_holds
 from forewarn_collector.tasks.holding import HoldBook
@@ -107,8 +109,9 @@ class Work(Drafts):
                 members.setdefault(row["task_id"], {})[row["alert_id"]] = member_from_row(row)
                 self._owners[row["alert_id"]] = row["task_id"]
         for chunk in chunks(wanted):
-            found = self._connection.execute(select(tasks).where(tasks.c.id.in_(chunk)))
-            for row in rows_of(found):
+            # In order, so that a transaction made again notes the same in the same order.
+            found = select(tasks).where(tasks.c.id.in_(chunk)).order_by(tasks.c.id)
+            for row in rows_of(self._connection.execute(found)):
                 task = task_from_row(row)
                 self._put(Draft(task, members.get(task.id, {}), self.now))
 
@@ -137,9 +140,7 @@ class Work(Drafts):
         self._wake_muted(drafts)
         save_holds(self._connection, self.holds.touched())
         messages = [message for draft in drafts for message in draft.messages]
-        self._insert(
-            deliveries, [self._delivery(message) for message in messages if message.task.queue]
-        )
+        self._insert(deliveries, self._deliveries(messages))
         return [TaskChange(m.task, m.action, m.reason, m.onset_at, self.now) for m in messages]
 
     def _audit(self, draft: Draft) -> list[AuditEntry]:
@@ -178,6 +179,9 @@ class Work(Drafts):
             self._connection.execute(update(holds).where(muted).values(until=self.now))
 
     def _save_tasks(self, drafts: Sequence[Draft]) -> None:
+        for draft in drafts:
+            before = None if draft.is_new else draft.loaded
+            draft.task = to_look_at(before, draft.task, self.now)
         self._insert(tasks, [task_to_row(draft.task) for draft in drafts if draft.is_new])
         changed = [draft for draft in drafts if not draft.is_new and draft.task != draft.loaded]
         rows = [task_to_row(draft.task) for draft in changed]
@@ -218,13 +222,23 @@ class Work(Drafts):
         count = select(func.count()).where(evidence.c.task_id == task_id)
         return self._connection.execute(count).scalar_one() >= _EVIDENCE_PER_TASK
 
-    def _delivery(self, message: Message) -> Row:
+    def _deliveries(self, messages: Sequence[Message]) -> list[Row]:
+        told = load_progress(self._connection, {message.task.id for message in messages})
+        rows = []
+        for message in messages:
+            progress = told.get(message.task.id, Progress())
+            everyone = dict.fromkeys((message.task.queue, *progress.queues))
+            queues = (message.queue,) if message.queue else everyone
+            rows += [self._delivery(message, queue) for queue in queues if queue]
+        return rows
+
+    def _delivery(self, message: Message, queue: str) -> Row:
         task = message.task
         return {
-            "id": self._ledger.delivery_id(task.id, task.revision, task.queue),
+            "id": self._ledger.delivery_id(task.id, task.revision, queue),
             "task_id": task.id,
             "revision": task.revision,
-            "queue": task.queue,
+            "queue": queue,
             "action": message.action.value,
             "reason": message.reason,
             "text": message.text,

@@ -19,7 +19,7 @@ def upgrade() -> None:
     """Tasks keep what they have; none is assigned, closed, held or quiet."""
     for column in _task_columns():
         op.add_column("tasks", column)
-    for name in ("previous", "parent", "opened_at"):
+    for name in ("previous", "parent", "opened_at", "next_escalation_at"):
         op.create_index(f"ix_tasks_{name}", "tasks", [name])
     op.drop_index("uq_tasks_open_key", "tasks")
     op.create_index(
@@ -68,6 +68,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_audit"),
     )
     op.create_index("ix_audit_object", "audit", ["object"])
+    op.create_table(
+        "escalations",
+        sa.Column("task_id", sa.BigInteger(), nullable=False),
+        sa.Column("episode", sa.Integer(), nullable=False),
+        sa.Column("done", sa.JSON(), nullable=False),
+        sa.Column("queues", sa.JSON(), nullable=False),
+        sa.Column("paused_since", sa.BigInteger()),
+        sa.Column("paused_for", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("task_id", name="pk_escalations"),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name="fk_escalations_task_id_tasks"),
+    )
     op.create_table(
         "silences",
         sa.Column("id", sa.String(36), nullable=False),
