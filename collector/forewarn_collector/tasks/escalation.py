@@ -17,8 +17,8 @@ class Progress:
 
     `episode` counts how often the task was reopened: each time, it begins anew. `done` are the
     names of steps, `queues` the further queues that have been told, which go on to hear of the
-    task. While the task is quiet or waits, `paused_since` (ms) is set; `paused_for` (ms) is how
-    long it was paused before in this episode.
+    task. While the task is quiet, waits or lacks its input, `paused_since` (ms) is set;
+    `paused_for` (ms) is how long it was paused before in this episode.
     """
 
     episode: int = 0
@@ -41,16 +41,18 @@ def decide(task: Task, progress: Progress, levels: ServiceLevels, at: int) -> De
     """What is due for a task that stands by `at` (ms)."""
     if progress.episode != task.reopen_count:
         progress = Progress(task.reopen_count, queues=progress.queues)
-    if task.is_quiet or task.state is TaskState.WAITING:
+    begun = task.reopened_at or task.opened_at
+    if _is_paused(task):
         since = progress.paused_since
         if since is None:
-            since = at if task.quiet_since is None else task.quiet_since
+            known = [each for each in (task.quiet_since, task.input_missing_since) if each]
+            since = max(begun, min(known, default=at))
         # Whoever ends the pause has the task looked at again.
         return Decision((), replace(progress, paused_since=since), None)
     if progress.paused_since is not None:
         paused = progress.paused_for + at - progress.paused_since
         progress = replace(progress, paused_since=None, paused_for=paused)
-    since = (task.reopened_at or task.opened_at) + progress.paused_for
+    since = begun + progress.paused_for
     waiting = [step for step in levels.steps(task, since) if step.name not in progress.done]
     due = tuple(step for step in waiting if step.at <= at)
     return Decision(due, progress, min((s.at for s in waiting if s.at > at), default=None))
@@ -94,6 +96,12 @@ def to_look_at(before: Task | None, after: Task, now: int) -> Task:
     return replace(after, next_escalation_at=now)
 
 
+def _is_paused(task: Task) -> bool:
+    """Nobody is to be hurried by what may be over: without its input, a task only stays."""
+    missing = task.input_missing_since is not None
+    return task.is_quiet or task.state is TaskState.WAITING or missing
+
+
 def _watched(task: Task) -> tuple[object, ...]:
     return (
         task.state,
@@ -102,5 +110,5 @@ def _watched(task: Task) -> tuple[object, ...]:
         task.due_at,
         task.acknowledged_at,
         task.reopen_count,
-        task.is_quiet,
+        _is_paused(task),
     )

@@ -78,6 +78,7 @@ def test_sending_again_changes_nothing_and_silence_ends_it(ours: Ours) -> None:
     for minute in (1, 2, 3):
         ours.now = T0 + minute * MINUTE
         ours.post_alerts([posted("Down", cluster="a")])
+    ours.tick()
     (task,) = all_tasks(ours)
     assert (task.revision, task.state) == (1, TaskState.OPEN)
     ours.now = T0 + 8 * MINUTE - 1

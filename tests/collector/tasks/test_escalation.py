@@ -179,6 +179,24 @@ def test_time_stands_still_while_a_task_waits(desk: Desk) -> None:
     assert escalated(desk) == ["gold/remind"]
 
 
+def test_time_stands_still_while_a_task_lacks_its_input(desk: Desk) -> None:
+    desk.apply(change(RULE, ON_A, FIRING))
+    firing = replace(ON_A, state=FIRING)
+    desk.apply(change(RULE, firing, AlertState.UNKNOWN, T0 + 10 * MINUTE))
+    desk.tick(T0 + 12 * MINUTE)
+    # Steps by the due time wait, too: nobody knows whether there is anything to do.
+    desk.tick(T0 + 9 * HOUR)
+    assert escalated(desk) == []
+    desk.apply(change(RULE, firing, FIRING, T0 + 10 * HOUR + 10 * MINUTE))
+    desk.tick(T0 + 10 * HOUR + 10 * MINUTE)
+    assert escalated(desk) == ["gold/soon", "gold/late"]
+    # Ten minutes had passed before; the other twenty pass once its input is back.
+    desk.tick(T0 + 10 * HOUR + 30 * MINUTE - 1)
+    assert escalated(desk) == ["gold/soon", "gold/late"]
+    desk.tick(T0 + 10 * HOUR + 30 * MINUTE)
+    assert escalated(desk) == ["gold/soon", "gold/late", "gold/remind"]
+
+
 def test_a_collector_with_other_levels_looks_at_all_tasks_anew(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.apply(change(RULE, ON_A, FIRING))
