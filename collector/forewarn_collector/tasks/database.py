@@ -5,9 +5,11 @@ Both admit one writer at a time, and give a reader one view for as long as it re
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import orjson
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 WRITES = "forewarn_writes"
@@ -21,7 +23,7 @@ _LOCK = "SELECT pg_advisory_xact_lock(1179604823, 1)"
 
 def sqlite_engine(path: Path) -> Engine:
     """A file of our own. WAL: readers see the last commit; every commit is synced."""
-    engine = create_engine(URL.create("sqlite", database=str(path)))
+    engine = create_engine(URL.create("sqlite", database=str(path)), json_serializer=_to_json)
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
@@ -50,6 +52,7 @@ def postgresql_engine(url: URL) -> Engine:
     """A server. A writer takes an advisory lock, so that several collectors may share it."""
     engine = create_engine(
         url,
+        json_serializer=_to_json,
         pool_pre_ping=True,
         connect_args={"connect_timeout": 10, "application_name": "forewarn"},
     )
@@ -63,3 +66,11 @@ def postgresql_engine(url: URL) -> Engine:
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     return engine
+
+
+def _to_json(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        # Half of a character, or a number that no column of numbers would take.
+        return json.dumps(value)

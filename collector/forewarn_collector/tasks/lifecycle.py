@@ -251,7 +251,8 @@ class Draft(Record):
         )
 
     def _admit(self, alert_id: str, alert: Alert, at: int) -> None:
-        self.task = replace(self.task, ended_at=None)
+        if self.task.ended_at is not None:
+            self.task = replace(self.task, ended_at=None)
         self._set(Member(alert_id, alert.labels, at, unknown_since=alert.unknown_since))
 
     def _set(self, member: Member) -> None:
@@ -261,7 +262,8 @@ class Draft(Record):
         # A task keeps the labels of its last alerts when these have ended.
         if self.members:
             labels = shared_labels([member.labels for member in self.members.values()])
-            self.task = replace(self.task, labels=labels)
+            if labels != self.task.labels:
+                self.task = replace(self.task, labels=labels)
 
     def _settle_severity(self) -> None:
         if self._raised is None:
@@ -300,7 +302,8 @@ class Draft(Record):
         since = min((time for time in unknown if time is not None), default=None)
         self._summarise(TimelineKind.INPUT_MISSING, self._missing, "is unknown: its input stopped")
         self._summarise(TimelineKind.INPUT_BACK, self._back, "fires still: its input is back")
-        self.task = replace(self.task, input_missing_since=since)
+        if since != self.task.input_missing_since:
+            self.task = replace(self.task, input_missing_since=since)
 
     def _summarise(self, kind: TimelineKind, members: list[Member], what: str) -> None:
         if not members:

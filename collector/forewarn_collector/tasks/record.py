@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from forewarn_collector.tasks.model import (
     DeliveryAction,
@@ -12,6 +14,33 @@ from forewarn_collector.tasks.model import (
     TimelineKind,
 )
 from forewarn_collector.tasks.states import Move, moved
+
+_NOTHING_GOES_ON: Mapping[str, Any] = {
+    "input_missing_since": None,
+    "flapping_since": None,
+    "calm_at": None,
+    "quiet_since": None,
+    "quiet_by": "",
+    "parent": None,
+    "next_escalation_at": None,
+}
+_UNACKNOWLEDGED: Mapping[str, Any] = {
+    "acknowledged_at": None,
+    "acknowledged_by": "",
+    "escalation_step": 0,
+}
+_NOT_ENDED: Mapping[str, Any] = {
+    "resolved_at": None,
+    "resolved_by": "",
+    "resolve_reason": "",
+    "closed_at": None,
+    "closed_by": "",
+    "close_reason": "",
+    "duplicate_of": None,
+    "mute_for": None,
+    "mute_severity": "",
+    "retrospective": False,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,34 +101,12 @@ class Record:
         Raises RefusedError where the move does not fit.
         """
         state = moved(self.task, move)
-        task = replace(self.task, state=state, waiting_until=None)
+        changes: dict[str, Any] = {"state": state, "waiting_until": None}
         if not state.stands:
-            task = replace(
-                task,
-                input_missing_since=None,
-                flapping_since=None,
-                calm_at=None,
-                quiet_since=None,
-                quiet_by="",
-                parent=None,
-                next_escalation_at=None,
-            )
+            changes |= _NOTHING_GOES_ON
         if state is TaskState.OPEN:
-            task = replace(task, acknowledged_at=None, acknowledged_by="", escalation_step=0)
+            changes |= _UNACKNOWLEDGED
         if move is Move.REOPEN:
-            task = replace(
-                task,
-                resolved_at=None,
-                resolved_by="",
-                resolve_reason="",
-                closed_at=None,
-                closed_by="",
-                close_reason="",
-                duplicate_of=None,
-                mute_for=None,
-                mute_severity="",
-                retrospective=False,
-                reopen_count=task.reopen_count + 1,
-                reopened_at=self.now,
-            )
-        self.task = task
+            changes |= _NOT_ENDED
+            changes |= {"reopen_count": self.task.reopen_count + 1, "reopened_at": self.now}
+        self.task = replace(self.task, **changes)

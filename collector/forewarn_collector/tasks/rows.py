@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -31,9 +32,11 @@ _ALERT_TIMES = ("onset", "active_at", "evaluated_at", "fired_at", "keep_firing_s
 
 def rows_of(result: Result[Any]) -> list[Row]:
     """All rows of a query, each by its columns' names."""
-    return [{str(name): value for name, value in row.items()} for row in result.mappings()]
+    names = [str(name) for name in result.keys()]  # noqa: SIM118 - a result is its rows
+    return [dict(zip(names, row, strict=True)) for row in result]
 
 
+@functools.lru_cache(maxsize=16_384)
 def alert_id(rule_key: str, labels: Labels) -> str:
     """A digest that names an alert: the same rule and labels, the same id, on any machine."""
     text = json.dumps([rule_key, labels], ensure_ascii=False, separators=(",", ":"))
@@ -74,6 +77,12 @@ def task_to_row(task: Task) -> Row:
     row["state"] = task.state.value
     row["annotations"] = dict(task.annotations)
     return row
+
+
+def changed_columns(before: Task, after: Task) -> Row:
+    """What of a task's row differs."""
+    old = task_to_row(before)
+    return {name: value for name, value in task_to_row(after).items() if value != old[name]}
 
 
 def task_from_row(row: Mapping[str, Any]) -> Task:

@@ -20,6 +20,7 @@ from forewarn_collector.tasks.model import STANDING, DeliveryState, Member, Task
 from forewarn_collector.tasks.record import Message
 from forewarn_collector.tasks.rows import (
     Row,
+    changed_columns,
     entry_to_row,
     member_from_row,
     member_to_row,
@@ -183,13 +184,16 @@ class Work(Drafts):
             before = None if draft.is_new else draft.loaded
             draft.task = to_look_at(before, draft.task, self.now)
         self._insert(tasks, [task_to_row(draft.task) for draft in drafts if draft.is_new])
-        changed = [draft for draft in drafts if not draft.is_new and draft.task != draft.loaded]
-        rows = [task_to_row(draft.task) for draft in changed]
-        if rows:
-            columns: dict[str, Any] = {name: bindparam(name) for name in rows[0] if name != "id"}
-            statement = update(tasks).where(tasks.c.id == bindparam("task_id")).values(columns)
-            renamed = [{"task_id" if n == "id" else n: v for n, v in row.items()} for row in rows]
-            self._connection.execute(statement, renamed)
+        # One statement for all in which the same has changed, as a rule for all of a round.
+        changed: dict[tuple[str, ...], list[Row]] = {}
+        for draft in drafts:
+            if not draft.is_new and draft.task != draft.loaded:
+                row = changed_columns(draft.loaded, draft.task)
+                changed.setdefault(tuple(row), []).append({"of_task": draft.task.id, **row})
+        for names, rows in changed.items():
+            columns: dict[str, Any] = {name: bindparam(name) for name in names}
+            statement = update(tasks).where(tasks.c.id == bindparam("of_task")).values(columns)
+            self._connection.execute(statement, rows)
 
     def _save_members(self, drafts: Sequence[Draft]) -> None:
         rows = [
