@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import compress
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from forewarn_collector.store.admission import Admission
+from forewarn_collector.store.coded import coded
 from forewarn_collector.store.columns import NEVER, Arrival, Batch, Floats, Increases, Ints, Layout
 from forewarn_collector.store.eventlog import EventLog, Inserted
 from forewarn_collector.store.events import (
@@ -33,6 +35,7 @@ from forewarn_collector.store.jobs import (
     Write,
 )
 from forewarn_collector.store.journal import Journal
+from forewarn_collector.store.label_rows import NewSeries
 from forewarn_collector.store.quota import SeriesQuota
 from forewarn_collector.store.series import host_number
 from forewarn_collector.store.spans import run_starts
@@ -140,7 +143,7 @@ class Committer:
                 refs.append(totals.refs)
                 batches.append(Batch((), _EMPTY, totals.times, totals.values))
             admission = self._admit(refs, batches, fresh)
-            series = _present(fresh, admission)
+            series, labels = _present(fresh, admission)
             self._journal.add_series(series)
             save_counters(self._journal.connection, counters)
             if len(admission.refs):
@@ -148,10 +151,10 @@ class Committer:
                     admission.refs, admission.times, admission.values, received
                 )
         with self._lock:
-            self._index.add(series)
+            self._index.add_coded(series.refs, series.sets, labels)
             self._head.apply(admission)
         self._next_ref += len(fresh)
-        self.created += len(series)
+        self.created += len(labels)
         self.samples += len(admission.refs)
         self._counters.accept(counters)
         if received is not None:
@@ -385,9 +388,11 @@ def _batch(samples: Sequence[Sample]) -> Batch:
     )
 
 
-def _present(fresh: dict[Labels, int], admission: Admission) -> list[tuple[int, Labels]]:
+def _present(fresh: dict[Labels, int], admission: Admission) -> tuple[NewSeries, list[Labels]]:
     """New series that have a sample: a label set without one makes no series."""
     if not fresh:
-        return []
-    present = set(np.unique(admission.refs).tolist())
-    return [(ref, labels) for labels, ref in fresh.items() if ref in present]
+        return NewSeries(_EMPTY, coded(())), []
+    refs = np.fromiter(fresh.values(), dtype=np.int64, count=len(fresh))
+    there = np.isin(refs, admission.refs)
+    labels = list(compress(fresh, there.tolist()))
+    return NewSeries(refs[there], coded(labels)), labels

@@ -8,12 +8,14 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forewarn_collector.store.coded import joined
 from forewarn_collector.store.columns import (
     NEVER,
     Arrival,
@@ -66,6 +68,8 @@ from forewarn_wire.labels import METRIC_NAME
 
 # Commits are replayed in groups, since the head takes in a few large batches faster.
 _REPLAY_SAMPLES = 1_000_000
+# And rows of label sets, for the same reason.
+_ROWS = 200
 _NO_LIMITS = SeriesLimits()
 _EVENT_LIMITS = EventLimits()
 
@@ -312,11 +316,9 @@ class Store(StoreReader):
             ) from error
 
     def _load(self) -> None:
-        series = self._journal.load_series()
+        refs = self._load_series()
         known = np.zeros(self._journal.last_ref() + 1, dtype=np.bool_)
-        refs = np.array([ref for ref, _ in series], dtype=np.int64)
         known[refs] = True
-        self._index.add(series)
         metrics, hosts = np.zeros_like(refs), np.full_like(refs, host_number(()))
         for name, members in self._index.postings(METRIC_NAME):
             metrics[np.searchsorted(refs, members)] = self._index.metric_id(name)
@@ -362,6 +364,14 @@ class Store(StoreReader):
             self._event_log,
             self._newest,
         )
+
+    def _load_series(self) -> Ints:
+        """Take in all label sets: the refs, ascending."""
+        rows = self._journal.load_series()
+        while part := list(islice(rows, _ROWS)):
+            refs = np.concatenate([each.refs for each in part])
+            self._index.add_coded(refs, joined([each.sets for each in part]))
+        return self._index.refs()
 
     def _replay(
         self, commits: Sequence[tuple[Ints, Ints, Floats]], known: NDArray[np.bool_]
@@ -420,7 +430,7 @@ class Store(StoreReader):
         gone = self._head.ended_before(cutoff)
         with self._journal.transaction():
             self._journal.drop_before(cutoff)
-            self._journal.drop_series(gone.tolist())
+            self._journal.drop_series(gone)
         with self._lock:
             gone = self._head.drop_before(cutoff)
             self._index.remove(gone)
