@@ -29,7 +29,7 @@ REFUSED = "not served, with a remedy"
 """For a page by which SQLite itself finds its way."""
 FILES = ("store.db", "sealed.db")
 ROWS = {
-    "store.db": (("journal", "columns"), ("series", "labels")),
+    "store.db": (("journal", "columns"), ("label_sets", "sets")),
     "sealed.db": (("chunks", "directory"), ("blocks", "data")),
 }
 PIECE = 24

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, OrderedDict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, compress
 from operator import is_
 from typing import cast
 
@@ -116,9 +116,22 @@ class LabelIndex:
                 found[place] = self._labels[slot] = labels
         return cast("list[Labels]", found)
 
+    def values_of(self, name: str, refs: Ints) -> list[str]:
+        """The value of a label that each series has, "" where it has none."""
+        numbers, counts = self._sets.of(self._slots.of(refs))
+        used, places = np.unique(numbers, return_inverse=True)
+        sets = CodedLabels(list(map(self._pairs.__getitem__, used.tolist())), places, counts)
+        values: dict[str, int] = {}
+        column = sets.column(name, lambda value: values.setdefault(value, len(values)))
+        return list(map(list(values).__getitem__, column.tolist()))
+
     def metric_id(self, name: str) -> int:
         """A small number for a metric's name, the same for as long as the process runs."""
         return self._metric_ids.setdefault(name, len(self._metric_ids))
+
+    def expect(self, series: int) -> None:
+        """Make room for so many series at once that are about to be added."""
+        self._sets.expect(series)
 
     def add(self, series: Sequence[tuple[int, Labels]]) -> None:
         """Add new series; refs ascend and are greater than all that were ever added."""
@@ -259,11 +272,12 @@ class LabelIndex:
         meets = labels_predicate(matchers)
         new = np.array(among[kept.seen :], dtype=np.int64)
         kept.seen = len(among)
-        more = [(ref, each) for ref, each in zip(new, self.labels_of(new), strict=True) if meets(each)]
-        if more:
-            self._series_kept += len(more)
-            kept.refs = np.concatenate((kept.refs, np.array([ref for ref, _ in more])))
-            kept.labels = kept.labels.grown(labels for _, labels in more)
+        labels = self.labels_of(new)
+        more = list(map(meets, labels))
+        if any(more):
+            self._series_kept += sum(more)
+            kept.refs = np.concatenate((kept.refs, new[more]))
+            kept.labels = kept.labels.grown(compress(labels, more))
 
     def names(self) -> list[str]:
         """The names of all labels. Needs no lock."""
@@ -276,11 +290,6 @@ class LabelIndex:
     def value_counts(self, name: str) -> list[tuple[str, int]]:
         """All values of a label, each with how many series have it. Needs no lock."""
         return [(value, len(refs)) for value, refs in list(self._postings.get(name, {}).items())]
-
-    def postings(self, name: str) -> Iterator[tuple[str, Ints]]:
-        """The values of a label, each with the series that have it, ascending."""
-        for value, refs in self._postings.get(name, {}).items():
-            yield value, _as_array(refs)
 
     def posting(self, name: str, value: str) -> Ints:
         """The series that have a label's value."""

@@ -21,6 +21,7 @@ from forewarn_collector.store.label_rows import SCHEMA as LABEL_SETS
 from forewarn_collector.store.label_rows import (
     NewSeries,
     add_rows,
+    count_series,
     drop_from_rows,
     last_ref,
     read_rows,
@@ -131,6 +132,11 @@ class Journal:
         """The highest ref that was ever given out, or 0."""
         with self._errors("read"):
             return last_ref(self.connection)
+
+    def count_series(self) -> int:
+        """How many series there are at most."""
+        with self._errors("read"):
+            return count_series(self.connection)
 
     def load_series(self) -> Iterator[NewSeries]:
         """All series, by ascending refs. Rows that are damaged are counted and left out."""

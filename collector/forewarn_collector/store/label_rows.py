@@ -34,13 +34,14 @@ CREATE TABLE IF NOT EXISTS label_sets (
 _LAST = "SELECT seq FROM sqlite_sequence WHERE name = 'label_sets'"
 _LAST_OLD = "SELECT seq FROM sqlite_sequence WHERE name = 'series'"
 _OLD_TABLE = "SELECT 1 FROM sqlite_schema WHERE name = 'series'"
+_COUNT = "SELECT count(*) * ? FROM label_sets"
 _INSERT = "INSERT INTO label_sets (last, first, series, checksum, sets) VALUES (?, ?, ?, ?, ?)"
-_EVERY = "SELECT last, first, series, checksum, sets FROM label_sets ORDER BY last"
-_NEWEST = "SELECT last, first, series, checksum, sets FROM label_sets ORDER BY last DESC LIMIT 1"
-_LATER = "SELECT last, first, series, checksum, sets FROM label_sets WHERE last > ? ORDER BY last"
-_UPTO = """
-SELECT last, first, series, checksum, sets FROM label_sets WHERE last >= ? ORDER BY last LIMIT 1
-"""
+# As bytes: one row that is no UTF-8 would fail them all.
+_SELECT = "SELECT last, first, series, checksum, CAST(sets AS BLOB) FROM label_sets"
+_EVERY = f"{_SELECT} ORDER BY last"
+_NEWEST = f"{_SELECT} ORDER BY last DESC LIMIT 1"
+_LATER = f"{_SELECT} WHERE last > ? ORDER BY last"
+_UPTO = f"{_SELECT} WHERE last >= ? ORDER BY last LIMIT 1"
 _SIZES = struct.Struct("<II")
 _LEVEL = 1
 
@@ -63,6 +64,12 @@ def last_ref(connection: sqlite3.Connection) -> int:
     """The highest ref that was ever given out, or 0."""
     row = connection.execute(_LAST).fetchone()
     return int(row[0]) if row else 0
+
+
+def count_series(connection: sqlite3.Connection) -> int:
+    """How many series there are at most."""
+    (count,) = connection.execute(_COUNT, (MOST_SETS,)).fetchone()
+    return int(count)
 
 
 def read_rows(connection: sqlite3.Connection) -> Iterator[NewSeries | ValueError]:

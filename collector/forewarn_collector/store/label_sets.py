@@ -42,6 +42,11 @@ class LabelSets:
         self._taken = 0
         self._count = 0
 
+    def expect(self, series: int) -> None:
+        """Make room for so many series at once that are about to be added."""
+        if self._taken + series > len(self._places) * _FULL:
+            self._build(self._count + series)
+
     def find(self, numbers: Ints, counts: Ints) -> Ints:
         """The slot of each label set, `NOWHERE` where it is of no series."""
         found = np.full(len(counts), NOWHERE, dtype=np.int64)
@@ -59,12 +64,10 @@ class LabelSets:
         for width, members, matrix in _by_width(numbers, counts):
             table = self._tables.setdefault(width, _Table(width))
             self._rows[slots[members]] = table.put(matrix)
+        self.expect(len(slots))
         self._widths[slots] = counts
         self._count += len(slots)
-        if self._taken + len(slots) > len(self._places) * _FULL:
-            self._build()
-        else:
-            self._place(slots, self._hashes(numbers, counts))
+        self._place(slots, self._hashes(numbers, counts))
 
     def of(self, slots: Ints) -> tuple[Ints, Ints]:
         """Numbers and counts of slots; a count of 0 where there is no series."""
@@ -72,7 +75,7 @@ class LabelSets:
         counts = np.maximum(widths, 0)
         numbers = np.empty(int(counts.sum()), dtype=np.int64)
         begins = np.cumsum(counts) - counts
-        for width in np.unique(counts[counts > 0]).tolist():
+        for width in _widths(counts[counts > 0]):
             members = np.flatnonzero(counts == width)
             cells = begins[members, np.newaxis] + np.arange(width)
             numbers[cells] = self._tables[width].matrix[self._rows[slots[members]]]
@@ -83,7 +86,7 @@ class LabelSets:
         numbers, counts = self.of(slots)
         places = self._find_places(slots, self._hashes(numbers, counts))
         self._places[places] = _GONE
-        for width in np.unique(counts).tolist():
+        for width in _widths(counts):
             self._tables[width].give(self._rows[slots[counts == width]])
         self._widths[slots] = _NO_SET
         self._count -= len(slots)
@@ -135,9 +138,9 @@ class LabelSets:
     def _after(self, places: Ints) -> Ints:
         return (places + 1) & (len(self._places) - 1)
 
-    def _build(self) -> None:
-        """Make the table anew, without what is gone from it."""
-        size = max(_FEWEST, 1 << (self._count * _ROOM).bit_length() - 1)
+    def _build(self, series: int) -> None:
+        """Make the table anew for so many series, without what is gone from it."""
+        size = max(_FEWEST, 1 << (series * _ROOM).bit_length() - 1)
         self._places = np.zeros(size, dtype=np.int32)
         self._taken = 0
         slots = np.flatnonzero(self._widths != _NO_SET)
@@ -182,10 +185,14 @@ class _Table:
 def _by_width(numbers: Ints, counts: Ints) -> Iterator[tuple[int, Ints, Matrix]]:
     """For each number of labels: which sets have so many, and a row of numbers for each."""
     begins = np.cumsum(counts) - counts
-    for width in np.unique(counts).tolist():
+    for width in _widths(counts):
         members = np.flatnonzero(counts == width)
         cells = begins[members, np.newaxis] + np.arange(width)
         yield width, members, numbers[cells].astype(np.int32)
+
+
+def _widths(counts: Ints) -> list[int]:
+    return np.flatnonzero(np.bincount(counts)).tolist()
 
 
 def _mixed(values: Hashes) -> Hashes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from forewarn_collector.store.columns import (
     SeriesLabels,
 )
 from forewarn_collector.store.head import Head
-from forewarn_collector.store.index import LabelIndex
+from forewarn_collector.store.index import NO_REF, LabelIndex
 from forewarn_collector.store.reading import (
     names_among,
     read_latest,
@@ -60,12 +61,11 @@ class StoreReader:
     def read(self, series: Sequence[Labels], start: int, end: int) -> SeriesColumns:
         """As `SeriesSource.read`."""
         with self._lock:
-            found = [
-                (labels, ref) for labels in series if (ref := self._index.ref(labels)) is not None
-            ]
-        refs = np.array([ref for _, ref in found], dtype=np.int64)
+            refs = self._index.find(series)
+        known = refs != NO_REF
+        found, refs = compress(series, known.tolist()), refs[known]
         columns = read_samples(self._head, self._lock, refs, start, end, self._archive)
-        return SeriesColumns(SeriesLabels(labels for labels, _ in found), *columns)
+        return SeriesColumns(SeriesLabels(found), *columns)
 
     def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
         """As `SeriesSource.latest`. Raises ValueError for a bad regex."""

@@ -58,13 +58,12 @@ from forewarn_collector.store.reading import read_latest
 from forewarn_collector.store.retention import drop_old, size_cutoff
 from forewarn_collector.store.sealed import ARCHIVE_FILE, Archive, ArchiveStats
 from forewarn_collector.store.sealer import Sealer
-from forewarn_collector.store.series import HOST_LABEL, host_number
+from forewarn_collector.store.series import numbers_of
 from forewarn_collector.store.stats import StoreStats
 from forewarn_collector.store.thin import Thinner, Thinning
 from forewarn_collector.store.writer import Writer
 from forewarn_wire import Event, Labels
 from forewarn_wire.clock import Clock
-from forewarn_wire.labels import METRIC_NAME
 
 # Commits are replayed in groups, since the head takes in a few large batches faster.
 _REPLAY_SAMPLES = 1_000_000
@@ -319,12 +318,6 @@ class Store(StoreReader):
         refs = self._load_series()
         known = np.zeros(self._journal.last_ref() + 1, dtype=np.bool_)
         known[refs] = True
-        metrics, hosts = np.zeros_like(refs), np.full_like(refs, host_number(()))
-        for name, members in self._index.postings(METRIC_NAME):
-            metrics[np.searchsorted(refs, members)] = self._index.metric_id(name)
-        for host, members in self._index.postings(HOST_LABEL):
-            hosts[np.searchsorted(refs, members)] = host_number(((HOST_LABEL, host),))
-        self._head.add_series(refs, metrics, hosts)
         earliest, latest = self._archive.extents(refs)
         sealed = latest != NEVER
         self._head.begin(refs[sealed], earliest[sealed], latest[sealed] + 1)
@@ -367,10 +360,13 @@ class Store(StoreReader):
 
     def _load_series(self) -> Ints:
         """Take in all label sets: the refs, ascending."""
+        self._index.expect(self._journal.count_series())
         rows = self._journal.load_series()
         while part := list(islice(rows, _ROWS)):
             refs = np.concatenate([each.refs for each in part])
-            self._index.add_coded(refs, joined([each.sets for each in part]))
+            sets = joined([each.sets for each in part])
+            self._index.add_coded(refs, sets)
+            self._head.add_series(refs, *numbers_of(sets, self._index.metric_id))
         return self._index.refs()
 
     def _replay(
