@@ -21,7 +21,7 @@ from forewarn_collector.store.coded import CodedLabels, Pair, coded, joined
 from forewarn_collector.store.columns import Ints
 from forewarn_wire import Labels
 
-MOST_SETS = 128
+MOST_SETS = 256
 """Of a row. What damages a row costs as many series."""
 SCHEMA = """
 -- Label sets of series: `last` is the greatest ref of a row, `first` not greater than the least.
