@@ -81,6 +81,11 @@ class LabelIndex:
     def __len__(self) -> int:
         return len(self._all)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory held by columns of all series: not of pairs, nor of label sets."""
+        return self._slots.nbytes + self._sets.nbytes + self._refs.nbytes
+
     def ref(self, labels: Labels) -> int | None:
         """The ref of a label set."""
         ref = int(self.find([labels])[0])

@@ -42,6 +42,12 @@ class LabelSets:
         self._taken = 0
         self._count = 0
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory held."""
+        tables = sum(table.nbytes for table in self._tables.values())
+        return tables + self._widths.nbytes + self._rows.nbytes + self._places.nbytes
+
     def expect(self, series: int) -> None:
         """Make room for so many series at once that are about to be added."""
         if self._taken + series > len(self._places) * _FULL:
@@ -161,6 +167,11 @@ class _Table:
     def matrix(self) -> Matrix:
         """All rows."""
         return self._cells[: self._count * self._width].reshape(self._count, self._width)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory held."""
+        return self._cells.nbytes + self._free.nbytes
 
     def put(self, matrix: Matrix) -> Ints:
         """The numbers of the rows that hold it now."""
