@@ -271,9 +271,7 @@ class Committer:
         self._refs_by_id[id(labels)] = ref
         self._seen.append(labels)
 
-    def _admit(
-        self, refs: Sequence[Ints], batches: Sequence[Batch], new: NewSeries
-    ) -> Admission:
+    def _admit(self, refs: Sequence[Ints], batches: Sequence[Batch], new: NewSeries) -> Admission:
         if len(new.refs):
             self._head.add_series(new.refs, *numbers_of(new.sets, self._index.metric_id))
         if len(batches) == 1:

@@ -188,7 +188,7 @@ class LabelIndex:
         owners = memoryview(repeated(refs, sets.counts)[order].tobytes())
         keys = sets.numbers[order]
         starts = run_starts(keys)
-        ends = np.append(starts[1:], len(keys)) * refs.itemsize
+        ends = np.append(starts, len(keys))[1:] * refs.itemsize
         for number, low, high in zip(
             numbers[keys[starts]].tolist(),
             (starts * refs.itemsize).tolist(),

@@ -135,8 +135,8 @@ def drop_from_rows(connection: sqlite3.Connection, refs: Ints) -> None:
 def add_later_rows(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     """Bring to a copy what came to its original since. Within a transaction of the copy's."""
     if _has_old_rows(target):
-        rows = source.execute("SELECT * FROM series WHERE ref > ?", _given_of_old(target)).fetchall()
-        for row in rows:
+        later = source.execute("SELECT * FROM series WHERE ref > ?", _given_of_old(target))
+        for row in later.fetchall():
             # The copy has the columns of its original.
             marks = ", ".join("?" * len(row))
             target.execute(f"INSERT INTO series VALUES ({marks})", row)  # noqa: S608

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from forewarn_collector.store import StoreError
+from forewarn_collector.store.columns import Ints
 from forewarn_collector.store.errors import TooManySamplesError
 from forewarn_collector.store.sealed import Archive, ChunkData, NewChunk
 from forewarn_collector.store.sealed.groups import MOST_MEMBERS

@@ -29,7 +29,7 @@ Reopen = Callable[..., Store]
 
 
 def connection() -> sqlite3.Connection:
-    opened = sqlite3.connect(":memory:")
+    opened = sqlite3.connect(":memory:", isolation_level=None)
     opened.executescript(SCHEMA)
     return opened
 

@@ -210,7 +210,8 @@ def test_a_torn_write_ahead_log_loses_only_its_torn_end(reopen: Reopen, tmp_path
     [
         "UPDATE label_sets SET sets = substr(sets, 1, length(sets) - 1) WHERE last = 256",
         "UPDATE label_sets SET sets = CAST(sets || x'ff' AS TEXT) WHERE last = 256",
-        "UPDATE label_sets SET sets = (SELECT sets FROM label_sets WHERE last = 512) WHERE last = 256",
+        "UPDATE label_sets SET sets = (SELECT sets FROM label_sets WHERE last = 512)"
+        " WHERE last = 256",
         "UPDATE label_sets SET sets = 'text' WHERE last = 256",
         "UPDATE label_sets SET series = 'x' WHERE last = 256",
         "UPDATE label_sets SET last = 7 WHERE last = 256",

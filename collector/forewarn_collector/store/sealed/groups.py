@@ -69,9 +69,7 @@ class Groups:
         """The series of all groups, ascending."""
         return np.flatnonzero(self._of != UNKNOWN)
 
-    def assign(
-        self, connection: sqlite3.Connection, refs: Ints, hosts_of: HostsOf
-    ) -> Ints:
+    def assign(self, connection: sqlite3.Connection, refs: Ints, hosts_of: HostsOf) -> Ints:
         """Within a transaction: the groups of these series, given to those that have none."""
         hosts: dict[str, list[int]] = {}
         lacking = refs[self.of(refs) == UNKNOWN]
