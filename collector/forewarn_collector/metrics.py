@@ -61,6 +61,12 @@ class Metrics:
         self.exemplars = counter(
             "forewarn_ingest_exemplars_dropped_total", "Exemplars that came; none is kept."
         )
+        self.commit_seconds = Histogram(
+            "forewarn_ingest_commit_seconds",
+            "From a decoded remote write to its samples being durable, with others' in one commit.",
+            buckets=_REQUEST_SECONDS,
+            registry=self.registry,
+        )
         self.events = counter("forewarn_ingest_events_total", "Events accepted that were new.")
         self.unauthorized = counter(
             "forewarn_http_unauthorized_total", "Requests refused for want of a right token."

@@ -33,7 +33,7 @@ from support.waiting import wait_until
 
 _WARM = 3
 """Requests of each sender before the measured ones: its series are new, then known."""
-_SHAPES = (Shape(2_000, 1), Shape(500, 10))
+_SHAPES = (Shape(2_000, 1), Shape(500, 1), Shape(500, 10))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from forewarn_collector.api.auth import CALLER
 from forewarn_collector.config_limits import LimitsConfig
-from forewarn_collector.ingest.pressure import RETRY_AFTER, Pressure, SampleRates, Ticket
+from forewarn_collector.ingest.pressure import Pressure, SampleRates, Ticket
 from forewarn_collector.metrics import Metrics
 
 _TICKET = web.RequestKey("ticket", Ticket)
@@ -39,20 +39,28 @@ class Admission:
             time.monotonic(),
         )
         if isinstance(found, str):
-            self._metrics.limited.labels("waiting", caller.customer).inc()
-            return _later(found, RETRY_AFTER)
+            return self._full(request, found)
         request[_TICKET] = found
         return None
 
-    def too_fast(self, request: web.Request, samples: int) -> web.Response | None:
-        """The answer to a customer's request that is over its rate; else None."""
+    def parsing(self, request: web.Request) -> web.Response | None:
+        """From now on the request waits to be parsed; or the answer that sends it away."""
+        found = self._pressure.parsing(request[_TICKET], time.monotonic())
+        return self._full(request, found) if found is not None else None
+
+    def too_fast(self, request: web.Request) -> web.Response | None:
+        """The answer to a request of a customer that is over its rate; else None."""
         customer = request[CALLER].customer
-        seconds = self._rates.wait(customer, samples, time.monotonic())
+        seconds = self._rates.wait(customer, time.monotonic())
         if not seconds:
             return None
         self._metrics.limited.labels("rate", customer).inc()
         text = f"customer {customer} sends more samples a second than its limit; send again later"
         return _later(text, math.ceil(seconds))
+
+    def spend(self, request: web.Request, samples: int) -> None:
+        """Count the samples of a request that was let in against its customer's rate."""
+        self._rates.spend(request[CALLER].customer, samples, time.monotonic())
 
     def storing(self, request: web.Request) -> None:
         """From now on the request waits for the disk."""
@@ -60,12 +68,16 @@ class Admission:
 
     def leave(self, request: web.Request) -> None:
         """The request is answered."""
-        self._pressure.leave(request[_TICKET])
+        self._pressure.leave(request[_TICKET], time.monotonic())
 
     @property
     def waiting(self) -> int:
         """Bytes of requests that are not answered yet."""
         return self._pressure.waiting
+
+    def _full(self, request: web.Request, why: str) -> web.Response:
+        self._metrics.limited.labels("waiting", request[CALLER].customer).inc()
+        return _later(why, self._pressure.later(time.monotonic()))
 
 
 def _later(text: str, seconds: int) -> web.Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import resource
 import signal
 import sys
 from dataclasses import replace
@@ -39,7 +40,7 @@ from forewarn_wire.clock import Clock
     multiple=True,
     help="Rule file or glob; may be repeated. [default: the rules that ship]",
 )
-@click.option("--retention", help="How long samples are kept, and events. [default: 90d]")
+@click.option("--retention", help="How long samples are kept, and events. [default: 400d]")
 @click.option("--no-auth", is_flag=True, help="Need no token; on a loopback address only.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info")
 @click.pass_obj
@@ -90,8 +91,15 @@ def serve(
 _SWITCH_SECONDS = 0.0005
 
 
+def _allow_files() -> None:
+    """Allow as many open files as may be: each agent keeps a connection, and 1,024 is usual."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 async def _serve(config: CollectorConfig, clock: Clock) -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
+    _allow_files()
     collector = Collector(config, clock)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
 
 LONGEST_WAIT = 20.0
 """How long (s) the oldest write may have waited for the disk before others are sent away."""
-RETRY_AFTER = 5
+LONGEST_PARSE = 4.0
+"""The same for those that must be parsed: their senders still wait when their turn has come."""
+_FIRST_PARSED, _FIRST_SECONDS = 100.0, 2.0
+_MEMORY = 10.0
+"""How many were done in how long, as a first guess, and how soon (s) it matters no more."""
+RETRY_AFTER, LONGEST_RETRY_AFTER = 5, 30
+"""After how many seconds those that are sent away come again, at the earliest and at the latest."""
+RETURNS = 200
+"""How many of them a second: to send requests away, too, is work that keeps others waiting."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +39,10 @@ class Pressure:
         self._most = most
         self._by_sender: dict[str, int] = {}
         self._storing: OrderedDict[Ticket, float] = OrderedDict()
+        self._parsing: OrderedDict[Ticket, float] = OrderedDict()
+        self._parsed, self._seconds = _FIRST_PARSED, _FIRST_SECONDS
+        self._last_parsed = 0.0
+        self._next_return = 0.0
         self.waiting = 0
 
     def enter(self, sender: str, size: int, now: float) -> Ticket | str:
@@ -59,9 +72,37 @@ class Pressure:
         """The request is read; from now on it waits for the disk."""
         self._storing[ticket] = now
 
-    def leave(self, ticket: Ticket) -> None:
+    def parsing(self, ticket: Ticket, now: float) -> str | None:
+        """The request is unlike those before it and waits to be parsed; or why it may not.
+
+        Such requests are dear, the more so where their series are new. They are let in as far as
+        they will be answered in time, and wait apart from the others: a fleet that is new to the
+        collector does not keep those away that it knows.
+        """
+        self._storing.pop(ticket, None)
+        oldest = now - next(iter(self._parsing.values()), now)
+        if max(oldest, len(self._parsing) * self._seconds / self._parsed) > LONGEST_PARSE:
+            return f"{len(self._parsing)} requests of new senders are waiting; send again later"
+        self._parsing[ticket] = now
+        return None
+
+    def later(self, now: float) -> int:
+        """After how many seconds one that is sent away is to come again: not all at once."""
+        earliest, latest = now + RETRY_AFTER, now + LONGEST_RETRY_AFTER
+        turn = min(max(self._next_return, earliest), latest)
+        self._next_return = turn + 1 / RETURNS
+        return int(turn - now)
+
+    def leave(self, ticket: Ticket, now: float) -> None:
         """The request is answered."""
         self._storing.pop(ticket, None)
+        since = self._parsing.pop(ticket, None)
+        if since is not None:
+            # Many may be answered at once, after a commit that they shared.
+            kept = math.exp((self._last_parsed - now) / _MEMORY)
+            self._parsed = self._parsed * kept + 1
+            self._seconds = self._seconds * kept + now - max(since, self._last_parsed)
+            self._last_parsed = now
         self.waiting -= ticket.size
         left = self._by_sender[ticket.sender] - ticket.size
         if left > 0:
@@ -78,7 +119,8 @@ class SampleRates:
     """How fast customers send, for those who may not send as fast as they like.
 
     A second's allowance is added each second, up to a minute's. A request is let in while there is
-    any left and is then taken off as a whole, so that no size of request is too large for ever.
+    any left; once its samples are known they are taken off as a whole, so that no size of request
+    is too large for ever, and what was let in together is waited for later.
     """
 
     def __init__(self, most: dict[str, int]) -> None:
@@ -86,16 +128,21 @@ class SampleRates:
         self._most = {customer: rate for customer, rate in most.items() if rate}
         self._left: dict[str, tuple[float, float]] = {}
 
-    def wait(self, customer: str, samples: int, now: float) -> float:
-        """0 where so many samples are let in, else the seconds after which some will be."""
+    def wait(self, customer: str, now: float) -> float:
+        """0 where a request is let in, else the seconds after which one will be."""
         rate = self._most.get(customer)
-        if rate is None or not samples:
+        if rate is None:
             return 0.0
+        left = self._allowance(customer, rate, now)
+        return 0.0 if left > 0 else max(1.0, -left / rate)
+
+    def spend(self, customer: str, samples: int, now: float) -> None:
+        """Take off the samples of a request that was let in."""
+        rate = self._most.get(customer)
+        if rate is not None:
+            self._left[customer] = self._allowance(customer, rate, now) - samples, now
+
+    def _allowance(self, customer: str, rate: int, now: float) -> float:
         burst = rate * 60.0
         left, since = self._left.get(customer, (burst, now))
-        left = min(burst, left + (now - since) * rate)
-        if left > 0:
-            self._left[customer] = left - samples, now
-            return 0.0
-        self._left[customer] = left, now
-        return max(1.0, -left / rate)
+        return min(burst, left + (now - since) * rate)

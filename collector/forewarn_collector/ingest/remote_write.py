@@ -62,39 +62,35 @@ def decode_write_request(
 class WriteDecoder:
     """Decodes bodies and keeps what it has met of them, so that each series is parsed once."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, skeletons: Skeletons | None = None) -> None:
         self._limits = limits
         self._caches: OrderedDict[Labels, SeriesCache] = OrderedDict()
         self._symbols = SymbolTables()
-        self._skeletons = Skeletons()
-        self._body = Unpacked()
+        self._skeletons = skeletons if skeletons is not None else Skeletons()
+        self._known_body, self._walked_body = Unpacked(), Unpacked()
         # Threads would not make the walk any faster, but could change the cache under it.
+        self._walking = threading.Lock()
+        # So that bodies that are known need not wait for those that are not.
         self._lock = threading.Lock()
 
     def decode(self, body: bytes, extra: Labels = (), version: Version = Version.ONE) -> Decoded:
         """As `decode_write_request`."""
-        with self._lock:
-            return self._unpacked(body, extra, version) or self._walk(extra, version)
+        with self._walking:
+            return self.decode_known(body, extra, version) or self._walk(body, extra, version)
 
     def decode_known(
         self, body: bytes, extra: Labels = (), version: Version = Version.ONE
     ) -> Decoded | None:
         """The same where that is a matter of some hundred microseconds, else None."""
-        if not self._lock.acquire(blocking=False):
-            return None
-        try:
-            return self._unpacked(body, extra, version)
-        finally:
-            self._lock.release()
-
-    def _unpacked(self, body: bytes, extra: Labels, version: Version) -> Decoded | None:
         check_size(len(body), self._limits.max_body, "the body")
-        self._body.unsnappy(body, self._limits.max_decoded)
-        reading = self._skeletons.read(version, extra, self._body)
+        with self._lock:
+            self._known_body.unsnappy(body, self._limits.max_decoded)
+            reading = self._skeletons.read(version, extra, self._known_body)
         return _decoded(reading) if reading is not None else None
 
-    def _walk(self, extra: Labels, version: Version) -> Decoded:
-        noted = Noted(self._body, self._limits)
+    def _walk(self, body: bytes, extra: Labels, version: Version) -> Decoded:
+        self._walked_body.unsnappy(body, self._limits.max_decoded)
+        noted = Noted(self._walked_body, self._limits)
         if version is Version.TWO:
             Walk2(noted, self._cache(extra), self._symbols).run()
         else:
@@ -103,16 +99,17 @@ class WriteDecoder:
         once = version is Version.ONE and noted.metadata
         if noted.regular and noted.places and not noted.rejected and not once:
             stamps, omitted = noted.stamps()
-            self._skeletons.learn(
-                version,
-                extra,
-                self._body,
-                stamps,
-                omitted,
-                batch.labels,
-                batch.rows,
-                noted.metadata,
-            )
+            with self._lock:
+                self._skeletons.learn(
+                    version,
+                    extra,
+                    self._walked_body,
+                    stamps,
+                    omitted,
+                    batch.labels,
+                    batch.rows,
+                    noted.metadata,
+                )
         return Decoded(batch, noted.rejected, noted.metadata, noted.histograms, noted.exemplars)
 
     def _cache(self, extra: Labels) -> SeriesCache:
@@ -209,16 +206,18 @@ class _Walk:
         return noted.end
 
     def _usual_series(self, start: int, stop: int) -> bool:
-        """A known series with any number of samples of 18 or 9 bytes; False for any other."""
+        """A series with any number of samples of 18 or 9 bytes; False for any other."""
         message = self._noted.message
         position = start
         while position < stop and message[position] == 0x0A and message[position + 1] < 0x80:
             position += 2 + message[position + 1]
-        known = self._cache.known.get(message[start:position])
-        if known is None:
+        if position > stop:
             return False
         found = self._noted.usual_samples(position, stop)
         if found is None or found[0] != stop:
+            return False
+        known = self._cache.learn(message[start:position])
+        if isinstance(known, Rejected):
             return False
         self._noted.add(known, *found[1:])
         return True

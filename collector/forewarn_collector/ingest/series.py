@@ -54,18 +54,22 @@ class SeriesCache:
         known = self.known.get(key)
         if known is not None:
             return known
+        usual = self._usual_pairs(key)
+        if usual is not None:
+            found = self.known[key] = self._keep(usual)
+            return found
         try:
             pairs = [
-                self._pair(key[payload:end])
+                _label(key[payload:end])
                 for number, wire_type, _, payload, end in fields(key, 0, len(key))
                 if number == 1 and wire_type == LENGTH
             ]
         except UnicodeDecodeError:
             return Rejected(Kind.BAD_ENCODING, _readable(key), "a label is not valid UTF-8")
-        found = self.learn_pairs(pairs)
-        if isinstance(found, Known):
-            self.known[key] = found
-        return found
+        learned = self.learn_pairs(pairs)
+        if isinstance(learned, Known):
+            self.known[key] = learned
+        return learned
 
     def learn_texts(self, texts: tuple[str, ...]) -> Known | Rejected:
         """The label set of names and values by turns, or why it is refused."""
@@ -80,18 +84,45 @@ class SeriesCache:
     def learn_pairs(self, pairs: list[tuple[str, str]]) -> Known | Rejected:
         """The same of pairs, for those who keep it themselves."""
         problem = problem_of(pairs, self._limits)
-        if problem is not None:
-            return problem
+        return problem if problem is not None else self._keep(pairs)
+
+    def _keep(self, pairs: list[tuple[str, str]]) -> Known:
         if self.extra:
             pairs = list({**dict(pairs), **dict(self.extra)}.items())
         share = self._shared.setdefault
-        labels = tuple(sorted(share(pair, pair) for pair in pairs if pair[1]))
+        labels = tuple(sorted([share(pair, pair) for pair in pairs if pair[1]]))
         return self._by_labels.setdefault(labels, Known(labels))
 
-    def _pair(self, message: bytes) -> tuple[str, str]:
+    def _usual_pairs(self, key: bytes) -> list[tuple[str, str]] | None:
+        """The pairs of label fields without any fault, most of which were met before."""
+        pairs = []
+        position, end = 0, len(key)
+        while position < end:
+            if key[position] != 0x0A or key[position + 1] >= 0x80:
+                return None
+            stop = position + 2 + key[position + 1]
+            pair = self._pair(key[position + 2 : stop])
+            if pair is None:
+                return None
+            pairs.append(pair)
+            position = stop
+        names = {name for name, _ in pairs}
+        if len(names) < len(pairs) or len(pairs) > self._limits.max_labels:
+            return None
+        return pairs if METRIC_NAME in names else None
+
+    def _pair(self, message: bytes) -> tuple[str, str] | None:
+        """A label; None where something is wrong with it, whatever other labels there are."""
         pair = self._pairs.get(message)
         if pair is None:
-            pair = self._pairs[message] = _label(message)
+            try:
+                pair = _label(message)
+            except UnicodeDecodeError:
+                return None
+            alone = [pair] if pair[0] == METRIC_NAME else [pair, (METRIC_NAME, "alone")]
+            if problem_of(alone, self._limits) is not None:
+                return None
+            self._pairs[message] = pair
         return pair
 
 

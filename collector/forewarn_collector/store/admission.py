@@ -19,7 +19,7 @@ class Admission:
 
     `kept[k]` is the place in the batch of sample `k`; `slots` are those of `refs`. `late` marks
     those that are not after all that their series has in the head. `conflicts` counts the
-    duplicates whose value was another one.
+    duplicates whose value was another one. `single` says that no series has two samples.
     """
 
     kept: Ints
@@ -30,22 +30,26 @@ class Admission:
     late: NDArray[np.bool_] | None
     found: Late | None
     conflicts: int
+    single: bool
 
 
 def admit(series: Series, chunks: Chunks, refs: Ints, times: Ints, values: Floats) -> Admission:
     """Find what is new in a batch, changing nothing. All series must have been added."""
-    if _is_sorted(refs, times):
-        order = np.arange(len(refs), dtype=np.int64)
-    else:
+    order = np.arange(len(refs), dtype=np.int64)
+    single = bool((refs[1:] > refs[:-1]).all())
+    if not single and not _is_sorted(refs, times):
         order = np.argsort(refs, kind="stable")
         refs = refs[order]
-        if not (refs[1:] > refs[:-1]).all():
+        single = bool((refs[1:] > refs[:-1]).all())
+        if not single:
             # Stable, so that of two samples of one time the first to come stays.
             within = np.lexsort((times[order], refs))
             order, refs = order[within], refs[within]
         times, values = times[order], values[order]
     slots = series.slots.of(refs)
     late = times <= series.last_times[slots]
+    if single and not late.any():
+        return Admission(order, refs, slots, times, values, None, None, 0, single)
     fresh = np.ones(len(refs), dtype=np.bool_)
     bits = values.view(np.int64)
     found: Late | None = None
@@ -76,10 +80,10 @@ def admit(series: Series, chunks: Chunks, refs: Ints, times: Ints, values: Float
         order, refs, slots = order[fresh], refs[fresh], slots[fresh]
         times, values = times[fresh], values[fresh]
     some_late = late if found is not None else None
-    return Admission(order, refs, slots, times, values, some_late, found, conflicts)
+    return Admission(order, refs, slots, times, values, some_late, found, conflicts, single)
 
 
 def _is_sorted(refs: Ints, times: Ints) -> bool:
     """Whether samples stand by series, then time, with no time twice."""
-    step = np.diff(refs)
-    return bool((step > 0).all() or ((step > 0) | ((step == 0) & (np.diff(times) > 0))).all())
+    same = refs[1:] == refs[:-1]
+    return bool(((refs[1:] > refs[:-1]) | (same & (times[1:] > times[:-1]))).all())

@@ -83,7 +83,7 @@ class Head:
                 merge(self._chunks, newest, found, times[late], values[late], self._make)
             slots, times, values = slots[~late], times[~late], values[~late]
         if len(slots):
-            self._append(slots, times, values)
+            self._append(slots, times, values, single=admission.single)
 
     def select(self, refs: Ints, start: int, end: int) -> tuple[Ints, Floats, Ints]:
         """Samples with `start <= time <= end`, series by series: times, values, offsets."""
@@ -106,7 +106,7 @@ class Head:
         return times, values
 
     def latest_known(self, refs: Ints, start: int, end: int) -> tuple[Ints, Floats, Ints]:
-        """The same, and the rows of those series that may have a later one elsewhere."""
+        """The same, and the rows of series that may have a later one or one as late elsewhere."""
         slots = self.slots(refs)
         floors = self.floors(slots)
         times, values = self.newest(slots)
@@ -119,7 +119,8 @@ class Head:
             times[beyond[filled]] = found_times[last]
             values[beyond[filled]] = found_values[last]
         doubtful = np.flatnonzero(floors > start)
-        doubtful = doubtful[times[doubtful] < np.minimum(end, floors[doubtful] - 1)]
+        # Of two samples of one time the one elsewhere came first.
+        doubtful = doubtful[times[doubtful] < floors[doubtful]]
         return times, values, doubtful
 
     def slots(self, refs: Ints) -> Ints:
@@ -265,6 +266,11 @@ class Head:
         self.samples += len(times)
         self._moved(slots)
 
+    def recount(self, refs: Ints) -> None:
+        """Note that what is kept beside the samples of series (`late_counts`) has changed."""
+        self.rewritten += 1
+        np.add.at(self._series.rewrites, self._series.slots.of(refs), 1)
+
     def drop_sealed(self, now: int) -> int:
         """Drop what is sealed and, at `now` (ms), older than what is kept of its metric.
 
@@ -345,14 +351,17 @@ class Head:
         self._moved(there)
         return moved[behind]
 
-    def _append(self, slots: Ints, times: Ints, values: Floats) -> None:
-        """Samples sorted by series and time, all later than what their series has here."""
+    def _append(self, slots: Ints, times: Ints, values: Floats, *, single: bool) -> None:
+        """Samples sorted by series and time, all later than what their series has here.
+
+        `single`: no series has two.
+        """
         series = self._series
-        starts = run_starts(slots)
-        if len(starts) == len(slots):
+        if single:
+            starts = ends = np.arange(len(slots), dtype=np.int64)
             self._append_tick(slots, times, values)
-            ends = starts
         else:
+            starts = run_starts(slots)
             counts = np.diff(np.append(starts, len(times)))
             self._append_runs(slots[starts], starts, counts, times, values)
             ends = starts + counts - 1

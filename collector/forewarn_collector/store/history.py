@@ -7,14 +7,13 @@ its work. (SQLite may leave its two side files behind.)
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from forewarn_collector.store.codec import columns_of, unpacked
+from forewarn_collector.store.codec import decode_columns
 from forewarn_collector.store.columns import Floats, Ints
 from forewarn_collector.store.errors import StoreError
 from forewarn_collector.store.journal import (
@@ -22,6 +21,7 @@ from forewarn_collector.store.journal import (
     VERSION,
 )
 from forewarn_collector.store.label_rows import read_rows
+from forewarn_collector.store.late_counts import LateCounts
 from forewarn_collector.store.readonly import connect_read_only
 from forewarn_wire import Labels
 
@@ -34,13 +34,15 @@ _MOST_SAMPLES = 1 << 30
 class History:
     """What a journal held when it was opened; what comes in later is not seen. See also `Past`.
 
-    `series` are all with their refs, ascending. `damaged` counts what could not be read. Commits
-    that are sealed or dropped meanwhile are left out. Every failure is raised as StoreError.
+    `series` are all with their refs, ascending, `late_counts` what late events add to samples.
+    `damaged` counts what could not be read. Commits that are sealed or dropped meanwhile are left
+    out. Every failure is raised as StoreError.
     """
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / JOURNAL_FILE
         self.damaged = 0
+        self.late_counts = LateCounts()
         if not directory.is_dir():
             raise _refusal(f"there is no directory {directory}")
         # A directory of someone else's looks empty, or cannot be looked into at all.
@@ -58,6 +60,7 @@ class History:
                 self._check_version()
                 self.series = self._load_series()
                 self._load_commits()
+                self._load_late_counts()
         except BaseException:
             self._connection.close()
             raise
@@ -85,19 +88,15 @@ class History:
                     (int(wanted[0]), int(wanted[-1])),
                 ).fetchall()
             asked = set(wanted.tolist())
-            # Commits of one size are made columns together, which is much faster.
-            by_size: dict[int, list[bytes]] = defaultdict(list)
+            parts = []
             for number, count, checksum, blob in rows:
                 if number not in asked:
                     continue
                 try:
-                    raw = unpacked(blob, count, checksum)
+                    parts.append(decode_columns(blob, count, checksum))
                 except (ValueError, TypeError, AttributeError, OverflowError):
                     # On a damaged page any column may be of any type.
                     self.damaged += 1
-                else:
-                    by_size[count].append(raw)
-            parts = [columns_of(raws, count) for count, raws in by_size.items()]
             if parts:
                 refs, times, values = (
                     np.concatenate(columns) for columns in zip(*parts, strict=True)
@@ -140,6 +139,12 @@ class History:
         self.damaged += every - len(rows)
         columns = np.array(rows, dtype=np.int64).reshape(-1, 4)
         self._ids, self._earliest, self._latest, self._samples = columns.T.copy()
+
+    def _load_late_counts(self) -> None:
+        # A directory of before events counted at their own time has none.
+        there = "SELECT 1 FROM sqlite_schema WHERE name = 'late_counts'"
+        if self._connection.execute(there).fetchone():
+            self.late_counts.load(self._connection)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

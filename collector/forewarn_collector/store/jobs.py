@@ -25,11 +25,15 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class AppendedEvents:
-    """Of the events given: how many were new, were there already, were older than what is kept."""
+    """Of the events given: how many were new, were there already, were older than what is kept.
+
+    `overflow` of the new ones count in a common series, since one of their own is over a limit.
+    """
 
     added: int
     duplicates: int
     late: int = 0
+    overflow: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +42,17 @@ class AppendSamples:
 
     batch: Batch
     own: bool = False
+    done: Future[Appended] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AppendMade:
+    """Store the batch that `make` gives, which the writer's thread calls right before the commit.
+
+    `done` has the error where it raises one.
+    """
+
+    make: Callable[[], Batch]
     done: Future[Appended] = field(default_factory=Future)
 
 
@@ -85,4 +100,4 @@ class Alone:
 
 
 Write = AppendSamples | AppendIncreases | AppendEvents | SampleCounters
-Job = Write | TendEvents | Alone
+Job = Write | AppendMade | TendEvents | Alone

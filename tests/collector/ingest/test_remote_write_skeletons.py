@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import threading
 from collections import Counter
 from typing import Any
 
@@ -334,6 +335,22 @@ def test_skeletons_stay_within_their_memory_and_those_in_use_are_not_pushed_out(
     assert 2 <= len(skeletons) < 100
 
 
+def test_senders_beyond_the_memory_for_plain_skeletons_are_read_as_well() -> None:
+    # Three senders whose bodies have about 100 bytes each, by turns; room for two.
+    skeletons = Skeletons(most_plain=250)
+    hosts = [labels_from({"__name__": "cpu", "instance": f"host-{k}"}) for k in range(3)]
+    decoder = WriteDecoder(LIMITS, skeletons)
+    for turn in range(12):
+        for host in hosts:
+            sent: Series = [(host, [(NOW + turn, turn)]), (CPU, [(NOW + turn, turn)])]
+            known = decoder.decode_known(snappy(message_1(sent, zeros=True)))
+            assert turn < 2 or known is not None
+            found = known or decoder.decode(snappy(message_1(sent, zeros=True)))
+            assert contents(found) == expected(sent)
+            assert skeletons.plain_bytes <= 250
+    assert skeletons.plain_bytes > 0
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 1 << 22), min_size=1, max_size=4))
 @example([5 << 20, 10])
@@ -344,3 +361,19 @@ def test_memory_for_bodies_is_used_again(sizes: list[int]) -> None:
         body.unsnappy(snappy(content), 1 << 26)
         assert body.content() == content
         assert body.padded() == content + bytes(24)
+
+
+def test_a_known_body_does_not_wait_for_one_that_is_walked() -> None:
+    decoder = WriteDecoder(LIMITS)
+    sent: Series = [(CPU, [(NOW, 1)])]
+    body = snappy(message_1(sent, zeros=True))
+    for _ in range(2):
+        decoder.decode(body)
+    found: list[Decoded | None] = []
+    with decoder._walking:  # as while another thread walks over a large body
+        reader = threading.Thread(target=lambda: found.append(decoder.decode_known(body)))
+        reader.start()
+        reader.join(10)
+    assert len(found) == 1
+    assert found[0] is not None
+    assert contents(found[0]) == expected(sent)

@@ -6,13 +6,14 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from forewarn_collector.store import Appended, Batch, Matcher, MatchOp, Store, StoreError
-from forewarn_wire import STALE_NAN_BITS
+from forewarn_wire import STALE_NAN_BITS, Labels
 from support.stores import HOUR, START, Clock, batch, contents, matching, series
 
 Reopen = Callable[[], Store]
@@ -286,3 +287,41 @@ def test_the_files_are_their_owners_only(reopen: Reopen, tmp_path: Path) -> None
     reopen().append(batch((CPU, START, 1.0))).result(10)
     for file in (tmp_path / "data").iterdir():
         assert file.stat().st_mode & 0o077 == 0, file.name
+
+
+def test_batches_made_on_the_writers_thread_are_stored_and_each_failure_is_its_own(
+    store: Store,
+) -> None:
+    threads: list[str] = []
+    heard = threading.Event()
+
+    def make(*samples: tuple[Labels, int, float]) -> Batch:
+        threads.append(threading.current_thread().name)
+        return batch(*samples)
+
+    def fail() -> Batch:
+        raise ValueError("not a body")
+
+    def make_too_much() -> Batch:
+        # Its rows name a label set that is not there.
+        return Batch([CPU], np.array([1]), np.array([START]), np.array([0.0]))
+
+    makes = [
+        partial(make, (CPU, START, 1.0)),
+        fail,
+        partial(make, (DISK, START, 2.0)),
+        make_too_much,
+        make,
+    ]
+    first, bad, second, worse, none = store.append_made(makes, heard.set)
+    assert heard.wait(10)
+    assert [first.result(), second.result(), none.result()] == [
+        Appended(1, 0),
+        Appended(1, 0),
+        Appended(0, 0),
+    ]
+    assert isinstance(bad.exception(), ValueError)
+    assert isinstance(worse.exception(), IndexError)
+    assert set(threads) == {"store-writer"}
+    assert contents(store, matching("cpu")) == {CPU: [(START, 1.0)]}
+    assert contents(store, matching("disk")) == {DISK: [(START, 2.0)]}
