@@ -12,7 +12,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress
 from operator import is_
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,8 +62,9 @@ class LabelIndex:
         self._slots = Slots()
         self._sets = LabelSets()
         self._refs: Ints = np.full(1, NO_REF, dtype=np.int64)
-        # By slot, once they were asked for.
-        self._labels: list[Labels | None] = [()]
+        # By slot, once they were asked for: whether they were, and what they are.
+        self._made: NDArray[np.bool_] = np.ones(1, dtype=np.bool_)
+        self._labels: list[Labels] = [()]
         # Each pair that series have has a number, and by that its posting.
         self._numbers: dict[Pair, int] = {}
         self._pairs: list[Pair] = []
@@ -110,16 +110,17 @@ class LabelIndex:
     def labels_of(self, refs: Ints) -> list[Labels]:
         """The label sets of refs; empty for those that were removed."""
         slots = self._slots.of(refs)
-        found = list(map(self._labels.__getitem__, slots.tolist()))
-        if None in found:
-            missing = np.array([k for k, labels in enumerate(found) if labels is None])
-            numbers, counts = self._sets.of(slots[missing])
-            made = cut(list(map(self._pairs.__getitem__, numbers.tolist())), counts)
-            for place, slot, labels in zip(
-                missing.tolist(), slots[missing].tolist(), made, strict=True
-            ):
-                found[place] = self._labels[slot] = labels
-        return cast("list[Labels]", found)
+        missing = np.flatnonzero(~self._made[slots])
+        if len(missing):
+            self._make(slots[missing])
+        return list(map(self._labels.__getitem__, slots.tolist()))
+
+    def _make(self, slots: Ints) -> None:
+        numbers, counts = self._sets.of(slots)
+        made = cut(list(map(self._pairs.__getitem__, numbers.tolist())), counts)
+        for slot, labels in zip(slots.tolist(), made, strict=True):
+            self._labels[slot] = labels
+        self._made[slots] = True
 
     def values_of(self, name: str, refs: Ints) -> list[str]:
         """The value of a label that each series has, "" where it has none."""
@@ -157,7 +158,8 @@ class LabelIndex:
         self._refs[slots] = refs
         self._all.frombytes(refs.tobytes())
         self._post(sets, numbers, refs)
-        self._labels.extend([None] * (self._slots.count - len(self._labels)))
+        self._labels.extend([()] * (self._slots.count - len(self._labels)))
+        self._made = enlarged(self._made, self._slots.count)
         if labels is None:
             return
         # Most senders' pairs are one object already, and then so may be the label sets.
@@ -165,6 +167,7 @@ class LabelIndex:
         if all(map(is_, chain.from_iterable(labels), pairs)):
             for slot, each in zip(slots.tolist(), labels, strict=True):
                 self._labels[slot] = each
+            self._made[slots] = True
 
     def _number(self, pair: Pair) -> int:
         number = self._numbers.get(pair)
@@ -207,7 +210,8 @@ class LabelIndex:
         self._sets.remove(slots)
         self._refs[slots] = NO_REF
         for slot in slots.tolist():
-            self._labels[slot] = None
+            self._labels[slot] = ()
+        self._made[slots] = False
         self._removals[""] += 1
         for number in touched.tolist():
             pair = name, value = self._pairs[number]

@@ -25,6 +25,7 @@ from forewarn_collector.store.label_rows import (
     begin_refs_after,
     count_series,
     drop_from_rows,
+    give_out_after,
     last_ref,
     read_rows,
     take_over_rows,
@@ -36,7 +37,7 @@ from forewarn_wire import Labels
 log = logging.getLogger(__name__)
 
 JOURNAL_FILE = "store.db"
-VERSION = 3
+VERSION = 4
 _DROPPED_COMMITS = 2_000
 _DROPPED_SAMPLES = 100_000
 _PAGES = 512
@@ -145,22 +146,22 @@ class Journal:
 
     def last_ref(self) -> int:
         """The highest ref that was ever given out, or 0."""
-        with self.reading():
+        with file_errors("read", self._path):
             return last_ref(self.connection)
+
+    def count_series(self) -> int:
+        """How many series there are at most."""
+        with file_errors("read", self._path):
+            return count_series(self.connection)
 
     def begin_refs_after(self, ref: int) -> None:
         """Never give out this ref or a lower one: samples that are somewhere have it."""
         with self.transaction():
-            begin_refs_after(self.connection, ref)
-
-    def count_series(self) -> int:
-        """How many series there are at most."""
-        with self.reading():
-            return count_series(self.connection)
+            give_out_after(self.connection, ref)
 
     def load_series(self) -> Iterator[NewSeries]:
         """All series, by ascending refs. Rows that are damaged are counted and left out."""
-        with self.reading():
+        with file_errors("read", self._path):
             for found in read_rows(self.connection):
                 if isinstance(found, ValueError):
                     self._note_damage(found)
@@ -267,8 +268,6 @@ class Journal:
                 for damage in take_over_rows(self.connection):
                     self._note_damage(damage)
                 self.connection.execute(f"PRAGMA user_version = {VERSION}")
-            while self.give_back():
-                pass
 
     def _note_damage(self, damage: ValueError) -> None:
         self.damaged += 1

@@ -81,10 +81,17 @@ def count_series(connection: sqlite3.Connection) -> int:
     return int(count)
 
 
+def give_out_after(connection: sqlite3.Connection, ref: int) -> None:
+    """Within a transaction: never give out this ref or a lower one."""
+    given = max(ref, last_ref(connection))
+    connection.execute("DELETE FROM sqlite_sequence WHERE name = 'label_sets'")
+    connection.execute("INSERT INTO sqlite_sequence VALUES ('label_sets', ?)", (given,))
+
+
 def read_rows(connection: sqlite3.Connection) -> Iterator[NewSeries | ValueError]:
     """The series of each row, by ascending refs; what is wrong with one that is damaged.
 
-    Also those of a file of before version 3.
+    Also those of a file of before version 4.
     """
     if _has_old_rows(connection):
         yield from _old_rows(connection)
@@ -200,7 +207,7 @@ def _checksum(last: int, first: int, series: int, blob: bytes) -> int:
 
 
 def take_over_rows(connection: sqlite3.Connection) -> Iterator[ValueError]:
-    """Within a transaction: make these rows of those that files before version 3 have.
+    """Within a transaction: make these rows of those that files before version 4 have.
 
     What is damaged is told, and goes with its table.
     """
@@ -211,9 +218,7 @@ def take_over_rows(connection: sqlite3.Connection) -> Iterator[ValueError]:
             yield found
         else:
             add_rows(connection, found)
-    given = _given_of_old(connection)
-    connection.execute("DELETE FROM sqlite_sequence WHERE name = 'label_sets'")
-    connection.execute("INSERT INTO sqlite_sequence VALUES ('label_sets', ?)", given)
+    give_out_after(connection, *_given_of_old(connection))
     connection.execute("DROP TABLE series")
 
 

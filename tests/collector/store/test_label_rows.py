@@ -110,8 +110,8 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_label_sets_of_a_data_directory_of_before_format_3_are_taken_over(
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_label_sets_of_a_data_directory_of_before_format_4_are_taken_over(
     reopen: Reopen, tmp_path: Path, version: int
 ) -> None:
     store = reopen()
@@ -123,7 +123,7 @@ def test_label_sets_of_a_data_directory_of_before_format_3_are_taken_over(
     def row(ref: int) -> str:
         text = TEXTS[ref].replace("'", "''")
         # Version 1 had no checksums.
-        checksum = zlib.crc32(TEXTS[ref].encode(), ref) if version == 2 else "NULL"
+        checksum = zlib.crc32(TEXTS[ref].encode(), ref) if version > 1 else "NULL"
         return f"INSERT INTO series VALUES ({ref}, '{text}', {checksum})"
 
     damage = "UPDATE series SET labels = '[[\"__name__\"' WHERE ref = 4"
@@ -139,6 +139,6 @@ def test_label_sets_of_a_data_directory_of_before_format_3_are_taken_over(
     assert contents(store, matching("net")) == {NET: [(START + 1, 5.0)]}
     with sqlite3.connect(tmp_path / "data" / "store.db") as reader:
         assert last_ref(reader) == 10
-        assert reader.execute("PRAGMA user_version").fetchone() == (3,)
+        assert reader.execute("PRAGMA user_version").fetchone() == (4,)
         assert not reader.execute("SELECT 1 FROM sqlite_schema WHERE name = 'series'").fetchall()
     reader.close()
