@@ -22,7 +22,6 @@ from forewarn_collector.store.label_rows import SCHEMA as LABEL_SETS
 from forewarn_collector.store.label_rows import (
     NewSeries,
     add_rows,
-    begin_refs_after,
     count_series,
     drop_from_rows,
     give_out_after,

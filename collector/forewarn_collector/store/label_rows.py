@@ -66,15 +66,6 @@ def last_ref(connection: sqlite3.Connection) -> int:
     return int(row[0]) if row else 0
 
 
-def begin_refs_after(connection: sqlite3.Connection, ref: int) -> None:
-    """Within a transaction: never give out this ref or a lower one."""
-    if connection.execute(_LAST).fetchone() is None:
-        connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('label_sets', 0)")
-    connection.execute(
-        "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'label_sets'", (ref,)
-    )
-
-
 def count_series(connection: sqlite3.Connection) -> int:
     """How many series there are at most."""
     (count,) = connection.execute(_COUNT, (MOST_SETS,)).fetchone()

@@ -66,7 +66,6 @@ from forewarn_collector.store.writer import Writer
 from forewarn_wire import Event, Labels
 from forewarn_wire.clock import Clock
 
-# And rows of label sets, for the same reason.
 _NO_LIMITS = SeriesLimits()
 _EVENT_LIMITS = EventLimits()
 
@@ -325,9 +324,7 @@ class Store(StoreReader):
         if self._journal.last_ref() < sealed_refs.max(initial=0):
             # The journal is not the one that gave these out, or has lost which they were.
             self._journal.begin_refs_after(int(sealed_refs.max()))
-        refs = self._load_series()
-        known = np.zeros(self._journal.last_ref() + 1, dtype=np.bool_)
-        known[refs] = True
+        refs = load_series(self._journal, self._index, self._head)
         earliest, latest = self._archive.extents(refs)
         sealed = latest != NEVER
         self._head.begin(refs[sealed], earliest[sealed], latest[sealed] + 1)
