@@ -81,7 +81,7 @@ class CollectorConfig:
     listen: Address = Address("127.0.0.1", 9815)
     data: Path = Path(DEFAULT_DATA)
     rules: tuple[str, ...] = ()
-    retention: int = 90 * 86_400_000
+    retention: int = 400 * 86_400_000
     retention_size: int | None = None
     evaluation_interval: int = 15_000
     evaluate_late: int = 7 * 24 * 3_600_000

@@ -18,7 +18,7 @@ class ThinningConfig:
     """Ages (ms) at which samples become rows of 5 minutes, and those rows of an hour."""
 
     after: int = 90 * DAY
-    hourly_after: int = 365 * DAY
+    hourly_after: int = 90 * DAY
 
 
 def read_thinning(document: Section) -> ThinningConfig:

@@ -104,6 +104,9 @@ def event_families(store: Store) -> Iterable[Family]:
     yield Table("forewarn_events_stored", "Events in the store.").row(stats.events).family()
     text = "About the bytes that events take on disk, with their indexes."
     yield Table("forewarn_events_bytes", text).row(stats.bytes).family()
+    text = "Events that were late when they came, and count at their own time."
+    late = Table("forewarn_events_late_total", text, counter=True)
+    yield late.row(store.stats().late_events).family()
     dropped = Table(
         "forewarn_events_dropped_total", "Events that were not kept.", ("reason",), counter=True
     )

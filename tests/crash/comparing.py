@@ -112,7 +112,8 @@ def task_faults(found: Found, over: list[str], desk: Desk) -> list[str]:
 
 
 def counted_events(data: Path) -> float:
-    """What the counter of events stands at, in the file."""
+    """What the counter of events stands at, in the file: those of now and those that were late."""
     with closing(sqlite3.connect(data / "store.db")) as connection:
         rows = connection.execute("SELECT labels, value FROM counters").fetchall()
-    return sum(value for labels, value in rows if '"crash"' in labels)
+        (late,) = connection.execute("SELECT total(count) FROM late_counts").fetchone()
+    return late + sum(value for labels, value in rows if '"crash"' in labels)

@@ -71,11 +71,17 @@ class Lives:
     of the living one."""
 
     def __init__(
-        self, process: subprocess.Popen[str], folder: Path, retention: int, thinning: int
+        self,
+        process: subprocess.Popen[str],
+        folder: Path,
+        retention: int,
+        event_retention: int,
+        thinning: int,
     ) -> None:
         self._process = process
         self._folder = folder
         self._retention = retention
+        self._event_retention = event_retention
         self._thinning = thinning
         self._port: int | None = None
         self.process = 0
@@ -117,7 +123,7 @@ class Lives:
             "aim": asdict(aim) if aim else None,
             "dump": str(dump) if look else "",
             "retention": self._retention,
-            "event_retention": EVENT_RETENTION,
+            "event_retention": self._event_retention,
             "thinning": self._thinning,
             "file_size": file_size,
             "upkeep": upkeep,
@@ -218,6 +224,7 @@ def lives(
     webhook: str,
     retention: int = RETENTION,
     *,
+    event_retention: int = EVENT_RETENTION,
     thinning: int = RETENTION,
     prefix: Sequence[str] = (),
 ) -> Iterator[Lives]:
@@ -239,6 +246,6 @@ def lives(
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"},
         )
     with process:
-        yield Lives(process, folder, retention, thinning)
+        yield Lives(process, folder, retention, event_retention, thinning)
         if process.stdin is not None:
             process.stdin.close()

@@ -1,5 +1,7 @@
 """A byte of a data directory flips: the rest serves on, and what is lost is told.
 
+Where the collector refuses to start it says what to run, and after that it starts.
+
 `FOREWARN_CRASH_FLIPS` of the environment is how many flips to try, `FOREWARN_CRASH_SEED` which.
 """
 
@@ -21,13 +23,14 @@ from crash.comparing import Before, before_start
 from crash.lives import Death, Found, Lives, lives
 from crash.load import DeskServer, Load
 from crash.truth import NOTHING, SERIES, bits_of
+from forewarn_collector.care import examine, repair
 from support.waiting import wait_until
 
 FLIPS = int(os.environ.get("FOREWARN_CRASH_FLIPS", "12"))
 SEED = int(os.environ.get("FOREWARN_CRASH_SEED", "5"))
-REFUSED = "not served, with a remedy"
+REFUSED = "refused, and starts after the repair that it names"
 """For a page by which SQLite itself finds its way."""
-FILES = ("store.db", "sealed.db")
+FILES = ("store.db", "sealed.db", "ledger.db")
 ROWS = {
     "store.db": (("journal", "columns"), ("series", "labels")),
     "sealed.db": (("chunks", "directory"), ("blocks", "data")),
@@ -90,7 +93,11 @@ def outcome(collectors: Lives, known: list[Before]) -> str:
     collectors.begin(upkeep=False)
     answer = collectors.listening_or_end()
     if isinstance(answer, str):
-        return REFUSED if "move it away" in answer else f"refused: {answer}"
+        if f"forewarn doctor --repair {collectors.data}" not in answer:
+            return f"refused: {answer}"
+        repair(collectors.data, examine(collectors.data, lambda _: None))
+        again = outcome(collectors, known)
+        return REFUSED if again in FINE else f"refused, and after a repair: {again}"
     if isinstance(answer, Death):
         return f"ended: {collectors.log[before:][-1_000:]}"
     found = collectors.found()
@@ -128,7 +135,8 @@ def flip(pristine: Path, known: list[Before], collectors: Lives, within_rows: bo
     for number in range(FLIPS):
         shutil.rmtree(collectors.data, ignore_errors=True)
         shutil.copytree(pristine, collectors.data)
-        file = collectors.data / FILES[number % len(FILES)]
+        files = list(ROWS) if within_rows else FILES
+        file = collectors.data / files[number % len(files)]
         content = bytearray(file.read_bytes())
         place = place_of(dice, file) if within_rows else dice.randrange(len(content))
         content[place] ^= 1 << dice.randrange(8)

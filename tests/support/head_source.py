@@ -16,6 +16,7 @@ from forewarn_collector.store import (
 )
 from forewarn_collector.store.head import Head
 from forewarn_collector.store.index import LabelIndex
+from forewarn_collector.store.late_counts import LateCounts
 from forewarn_wire import Labels
 
 
@@ -59,4 +60,4 @@ class HeadSource:
         return LatestColumns(found.labels, *self.head.latest(found.refs, start, end))
 
     def sliding(self, matchers: Sequence[Matcher]) -> SlidingWindow:
-        return SlidingWindow(self.index, self.head, threading.Lock(), matchers)
+        return SlidingWindow(self.index, self.head, threading.Lock(), matchers, LateCounts())

@@ -6,6 +6,7 @@ import json
 import time
 import urllib.parse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 
 from forewarn_collector.cli import build
 from support.servers import Answer, RunningCollector, call, running_collector
+from support.waiting import wait_until
 
 NOW = int(time.time())
 
@@ -31,7 +33,7 @@ def record(uid: str, seconds: int, body: str, severity: int, kind: str, **more: 
     }
 
 
-def send(collector: RunningCollector, host: str, *records: Any) -> None:
+def send(collector: RunningCollector, host: str, *records: Any) -> Any:
     resource = {"attributes": [attribute("service.instance.id", host)]}
     scopes = [{"logRecords": list(records)}]
     body = {"resourceLogs": [{"resource": resource, "scopeLogs": scopes}]}
@@ -39,6 +41,7 @@ def send(collector: RunningCollector, host: str, *records: Any) -> None:
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
     answer = call(f"{collector.url}/v1/logs", json.dumps(body).encode(), headers)
     assert answer.status == 200, answer.body
+    return answer.json()
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +180,20 @@ def test_a_terminal_is_told_what_is_wrong(collector: RunningCollector) -> None:
         result = CliRunner().invoke(command, ["events", "--server", collector.url, *arguments])
         assert result.exit_code != 0
         assert text in result.output
+
+
+def test_a_sender_is_told_of_events_that_are_older_than_what_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "collector.yml").write_text("events: {retention: 1h}\n")
+    with running_collector(tmp_path, "--config", str(tmp_path / "collector.yml")) as collector:
+        send(collector, "web1", record("new", int(time.time()), "it broke", 17, "log"))
+        old = record("old", int(time.time()) - 7_200, "it broke", 17, "log")
+        answers = iter(range(1_000))
+
+        def told() -> Any:
+            # Before retention has looked for the first time, it is taken, and soon dropped.
+            again = old | {"attributes": [attribute("log.record.uid", f"old {next(answers)}")]}
+            return send(collector, "web1", again, record("new", NOW, "it broke", 17, "log"))
+
+        partial = wait_until("it is refused", lambda: told().get("partialSuccess"))
+        assert partial["rejectedLogRecords"] == "1"
+        assert "1 records are older than the events that are kept" in partial["errorMessage"]

@@ -343,7 +343,7 @@ def test_the_cardinality_of_the_store_is_told(servers: tuple[str, RunningCollect
 
 def test_settings_are_told_without_secrets(servers: tuple[str, RunningCollector]) -> None:
     _, collector = servers
-    assert "retention: 90d" in data(collector.url, "status/config")["yaml"]
+    assert "retention: 400d" in data(collector.url, "status/config")["yaml"]
     assert data(collector.url, "status/flags")["no-auth"] == "true"
 
 

@@ -10,7 +10,6 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ _BLOCK_ITEMS = 1_000
 _SMALLEST_PLAIN = 1e-6
 _LARGEST_PLAIN = 1e21
 # Beyond these orjson's spelling may be another one than Go's.
-_SMALLEST_SAME = 1e-4
+_SMALLEST_SAME = 1e-5
 _LARGEST_SAME = 1e15
 
 
@@ -126,13 +125,14 @@ def _vector(result: Result, rows: Ints) -> Iterator[bytes]:
         heads = [b'"]},{"metric":' + metric + opening for metric in labels]
         heads[0] = between + heads[0].removeprefix(b'"]},')
         between = b","
-        yield b"".join(chain.from_iterable(zip(heads, texts, strict=True))) + b'"]}'
+        yield _interleaved(heads, texts) + b'"]}'
     yield b"[]" if not len(rows) else b"]"
 
 
 def _matrix(result: Result, rows: Ints) -> Iterator[bytes]:
     steps = len(result.times)
     openings = _openings(result.times)
+    table = np.array(openings, dtype=object)
     size = max(BLOCK_CELLS // max(steps, 1), 1)
     between = b"["
     for start in range(0, len(rows), size):
@@ -143,7 +143,7 @@ def _matrix(result: Result, rows: Ints) -> Iterator[bytes]:
         if len(texts) == present.size:
             parts = openings * len(block)
         else:
-            parts = list(map(openings.__getitem__, np.nonzero(present)[1].tolist()))
+            parts = table[np.nonzero(present)[1]].tolist()
         # Each series' first opening also ends the series before it.
         firsts = np.cumsum(counts) - counts
         for row, first in zip(block.tolist(), firsts.tolist(), strict=True):
@@ -151,17 +151,43 @@ def _matrix(result: Result, rows: Ints) -> Iterator[bytes]:
             parts[first] = b'"]]},{"metric":%b,"values":[%b' % (metric, parts[first][3:])
         parts[0] = between + parts[0].removeprefix(b'"]]},')
         between = b","
-        yield b"".join(chain.from_iterable(zip(parts, texts, strict=True))) + b'"]]}'
+        yield _interleaved(parts, texts) + b'"]]}'
     yield b"[]" if not len(rows) else b"]"
 
 
 def _openings(times: Ints) -> list[bytes]:
     """What stands before each step's value, the end of the value before it included."""
     seconds, fractions = np.divmod(times, 1000)
-    if fractions.any() or not len(times):
+    if not len(times):
+        return []
+    if not fractions.any():
+        written = orjson.dumps(seconds, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+        return (b'"],[' + written.replace(b",", b',"|"],[') + b',"').split(b"|")
+    digits = len(str(times.max()))
+    if times.min() < 10 ** max(digits - 1, 3):
         return [b'"],[%b,"' % _time(time) for time in times.tolist()]
-    written = orjson.dumps(seconds, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
-    return (b'"],[' + written.replace(b",", b',"|"],[') + b',"').split(b"|")
+    # All are as long: rows of a table of bytes, with room for a point.
+    written = orjson.dumps(np.ascontiguousarray(times), option=orjson.OPT_SERIALIZE_NUMPY)
+    plain = np.frombuffer(written[1:-1] + b",", dtype=np.uint8).reshape(-1, digits + 1)
+    table = np.empty((len(times), digits + 7), dtype=np.uint8)
+    whole = 4 + digits - 3
+    table[:, :4] = np.frombuffer(b'"],[', dtype=np.uint8)
+    table[:, 4:whole] = plain[:, : digits - 3]
+    table[:, whole] = ord(".")
+    table[:, whole + 1 : -2] = plain[:, digits - 3 : digits]
+    table[:, -2:] = np.frombuffer(b',"', dtype=np.uint8)
+    openings: list[bytes] = table.view(f"S{digits + 7}").ravel().tolist()
+    for place in np.flatnonzero(fractions == 0).tolist():
+        openings[place] = openings[place][:whole] + b',"'
+    return openings
+
+
+def _interleaved(heads: Sequence[bytes], texts: Sequence[bytes]) -> bytes:
+    """Each head with its text, one after the other: a third of the time of a join of pairs."""
+    parts = [b""] * (2 * len(heads))
+    parts[0::2] = heads
+    parts[1::2] = texts
+    return b"".join(parts)
 
 
 def _time(milliseconds: int) -> bytes:

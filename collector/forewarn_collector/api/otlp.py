@@ -60,6 +60,9 @@ class OtlpApi:
         ]
 
     async def _write_logs(self, request: web.Request) -> web.Response:
+        late = self._receiving.admission.too_fast(request)
+        if late is not None:
+            return late
         body = await body_of(request)
         content_type = request.headers.get("Content-Type", "")
         decoded = await self._receiving.decode(
@@ -72,14 +75,20 @@ class OtlpApi:
                 extra=extra_labels(request),
             )
         )
+        self._receiving.admission.spend(request, len(decoded.events))
+        too_old = 0
         if decoded.events:
             self._receiving.admission.storing(request)
             appended = await asyncio.wrap_future(self._store.append_events(decoded.events))
+            too_old = appended.late
             self._receiving.metrics.events.inc(appended.added)
+            if appended.overflow:
+                self._receiving.events_over_limit(request, appended.overflow)
         if decoded.rejected:
             self._receiving.count(decoded.rejected)
             log.warning("refused some events:\n%s", shown(decoded.rejected))
-        return _answer(encode_logs_response(content_type, decoded.rejected), content_type)
+        answer = encode_logs_response(content_type, decoded.rejected, too_old)
+        return _answer(answer, content_type)
 
     async def _write_metrics(self, request: web.Request) -> web.Response:
         late = self._receiving.admission.too_fast(request)

@@ -106,6 +106,15 @@ class Receiving:
             self.metrics.limited.labels("series", request[CALLER].customer).inc()
         return [Rejected(Kind.SERIES_LIMIT, show(labels), reason) for labels, reason in refused]
 
+    def events_over_limit(self, request: web.Request, count: int) -> None:
+        """Tell of events that are kept, but have no counter of their own."""
+        self.metrics.limited.labels("series", request[CALLER].customer).inc()
+        log.warning(
+            "%d events from %s count together: new counters of theirs are over the limit of series",
+            count,
+            request[CALLER].name,
+        )
+
 
 async def body_of(request: web.Request) -> bytes:
     """The request's body, which must not take for ever to come."""

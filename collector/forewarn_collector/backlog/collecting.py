@@ -11,15 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forewarn_collector.rules.triggers import SeriesNames
-from forewarn_collector.store import Arrival, Ints
+from forewarn_collector.store import LATE, Arrival, Ints
 from forewarn_collector.tasks import LedgerError
 from forewarn_collector.tasks.backlogs import BacklogRows
 from forewarn_wire.clock import Clock
 
 log = logging.getLogger(__name__)
 
-LATE = 60_000
-"""From what age (ms) on a sample that arrives counts as late."""
 QUIET = 10.0
 """Seconds without late data after which backlogs count as complete: as long as an agent waits at
 most before it tries again to send."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from forewarn_collector.backlog.collecting import LATE, Due
+from forewarn_collector.backlog.collecting import Due
 from forewarn_collector.backlog.selecting import OfHosts, keeps_instance, rules_reading
 from forewarn_collector.promql import LOOKBACK
 from forewarn_collector.rules.alerts import Alert, AlertChange, AlertState, ChangeReason
@@ -14,6 +14,7 @@ from forewarn_collector.rules.model import AlertingRule, RuleSet
 from forewarn_collector.rules.schedule import Source
 from forewarn_collector.rules.standing import Begin
 from forewarn_collector.rules.templates import TemplateContext
+from forewarn_collector.store import LATE
 from forewarn_collector.tasks.identity import task_key
 from forewarn_collector.tasks.model import Member, Task
 from forewarn_collector.tasks.rehearsal import Rehearsal
@@ -157,21 +158,28 @@ class _Book:
         return found
 
     def findings(self) -> list[Finding]:
-        """The tasks that were there while any of their late data was made."""
-        return [
-            Finding(
-                task,
-                self._rules[task.rule],
-                first.alert,
-                first.at,
-                self._members_of(task),
-                hosts,
-            )
-            for task in self._rehearsal.tasks()
-            for first in [self._opened_by(task)]
-            for hosts in [self._hosts_of(each.alert for each in self._first[task.key])]
-            if self._within(task, self._span(hosts))
-        ]
+        """The tasks that were there while any of their late data was made.
+
+        Those of one problem that are over are one: a backlog makes no series of tasks, however
+        long the problem was away in between.
+        """
+        found: dict[tuple[str, bool], Finding] = {}
+        for task in self._rehearsal.tasks():
+            first = self._opened_by(task)
+            hosts = self._hosts_of(each.alert for each in self._first[task.key])
+            if self._within(task, self._span(hosts)):
+                finding = Finding(
+                    task,
+                    self._rules[task.rule],
+                    first.alert,
+                    first.at,
+                    self._members_of(task),
+                    hosts,
+                )
+                name = task.key, finding.ended_at is None
+                before = found.get(name)
+                found[name] = finding if before is None else before.continued(finding)
+        return list(found.values())
 
     def _note(self, change: AlertChange) -> None:
         rule, labels = change.rule, change.alert.labels

@@ -26,12 +26,15 @@ from forewarn_collector.rules.narrow import narrowed
 from forewarn_collector.rules.order import ordered
 from forewarn_collector.rules.triggers import Readers, SeriesNames
 from forewarn_collector.store import (
+    Figure,
     Ints,
     LatestColumns,
     Matcher,
     MatchOp,
     SeriesColumns,
     SeriesSource,
+    select_runs,
+    thinned_until,
 )
 from forewarn_wire import Labels
 
@@ -96,6 +99,16 @@ class OfHosts:
     def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
         """See `SeriesSource`."""
         return self._source.select((*matchers, *self._matchers), start, end)
+
+    def thinned_until(self) -> int:
+        """See `ThinnedSource`."""
+        return thinned_until(self._source)
+
+    def select_runs(
+        self, matchers: Sequence[Matcher], start: int, end: int, figures: Figure
+    ) -> SeriesColumns:
+        """See `ThinnedSource`."""
+        return select_runs(self._source, (*matchers, *self._matchers), start, end, figures)
 
     def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
         """See `SeriesSource`."""

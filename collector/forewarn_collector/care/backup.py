@@ -20,6 +20,7 @@ from forewarn_collector.api.auth import TOKEN_FILE
 from forewarn_collector.care.errors import CareError
 from forewarn_collector.store.journal import JOURNAL_FILE
 from forewarn_collector.store.readonly import connect_read_only
+from forewarn_collector.store.salvage import to_disk
 from forewarn_collector.store.sealed import ARCHIVE_FILE
 from forewarn_collector.tasks.ledger import LEDGER_FILE
 
@@ -78,9 +79,9 @@ def back_up(data: Path, target: Path, config: Path | None, progress: Progress) -
         files = [_described(file) for file in sorted(draft.iterdir())]
         problems += _damage(draft, progress)
         for path in (*draft.iterdir(), draft):
-            _to_disk(path)
+            to_disk(path)
         draft.rename(target)
-        _to_disk(target.absolute().parent)
+        to_disk(target.absolute().parent)
     except (OSError, sqlite3.Error) as error:
         shutil.rmtree(draft, ignore_errors=True)
         raise CareError(f"cannot copy {data} to {target}: {error}") from error
@@ -197,11 +198,3 @@ def _check_room(data: Path, parent: Path) -> None:
             f"{parent} has {free >> 20:,} MiB free, the backup may take"
             f" {(needed + _SPARE) >> 20:,} MiB; name a directory with more room"
         )
-
-
-def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,6 +1,7 @@
 """What a data directory holds, what is wrong with it and what to do: for reading only.
 
-`repair` does what cannot lose anything: indexes are made anew from the rows that they are of.
+`repair` does what cannot lose anything: indexes are made anew from the rows that they are of, and a
+file with broken pages is set aside, and what can be read of it put into a new one.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ from forewarn_collector.care.errors import CareError
 from forewarn_collector.care.running import is_held
 from forewarn_collector.care.sealed import archive_facts
 from forewarn_collector.store import StoreError
-from forewarn_collector.store.eventlog.schema import UNINDEXED, time_of
+from forewarn_collector.store.damage import is_damage
+from forewarn_collector.store.eventlog.schema import mark_unindexed, time_of
 from forewarn_collector.store.history import History
-from forewarn_collector.store.journal import JOURNAL_FILE
+from forewarn_collector.store.journal import JOURNAL_FILE, Journal
 from forewarn_collector.store.journal import VERSION as JOURNAL_VERSION
 from forewarn_collector.store.readonly import connect_read_only
+from forewarn_collector.store.salvage import salvage, salvage_journal
 from forewarn_collector.store.sealed import ARCHIVE_FILE
+from forewarn_collector.store.sealed.catalog import Catalog
 from forewarn_collector.store.sealed.groups import Groups, mend_groups
 from forewarn_collector.store.sealed.tables import VERSION as ARCHIVE_VERSION
 from forewarn_collector.tasks.ledger import LEDGER_FILE
@@ -35,6 +39,10 @@ _HOUR = 3_600_000
 _LEAST_FREE = 1 << 30
 _LEAST_PART = 20
 _EVER = 1 << 62
+_SALVAGE = (
+    "it sets the file aside whole and saves what can be read into a new one; a backup may have"
+    " the rest"
+)
 _OF_INDEX = ("missing from index", "wrong # of entries in index", "non-unique entry in index")
 
 Progress = Callable[[str], None]
@@ -44,13 +52,14 @@ Progress = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something wrong: where, what, and what to do. `mendable` by `repair`; `serious` if data is
-    lost or will be."""
+    lost or will be. Where pages are `broken`, a repair makes the file anew."""
 
     where: str
     what: str
     remedy: str
     serious: bool = True
     mendable: bool = False
+    broken: bool = False
 
 
 @dataclass(slots=True)
@@ -89,31 +98,70 @@ def examine(data: Path, progress: Progress, *, thorough: bool = True) -> Report:
                 if thorough:
                     _look_at_pages(name, connection, report)
             look(file, facts, report, thorough)
+    _look_at_set_aside(data, report)
     _look_at_lag(report)
     return report
 
 
 def repair(data: Path, report: Report) -> list[str]:
-    """Make anew the indexes that the report says are damaged; what was done. Raises CareError."""
+    """Mend what the report says is mendable; what was done. Raises CareError."""
     done = []
+    mendable = [finding for finding in report.findings if finding.mendable]
+    broken = {finding.where for finding in mendable if finding.broken}
     with _held(data / LOCK_FILE):
-        for name in sorted({each.where for each in report.findings if each.mendable}):
+        for name in sorted({finding.where for finding in mendable}):
             try:
-                with closing(sqlite3.connect(data / name, isolation_level=None)) as connection:
-                    connection.execute("REINDEX")
-                    done.append(f"{name}: indexes made anew")
-                    if name == ARCHIVE_FILE and mend_groups(connection):
-                        done.append(f"{name}: groups of series made anew from their chunks")
-                    if name == JOURNAL_FILE:
-                        connection.execute(
-                            "INSERT INTO event_state VALUES ('text_from', ?) ON CONFLICT (name)"
-                            " DO UPDATE SET value = excluded.value",
-                            (UNINDEXED,),
-                        )
-                        done.append(f"{name}: the collector makes the text index anew")
-            except sqlite3.Error as error:
+                if name not in broken:
+                    try:
+                        done += _reindexed(data / name)
+                        continue
+                    except sqlite3.DatabaseError as error:
+                        if not is_damage(error):
+                            raise
+                done += _salvaged(data / name)
+            except (sqlite3.Error, StoreError) as error:
                 raise CareError(f"cannot repair {data / name}: {error}") from error
     return done
+
+
+def _reindexed(file: Path) -> list[str]:
+    done = []
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("REINDEX")
+        done.append(f"{file.name}: indexes made anew")
+        done += _mended_groups(file, connection)
+        if file.name == JOURNAL_FILE:
+            mark_unindexed(connection)
+            done.append(f"{file.name}: the collector makes the text index anew")
+    return done
+
+
+def _salvaged(file: Path) -> list[str]:
+    save = salvage_journal if file.name == JOURNAL_FILE else salvage
+    found = save(file, give_up=True)
+    done = [
+        f"{file.name}: set aside as {found.aside.name}; {found.rows:,} rows are in a new file",
+        *(f"{file.name}: lost: {reason}" for reason in found.lost),
+    ]
+    if file.name == JOURNAL_FILE and not file.exists():
+        # A data directory is known by it.
+        Journal(file).close()
+    if file.name == ARCHIVE_FILE and file.exists():
+        with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+            done += _mended_groups(file, connection)
+            # What could not be read may be there again; what is not is found again.
+            connection.execute("DELETE FROM damaged")
+    return done
+
+
+def _mended_groups(file: Path, connection: sqlite3.Connection) -> list[str]:
+    if file.name != ARCHIVE_FILE or not mend_groups(connection, _catalog(file, connection)):
+        return []
+    return [f"{file.name}: groups of series made anew from their chunks"]
+
+
+def _catalog(file: Path, connection: sqlite3.Connection) -> Catalog:
+    return Catalog(file, connection, lambda chunk, reason: None)
 
 
 def _look_at_disk(data: Path, report: Report) -> None:
@@ -150,13 +198,10 @@ def _look_at_pages(name: str, connection: sqlite3.Connection, report: Report) ->
     lines = [row[0] for row in connection.execute("PRAGMA integrity_check(20)")]
     for line in [each for each in lines if each != "ok"]:
         mendable = any(text in line for text in _OF_INDEX)
-        remedy = (
-            "stop the collector and run `forewarn doctor --repair`"
-            if mendable
-            else "stop the collector, keep a copy of the directory, and restore a backup; or"
-            f" `sqlite3 {name} .recover` may save its rows"
-        )
-        report.findings.append(Finding(name, line, remedy, mendable=mendable))
+        remedy = "stop the collector and run `forewarn doctor --repair`"
+        if not mendable:
+            remedy = f"{remedy}: {_SALVAGE}"
+        report.findings.append(Finding(name, line, remedy, mendable=True, broken=not mendable))
 
 
 def _look_at_journal(file: Path, facts: dict[str, Any], report: Report, thorough: bool) -> None:
@@ -210,7 +255,7 @@ def _look_at_journal(file: Path, facts: dict[str, Any], report: Report, thorough
 def _look_at_archive(file: Path, facts: dict[str, Any], report: Report, thorough: bool) -> None:
     with closing(connect_read_only(file)) as connection:
         _check_version(file, connection, ARCHIVE_VERSION, facts)
-        broken = Groups.damaged(connection)
+        broken = Groups.damaged(connection, _catalog(file, connection))
     found, damaged = archive_facts(file, thorough=thorough)
     facts |= found
     for group in broken:
@@ -224,10 +269,11 @@ def _look_at_archive(file: Path, facts: dict[str, Any], report: Report, thorough
         )
     for damage in damaged:
         part = "all of it" if damage.block is None else f"block {damage.block}"
+        chunk = "chunks" if damage.chunk is None else f"chunk {damage.chunk}, {part}"
         report.findings.append(
             Finding(
                 file.name,
-                f"chunk {damage.chunk}, {part}: {damage.reason}",
+                f"{chunk}: {damage.reason}",
                 "it is set aside and the rest is served; check the disk (smartctl, dmesg); a backup"
                 " may have it; it goes with the retention",
             )
@@ -248,6 +294,18 @@ _LOOKS: dict[str, Callable[[Path, dict[str, Any], Report, bool], None]] = {
     ARCHIVE_FILE: _look_at_archive,
     LEDGER_FILE: _look_at_ledger,
 }
+
+
+def _look_at_set_aside(data: Path, report: Report) -> None:
+    report.findings += [
+        Finding(
+            file.name,
+            f"it was set aside as damaged, {file.stat().st_size >> 20:,} MiB",
+            "remove it once nothing of it is missed; `sqlite3 FILE .recover` may save more",
+            serious=False,
+        )
+        for file in sorted(data.glob("*.damaged-*"))
+    ]
 
 
 def _look_at_lag(report: Report) -> None:
@@ -294,9 +352,13 @@ def _failures(name: str, report: Report) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, StoreError) as error:
+        if is_damage(error) or is_damage(error.__cause__):
+            remedy = f"stop the collector and run `forewarn doctor --repair`: {_SALVAGE}"
+            report.findings.append(Finding(name, str(error), remedy, mendable=True, broken=True))
+            return
         remedy = (
-            "if another user's collector wrote it, run this as that user; if it is damaged, stop"
-            " the collector, keep a copy, and restore a backup"
+            "if another user's collector wrote it, run this as that user; else stop the collector,"
+            " keep a copy, and restore a backup"
         )
         report.findings.append(Finding(name, str(error), remedy))
 

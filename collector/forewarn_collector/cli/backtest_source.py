@@ -14,7 +14,14 @@ import click
 
 from forewarn_collector.cli.client import DEFAULT_SERVER, find_token
 from forewarn_collector.config import CollectorConfig
-from forewarn_collector.history import DirectoryFeed, HistoryError, PrometheusFeed, Server, Window
+from forewarn_collector.history import (
+    DirectoryFeed,
+    DirectoryWindow,
+    HistoryError,
+    PrometheusFeed,
+    Server,
+    Window,
+)
 from forewarn_collector.store import Matcher
 
 
@@ -42,7 +49,7 @@ class SourceOptions:
             return self._server(self.url, self._authorization(), selectors)
         if self.data is not None or (config.data / "store.db").exists():
             directory = self.data or config.data
-            return str(directory), Window(DirectoryFeed(directory), selectors)
+            return str(directory), DirectoryWindow(DirectoryFeed(directory), selectors)
         address = os.environ.get("FOREWARN_SERVER", DEFAULT_SERVER)
         token = find_token(self.token_file)
         try:

@@ -26,11 +26,14 @@ _SIZES = ("bytes", "free", "sample_bytes")
     "--repair",
     "mend",
     is_flag=True,
-    help="Make damaged indexes anew; the collector must be stopped.",
+    help="Make damaged indexes anew, and save what can be read of broken files, which are set"
+    " aside; the collector must be stopped.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(data: Path, *, quick: bool, mend: bool, as_json: bool) -> None:
-    """Look at the data directory DIR, also while its collector runs; nothing is changed.
+    """Look at the data directory DIR, also while its collector runs.
+
+    Without --repair nothing is changed.
 
     The exit status is 0 where nothing serious is wrong, 1 where something is.
     """

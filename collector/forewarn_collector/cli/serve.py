@@ -40,7 +40,7 @@ from forewarn_wire.clock import Clock
     multiple=True,
     help="Rule file or glob; may be repeated. [default: the rules that ship]",
 )
-@click.option("--retention", help="How long samples are kept, and events. [default: 90d]")
+@click.option("--retention", help="How long samples are kept, and events. [default: 400d]")
 @click.option("--no-auth", is_flag=True, help="Need no token; on a loopback address only.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info")
 @click.pass_obj

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from forewarn_collector.cli.client import Client
-from forewarn_collector.history import DirectoryFeed, HistoryError, Window, selector_text
+from forewarn_collector.history import DirectoryFeed, DirectoryWindow, HistoryError, selector_text
 from forewarn_collector.promql import LOOKBACK, EvalError, compile_query
 from forewarn_collector.store import Matcher
 from forewarn_wire import Labels, labels_from
@@ -80,7 +80,7 @@ class DirectorySignals:
     def vector(self, expr: str) -> Sequence[tuple[Labels, float]]:
         """See `Signals`."""
         query = compile_query(expr)
-        window = Window(self._feed, [selector.matchers for selector in query.selectors])
+        window = DirectoryWindow(self._feed, [selector.matchers for selector in query.selectors])
         try:
             return query.instant(window, self._end, lookback=LOOKBACK).vector()
         except (EvalError, HistoryError):

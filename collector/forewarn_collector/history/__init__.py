@@ -1,6 +1,6 @@
 """Signals of the past as a source for rules: of a data directory, or of a Prometheus."""
 
-from forewarn_collector.history.directory import DirectoryFeed
+from forewarn_collector.history.directory import DirectoryFeed, DirectoryWindow
 from forewarn_collector.history.errors import HistoryError
 from forewarn_collector.history.prometheus import PrometheusFeed
 from forewarn_collector.history.selecting import selector_text
@@ -9,6 +9,7 @@ from forewarn_collector.history.window import Feed, Window
 
 __all__ = [
     "DirectoryFeed",
+    "DirectoryWindow",
     "Feed",
     "HistoryError",
     "PrometheusFeed",

@@ -68,11 +68,18 @@ def decode_logs(
     return DecodedEvents(events, rejected)
 
 
-def encode_logs_response(content_type: str, rejected: Sequence[Rejected]) -> bytes:
-    """The answer to a request, in the encoding it came in: `partial_success` where some failed."""
+def encode_logs_response(
+    content_type: str, rejected: Sequence[Rejected], too_old: int = 0
+) -> bytes:
+    """The answer to a request, in the encoding it came in: `partial_success` where some failed.
+
+    `too_old` counts records of before what is kept.
+    """
     response = ExportLogsServiceResponse()
-    if rejected:
-        response.partial_success.rejected_log_records = len(rejected)
-        first = rejected[0]
-        response.partial_success.error_message = f"{first.subject}: {first.reason}"
+    reasons = [f"{item.subject}: {item.reason}" for item in rejected[:1]]
+    if too_old:
+        reasons.append(f"{too_old} records are older than the events that are kept")
+    if reasons:
+        response.partial_success.rejected_log_records = len(rejected) + too_old
+        response.partial_success.error_message = "; ".join(reasons)
     return encode_answer(response, content_type)

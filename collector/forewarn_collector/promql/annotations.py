@@ -25,6 +25,24 @@ SORT_IN_RANGE = (
 )
 
 
+_THINNED = "samples this old are kept as rows of 5m or 1h"
+
+BETWEEN_ROWS = f"{_INFO}{_THINNED}: between their ends, a value is the first one of its row"
+LAST_OF_ROWS = f"{_WARNING}{_THINNED}: of each, the last sample is shown"
+
+
+def cut_rows(function: str) -> str:
+    """A range that begins or ends within a row."""
+    return (
+        f"{_INFO}{_THINNED}: where a range begins or ends within one, {function} goes by whole rows"
+    )
+
+
+def told_from_rows(function: str) -> str:
+    """A function that asks for every sample."""
+    return f"{_WARNING}{_THINNED}: {function} is an approximation from them"
+
+
 @dataclass(slots=True)
 class Annotations:
     """Texts collected during an evaluation, each once."""

@@ -17,8 +17,8 @@ from forewarn_collector.promql.pairing import (
     Signatures,
     signatures,
 )
+from forewarn_collector.promql.parts import check_size
 from forewarn_collector.promql.relabel import Relabelled, relabelled, united
-from forewarn_collector.promql.selection import check_size
 from forewarn_collector.promql.text import series_text
 from forewarn_collector.promql.values import (
     Bools,

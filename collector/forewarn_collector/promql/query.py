@@ -9,6 +9,7 @@ from heapq import merge
 
 import numpy as np
 
+from forewarn_collector.promql.annotations import LAST_OF_ROWS
 from forewarn_collector.promql.compile import PlanCompiler, value_type
 from forewarn_collector.promql.deadline import UNLIMITED, Deadline
 from forewarn_collector.promql.errors import EvalError
@@ -19,8 +20,8 @@ from forewarn_collector.promql.nodes import (
     ValueType,
 )
 from forewarn_collector.promql.parse import parse
+from forewarn_collector.promql.parts import check_size
 from forewarn_collector.promql.relabel import Relabel, name_removal
-from forewarn_collector.promql.selection import check_size
 from forewarn_collector.promql.shared import Round, SharedPlans
 from forewarn_collector.promql.values import (
     LOOKBACK,
@@ -221,6 +222,8 @@ class Query:
         with np.errstate(all="ignore"):
             value = self._plan.value.evaluate(context)
         if isinstance(value, Windows):
+            if value.runs is not None and (value.runs.columns.counts > 1).any():
+                context.annotations.warn(LAST_OF_ROWS, None)
             value, times = _samples(value)
         else:
             times = context.times
@@ -258,18 +261,22 @@ class _TextPlan:
 def _samples(windows: Windows) -> tuple[Vector, Ints]:
     """The samples of the only window of each series, as a table over all times there are."""
     starts, ends = windows.starts[:, 0], windows.ends[:, 0]
+    if windows.runs is not None and len(windows.times):
+        # A run that the range lies within ends later.
+        late = windows.times[np.maximum(ends - 1, 0)] > windows.closes
+        ends = np.where(late, starts, ends)
     counts = ends - starts
     places = spans(starts, counts)
     found = windows.times[places]
     ordered = np.sort(found)
     times = ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
     check_size(len(counts), len(times))
-    columns = np.searchsorted(times, found)
-    rows = repeated(np.arange(len(counts)), counts)
+    cells = np.searchsorted(times, found)
+    cells += repeated(np.arange(len(counts)) * len(times), counts)
     values = np.zeros((len(counts), len(times)))
     present = np.zeros(values.shape, dtype=np.bool_)
-    values[rows, columns] = windows.values[places]
-    present[rows, columns] = True
+    values.ravel()[cells] = windows.values[places]
+    present.ravel()[cells] = True
     return Vector(windows.labels, values, present, nameless=windows.nameless), times
 
 

@@ -170,14 +170,22 @@ def pick_quantiles(
 
     `starts`, `counts` (at least 1), `nans` and `quantiles` have one element for each window.
     """
+    below, above, weights = quantile_places(counts, nans, quantiles)
+    return interpolated(ordered[starts + below], ordered[starts + above], weights, quantiles)
+
+
+def quantile_places(counts: Ints, nans: Ints, quantiles: Floats) -> tuple[Ints, Ints, Floats]:
+    """Between which values of each window, from its first, a quantile lies, and how far on."""
     inside = (quantiles >= 0) & (quantiles <= 1)
     ranks = np.where(inside, quantiles, 0.0) * (counts - 1)
     lower = np.floor(ranks).astype(np.int64)
     upper = np.minimum(counts - 1, lower + 1)
-    weights = ranks - lower
     # numpy puts NaN last, Prometheus first.
-    below = ordered[starts + (lower - nans) % counts]
-    above = ordered[starts + (upper - nans) % counts]
+    return (lower - nans) % counts, (upper - nans) % counts, np.subtract(ranks, lower)
+
+
+def interpolated(below: Floats, above: Floats, weights: Floats, quantiles: Floats) -> Floats:
+    """Quantiles between two values each."""
     result: Floats = below * (1 - weights) + above * weights
     result[quantiles < 0] = -np.inf
     result[quantiles > 1] = np.inf

@@ -5,18 +5,28 @@ Source of the semantics: Prometheus 3, where look-back and ranges are left-open.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from forewarn_collector.promql.annotations import BETWEEN_ROWS
 from forewarn_collector.promql.errors import EvalError
 from forewarn_collector.promql.live import LiveWindow
 from forewarn_collector.promql.nodes import At, AtEdge, Range, Selector, Subquery
-from forewarn_collector.promql.values import Bools, Context, Plan, Vector, Windows, empty_vector
-from forewarn_collector.store.columns import Floats, Ints, SeriesColumns, SeriesLabels
+from forewarn_collector.promql.parts import check_size, in_parts
+from forewarn_collector.promql.runs import run_at, windows_of_runs
+from forewarn_collector.promql.values import (
+    Bools,
+    Context,
+    Plan,
+    Vector,
+    Windows,
+    empty_vector,
+)
+from forewarn_collector.store.columns import Figure, Floats, Ints, SeriesColumns, SeriesLabels
 from forewarn_collector.store.spans import repeated, running_count, slices
+from forewarn_collector.store.thinned import select_runs, thinned_until
 from forewarn_wire.signals import STALE_NAN_BITS
-
-MOST_CELLS = 50_000_000
-"""Values of one selector or subquery, series times steps: 450 MB."""
 
 _SLICE_SAMPLES = 250_000
 
@@ -33,15 +43,6 @@ def moved(times: Ints, at: At, offset: int, context: Context) -> Ints:
         case _:
             time = at
     return np.full(len(times), time - offset, dtype=np.int64)
-
-
-def check_size(series: int, steps: int) -> None:
-    """Raise `EvalError` rather than run out of memory."""
-    if series * steps > MOST_CELLS:
-        raise EvalError(
-            "query processing would load too many samples into memory in query execution: "
-            f"{series} series at {steps} steps; ask for fewer series or a longer step"
-        )
 
 
 def places_after(columns: SeriesColumns, instants: Ints) -> Ints:
@@ -74,6 +75,11 @@ def places_after(columns: SeriesColumns, instants: Ints) -> Ints:
     return places
 
 
+def is_thinned(context: Context, opens: int) -> bool:
+    """Whether samples after a time (ms) may be thinned."""
+    return opens < thinned_until(context.source)
+
+
 class InstantSelector:
     """The latest sample of each series at each step, none older than the look-back."""
 
@@ -81,22 +87,35 @@ class InstantSelector:
         self._node = node
 
     def evaluate(self, context: Context) -> Vector:
-        labels, _, values, present = self._latest(context)
-        return Vector(labels, values, present)
+        """The values, part by part of a long time."""
+
+        def values(part: Context) -> Vector:
+            labels, _, found, present = self._latest(part)
+            return Vector(labels, found, present)
+
+        return in_parts(values, self._node, context.lookback, context)
 
     def timestamps(self, context: Context) -> Vector:
         """The times of the samples (seconds) in place of their values: `timestamp()`."""
-        labels, times, _, present = self._latest(context)
-        return Vector(labels, times / 1000, present)
+
+        def times(part: Context) -> Vector:
+            labels, found, _, present = self._latest(part)
+            return Vector(labels, found / 1000, present)
+
+        return in_parts(times, self._node, context.lookback, context)
 
     def _latest(self, context: Context) -> tuple[SeriesLabels, Ints, Floats, Bools]:
         """Labels, and the times, values and presence of samples [series, steps]."""
         node = self._node
         instants = moved(context.times, node.at, node.offset, context)
-        if context.steps == 1:
+        if context.steps == 1 and not is_thinned(context, int(instants[0]) - context.lookback):
             return self._newest(int(instants[0]), context)
-        columns = context.source.select(
-            node.matchers, int(instants.min()) - context.lookback + 1, int(instants.max())
+        columns = select_runs(
+            context.source,
+            node.matchers,
+            int(instants.min()) - context.lookback + 1,
+            int(instants.max()),
+            Figure.FIRST,
         )
         context.check()
         check_size(len(columns.labels), context.steps)
@@ -107,6 +126,15 @@ class InstantSelector:
         times, values = columns.times[places], columns.values[places]
         present &= times > instants - context.lookback
         present &= values.view(np.int64) != STALE_NAN_BITS
+        if columns.runs is not None:
+            # Whether a run had ended is known; within it, its first value is the latest known one.
+            present &= ~columns.runs.marked[places] | (times == instants)
+            within, runs = run_at(places + 1, columns.offsets, columns.runs.began, instants)
+            if within.any():
+                context.annotations.inform(BETWEEN_ROWS, node.place)
+                times = np.where(within, columns.runs.began[runs], times)
+                values = np.where(within, columns.runs.first[runs], values)
+                present |= within
         return columns.labels, times, values, present
 
     def _newest(self, instant: int, context: Context) -> tuple[SeriesLabels, Ints, Floats, Bools]:
@@ -133,30 +161,45 @@ class RangeSelector:
     def __init__(self, node: Range) -> None:
         self._node = node
 
+    def in_parts(self, evaluate: Callable[[Context], Vector], context: Context) -> Vector:
+        """What `evaluate` makes of the windows, part by part of a long time."""
+        return in_parts(evaluate, self._node.selector, self._node.range, context)
+
     def live(self, context: Context) -> LiveWindow | None:
         """The window that is kept from one evaluation of a rule to the next; None if there is none.
 
-        A fixed time leaves nothing to keep up.
+        A fixed time leaves nothing to keep up, and windows are of samples, not of rows.
         """
         selector = self._node.selector
         if context.live is None or selector.at is not None:
             return None
         closes = int(context.times[0]) - selector.offset
+        if is_thinned(context, closes - self._node.range):
+            return None
         return context.live.window(selector.matchers, self._node.range, closes)
 
     def evaluate(self, context: Context) -> Windows:
+        """The windows; over thinned time, of runs."""
+        return self.read(context, Figure(0))
+
+    def read(self, context: Context, figures: Figure) -> Windows:
+        """The same with some figures of runs."""
         selector, length = self._node.selector, self._node.range
         closes = moved(context.times, selector.at, selector.offset, context)
         opens = closes - length
-        columns = context.source.select(selector.matchers, int(opens.min()) + 1, int(closes.max()))
+        columns = select_runs(
+            context.source, selector.matchers, int(opens.min()) + 1, int(closes.max()), figures
+        )
         context.check()
         check_size(len(columns.labels), context.steps)
         columns = _without_stale(columns)
-        whole = context.steps == 1
+        whole = context.steps == 1 and columns.runs is None
         if whole:
             starts, ends = columns.offsets[:-1, np.newaxis], columns.offsets[1:, np.newaxis]
         else:
             starts, ends = places_after(columns, opens), places_after(columns, closes)
+        if columns.runs is not None:
+            return windows_of_runs(columns, columns.runs, starts, ends, opens, closes)
         return Windows(
             columns.labels, columns.times, columns.values, starts, ends, opens, closes, whole
         )
@@ -166,9 +209,12 @@ def _without_stale(columns: SeriesColumns) -> SeriesColumns:
     live = columns.values.view(np.int64) != STALE_NAN_BITS
     if live.all():
         return columns
-    kept = running_count(live)
     return SeriesColumns(
-        columns.labels, columns.times[live], columns.values[live], kept[columns.offsets]
+        columns.labels,
+        columns.times[live],
+        columns.values[live],
+        running_count(live)[columns.offsets],
+        None if columns.runs is None else columns.runs.where(live),
     )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from forewarn_collector.promql.annotations import Annotations
 from forewarn_collector.promql.deadline import UNLIMITED, Deadline
-from forewarn_collector.store.columns import Floats, Ints, SeriesSource
+from forewarn_collector.store.columns import Floats, Ints, RunColumns, SeriesSource
 from forewarn_wire.labels import Labels
 
 if TYPE_CHECKING:
@@ -65,13 +65,28 @@ class Vector:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowRuns:
+    """What else is known of windows over thinned time, each of whose samples ends a run of them.
+
+    `columns` are parallel to the samples. A run is in a window as a whole or not at all: where one
+    is `cut: bool[series, steps]` by an edge of the window, what is counted lasts from `opens` to
+    `closes: int64[series, steps]` instead.
+    """
+
+    columns: RunColumns
+    opens: Ints
+    closes: Ints
+    cut: Bools
+
+
+@dataclass(frozen=True, slots=True)
 class Windows:
     """A range vector at every step: for series `i` and step `t`, samples `starts[i, t]:ends[i, t]`.
 
     `times: int64[samples]` (ms) and `values: float64[samples]` hold each series' samples in
     order, without stale markers; `starts`, `ends: int64[series, steps]`. A window is left-open:
     `opens[t] < time <= closes[t]`, both `int64[steps]`. `whole` tells that there is one step and
-    the windows are all samples, one after the other.
+    the windows are all samples, one after the other. Over thinned time there are `runs`.
     """
 
     labels: Sequence[Labels]
@@ -83,6 +98,7 @@ class Windows:
     closes: Ints
     whole: bool
     nameless: Nameless = False
+    runs: WindowRuns | None = None
 
 
 @dataclass(frozen=True, slots=True)

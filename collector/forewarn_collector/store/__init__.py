@@ -5,6 +5,7 @@ from forewarn_collector.store.columns import (
     NEVER,
     Arrival,
     Batch,
+    Figure,
     Floats,
     Increases,
     Ints,
@@ -12,6 +13,7 @@ from forewarn_collector.store.columns import (
     Layout,
     Matcher,
     MatchOp,
+    RunColumns,
     SeriesColumns,
     SeriesLabels,
     SeriesSource,
@@ -24,6 +26,7 @@ from forewarn_collector.store.eventlog import (
     EventStats,
     TextQueryError,
 )
+from forewarn_collector.store.events import LATE
 from forewarn_collector.store.jobs import Appended, AppendedEvents
 from forewarn_collector.store.past import Past
 from forewarn_collector.store.quota import SeriesLimits
@@ -31,8 +34,10 @@ from forewarn_collector.store.sliding import Contents, Slide, SlidingWindow, Tur
 from forewarn_collector.store.stats import StoreStats
 from forewarn_collector.store.store import Store
 from forewarn_collector.store.thin import Thinning
+from forewarn_collector.store.thinned import select_runs, thinned_until
 
 __all__ = [
+    "LATE",
     "NEVER",
     "Appended",
     "AppendedEvents",
@@ -44,6 +49,7 @@ __all__ = [
     "EventPage",
     "EventQuery",
     "EventStats",
+    "Figure",
     "Floats",
     "Increases",
     "Ints",
@@ -52,6 +58,7 @@ __all__ = [
     "MatchOp",
     "Matcher",
     "Past",
+    "RunColumns",
     "SeriesColumns",
     "SeriesLabels",
     "SeriesLimits",
@@ -65,4 +72,6 @@ __all__ = [
     "TextQueryError",
     "Thinning",
     "Turn",
+    "select_runs",
+    "thinned_until",
 ]

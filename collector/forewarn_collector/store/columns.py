@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Protocol, Self
+from dataclasses import dataclass, fields
+from enum import Flag, StrEnum, auto
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forewarn_wire import Labels
+from forewarn_wire import STALE_NAN_BITS, Labels
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -100,6 +100,55 @@ class SeriesLabels(tuple[Labels, ...]):
         return self._lineage is other._lineage and len(self) >= len(other)
 
 
+class Figure(Flag):
+    """What may be asked of runs beside their bounds, their last value and how many they are of."""
+
+    FIRST = auto()
+    LOW = auto()
+    HIGH = auto()
+    TOTAL = auto()
+    RESETS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class RunColumns:
+    """What is known of samples that were thinned: each element stands for a run of them.
+
+    A run lasts from `began: int64` (ms) to its time in `SeriesColumns.times`, those of its first
+    and its last value; it is of `counts: float64` values, 1 where a sample was not thinned and 0
+    for a stale marker. `marked: bool` where a stale marker followed. `first`, `low`, `high`, their
+    `total` and `resets` (the sum of values that a lower one followed) are `float64`; those that
+    were not asked for mean nothing.
+    """
+
+    began: Ints
+    counts: Floats
+    marked: NDArray[np.bool_]
+    first: Floats
+    low: Floats
+    high: Floats
+    total: Floats
+    resets: Floats
+
+    def where(self, kept: NDArray[np.bool_]) -> RunColumns:
+        """Some of the runs."""
+        return RunColumns(*(getattr(self, field.name)[kept] for field in fields(self)))
+
+
+def runs_of_samples(times: Ints, values: Floats) -> RunColumns:
+    """Each sample as a run of its own."""
+    real = np.ascontiguousarray(values).view(np.int64) != STALE_NAN_BITS
+    nothing = np.zeros(len(times))
+    figures = (values, values, values, values, nothing)
+    return RunColumns(times, real.astype(np.float64), np.zeros_like(real), *figures)
+
+
+def joined_runs(parts: Sequence[RunColumns]) -> RunColumns:
+    """The runs of one part (there is one at least) after those of the other."""
+    names = [field.name for field in fields(RunColumns)]
+    return RunColumns(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
 @dataclass(frozen=True, slots=True)
 class SeriesColumns:
     """Samples of many series, series by series.
@@ -108,12 +157,14 @@ class SeriesColumns:
     ascending within a series, each time once) and `values` (float64; stale markers included).
     Every series that matches is there, also one with no sample in the range asked for: whoever
     asks can tell "no such series" from "the series has stopped". `offsets: int64[series + 1]`.
+    Where `runs` are there, each sample is the last one of its run.
     """
 
     labels: SeriesLabels
     times: Ints
     values: Floats
     offsets: Ints
+    runs: RunColumns | None = None
 
     def latest(self) -> LatestColumns:
         """The last sample of each series, stale markers included."""
@@ -152,6 +203,27 @@ class SeriesSource(Protocol):
 
     def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
         """The newest sample with `start <= time <= end` of all series that match every matcher."""
+
+
+@runtime_checkable
+class ThinnedSource(SeriesSource, Protocol):
+    """A source some of whose samples may be thinned. `Store` is one."""
+
+    def thinned_until(self) -> int:
+        """No sample later than this (ms) is thinned; NEVER where none is."""
+
+    def select_runs(
+        self, matchers: Sequence[Matcher], start: int, end: int, figures: Figure
+    ) -> SeriesColumns:
+        """As `select`, with `runs`: those with any time in `start` to `end`."""
+
+
+@runtime_checkable
+class PacedSource(SeriesSource, Protocol):
+    """A source of more samples than fit into memory. `Store` is one."""
+
+    def cuts(self, matchers: Sequence[Matcher], start: int, end: int, most: int) -> Ints:
+        """Times (ms) that cut a span into parts of about `most` samples of the series."""
 
 
 @dataclass(frozen=True, slots=True)

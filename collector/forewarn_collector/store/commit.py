@@ -14,18 +14,13 @@ import numpy as np
 
 from forewarn_collector.store.admission import Admission
 from forewarn_collector.store.columns import NEVER, Arrival, Batch, Floats, Increases, Ints, Layout
-from forewarn_collector.store.eventlog import EventLog, Inserted
-from forewarn_collector.store.events import (
-    EventCounter,
-    EventCounters,
-    save_counters,
-)
-from forewarn_collector.store.head import Head
+from forewarn_collector.store.event_counting import CountedEvents, EventCounting
+from forewarn_collector.store.events import COUNTER_LEAD, save_counters
+from forewarn_collector.store.head import LATEST, Head
 from forewarn_collector.store.increases import Totals, running_totals
 from forewarn_collector.store.index import LabelIndex
 from forewarn_collector.store.jobs import (
     Appended,
-    AppendedEvents,
     AppendEvents,
     AppendIncreases,
     AppendSamples,
@@ -33,7 +28,10 @@ from forewarn_collector.store.jobs import (
     Write,
 )
 from forewarn_collector.store.journal import Journal
+from forewarn_collector.store.late_counts import LateCounts, save_late
+from forewarn_collector.store.late_events import LateEvents, samples_about
 from forewarn_collector.store.quota import SeriesQuota
+from forewarn_collector.store.reading import Columns
 from forewarn_collector.store.series import host_number
 from forewarn_collector.store.spans import run_starts
 from forewarn_wire import Labels, Sample, metric_name
@@ -79,24 +77,29 @@ class Committer:
         index: LabelIndex,
         head: Head,
         journal: Journal,
-        counters: EventCounters,
+        events: EventCounting,
         lock: threading.Lock,
         clock: Clock,
         announce: Callable[[Arrival], None],
         quota: SeriesQuota,
-        events: EventLog,
-        newest: Callable[[Ints], tuple[Ints, Floats]],
+        late_counts: LateCounts,
+        read: Callable[[Ints, int, int], Columns],
+        newest: Callable[[Ints, int], tuple[Ints, Floats]],
     ) -> None:
-        """`newest` gives the times and values of the newest samples of series that are known."""
+        """`read` gives the samples of series that are known, from and to, as they are stored.
+
+        `newest` gives the times and values of the last ones up to a time.
+        """
         self._index = index
         self._head = head
         self._journal = journal
-        self._counters = counters
+        self._events = events
         self._lock = lock
         self._clock = clock
         self._announce = announce
         self._quota = quota
-        self._event_log = events
+        self._late_counts = late_counts
+        self._read = read
         self._newest = newest
         self._next_ref = journal.last_ref() + 1
         # Decoders keep label sets and hand out the same object each time, and an object's id is
@@ -112,26 +115,30 @@ class Committer:
         self.duplicates = 0
         self.conflicts = 0
         self.created = 0
+        self.late_events = 0
 
     def commit(self, jobs: Sequence[Write]) -> None:
         """Do all jobs or none. Raises StoreError."""
         try:
             self._commit(jobs)
         except BaseException:
-            self._event_log.forget()
+            self._events.forget()
             raise
 
     def _commit(self, jobs: Sequence[Write]) -> None:
         fresh: dict[Labels, int] = {}
         resample = max((job.now for job in jobs if isinstance(job, SampleCounters)), default=None)
-        new_events: list[Inserted] = []
         received = _newest_received(jobs, self._clock() + _AHEAD)
         with self._journal.transaction():
-            samples, counters = self._events(jobs, resample, new_events)
+            now = self._clock()
+            requests = [job.events for job in jobs if isinstance(job, AppendEvents)]
+            events = self._events.take(requests, resample, now)
+            late = events.late
             arriving = [self._taken(job, fresh) for job in jobs if isinstance(job, AppendSamples)]
-            if samples:
-                counted = _batch(samples)
+            if events.samples:
+                counted = _batch(events.samples)
                 arriving.append(_Taken(counted, self._refs(counted, fresh)))
+            late_refs = self._late(late, arriving, fresh, now)
             batches = [taken.batch for taken in arriving]
             refs = [taken.refs for taken in arriving]
             grown = self._grown(jobs, fresh)
@@ -142,7 +149,8 @@ class Committer:
             admission = self._admit(refs, batches, fresh)
             series = _present(fresh, admission)
             self._journal.add_series(series)
-            save_counters(self._journal.connection, counters)
+            save_counters(self._journal.connection, events.counters)
+            save_late(self._journal.connection, late_refs, late.times, late.counts)
             if len(admission.refs):
                 self._journal.add_samples(
                     admission.refs, admission.times, admission.values, received
@@ -150,13 +158,17 @@ class Committer:
         with self._lock:
             self._index.add(series)
             self._head.apply(admission)
+            if len(late_refs):
+                self._late_counts.accept(late_refs, late.times, late.counts)
+                self._head.recount(np.unique(late_refs))
+        self.late_events += int(late.counts.sum())
         self._next_ref += len(fresh)
         self.created += len(series)
         self.samples += len(admission.refs)
-        self._counters.accept(counters)
+        self._events.accept(events)
         if received is not None:
             self.newest_received = max(received, self.newest_received or received)
-        self._answer(jobs, arriving, grown, admission, new_events)
+        self._answer(jobs, arriving, grown, admission, events)
 
     def forget(self) -> None:
         """Forget what was derived from series that may be gone now."""
@@ -164,16 +176,30 @@ class Committer:
         self._seen.clear()
         self._refs_by_layout.clear()
 
-    def _events(
-        self, jobs: Sequence[Write], resample: int | None, new_events: list[Inserted]
-    ) -> tuple[list[Sample], dict[Labels, EventCounter]]:
-        requests = [job.events for job in jobs if isinstance(job, AppendEvents)]
-        if requests:
-            new_events += self._event_log.insert(requests)
-        added = [event for inserted in new_events for event in inserted.added]
-        if not added and resample is None:
-            return [], {}
-        return self._counters.plan(added, resample, self._clock())
+    def _late(
+        self, late: LateEvents, arriving: list[_Taken], fresh: dict[Labels, int], now: int
+    ) -> Ints:
+        """Each late event's ref; samples that its counter lacks about it are added to others."""
+        if not late.labels:
+            return _EMPTY
+        refs = self._refs_of(late.labels, fresh, None, keep=False)[late.places]
+        until = now - COUNTER_LEAD
+        added, times, values = samples_about(refs, late.times, until, self._stored, self._last)
+        arriving.append(_Taken(Batch((), _EMPTY, times, values), added))
+        return refs
+
+    def _stored(self, refs: Ints, start: int, end: int) -> Columns:
+        """Samples of series, of which new ones, the last of them, have none."""
+        known = refs[refs < self._next_ref]
+        times, values, offsets = self._read(known, start, end)
+        return times, values, np.append(offsets, np.full(len(refs) - len(known), offsets[-1]))
+
+    def _last(self, refs: Ints, end: int) -> tuple[Ints, Floats]:
+        """The last sample of series up to a time (ms); NEVER and 0 for new ones."""
+        times, values = np.full(len(refs), NEVER), np.zeros(len(refs))
+        known = refs < self._next_ref
+        times[known], values[known] = self._newest(refs[known], end)
+        return times, values
 
     def _taken(self, job: AppendSamples, fresh: dict[Labels, int]) -> _Taken:
         """What is taken of a job's batch: all but new series that are over a limit."""
@@ -204,9 +230,7 @@ class Committer:
         if not columns:
             return None
         refs, starts, times, values = map(np.concatenate, zip(*columns, strict=True))
-        last_times, last_values = np.full(len(refs), NEVER), np.zeros(len(refs))
-        known = refs < self._next_ref
-        last_times[known], last_values[known] = self._newest(refs[known])
+        last_times, last_values = self._last(refs, LATEST - 1)
         totals = running_totals(refs, starts, times, values, last_times, last_values)
         return _Grown(totals, [len(column[0]) for column in columns], refused)
 
@@ -289,7 +313,7 @@ class Committer:
         arriving: Sequence[_Taken],
         grown: _Grown | None,
         admission: Admission,
-        new_events: Sequence[Inserted],
+        counted: CountedEvents,
     ) -> None:
         self.commits += 1
         self.conflicts += admission.conflicts
@@ -312,7 +336,7 @@ class Committer:
                     time.monotonic(),
                 )
             )
-        events = iter(new_events)
+        events = counted.answers([len(job.events) for job in jobs if isinstance(job, AppendEvents)])
         appended = iter(zip(added, arriving, strict=True))
         increases = _answers(grown) if grown is not None else iter(())
         for job in jobs:
@@ -327,10 +351,7 @@ class Committer:
                     self.duplicates += again
                     _resolve(job.done, Appended(count, again, taken.refused))
                 case AppendEvents():
-                    inserted = next(events)
-                    count = len(inserted.added)
-                    again = len(job.events) - count - inserted.late
-                    _resolve(job.done, AppendedEvents(count, again, inserted.late))
+                    _resolve(job.done, next(events))
                 case SampleCounters():
                     _resolve(job.done, None)
 

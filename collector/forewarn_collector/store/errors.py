@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class StoreError(Exception):
     """Something could not be stored or read; nothing of it was half applied.
@@ -12,6 +14,18 @@ class StoreError(Exception):
     def __init__(self, message: str, *, retryable: bool) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+class DamagedFileError(StoreError):
+    """SQLite finds no way through one of the files, `path`."""
+
+    def __init__(self, path: Path, doing: str, error: object) -> None:
+        super().__init__(
+            f"cannot {doing} {path}: {error}; it is damaged: stop the collector and run `forewarn"
+            f" doctor --repair {path.parent}`, which sets it aside and saves what can be read",
+            retryable=False,
+        )
+        self.path = path
 
 
 class TooManySamplesError(ValueError):

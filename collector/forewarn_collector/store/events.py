@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,9 @@ from forewarn_collector.store.journal import labels_from_text, labels_to_text
 from forewarn_wire import Event, Labels, Sample, labels_from
 
 EVENTS_METRIC = "forewarn_events_total"
+LATE = 60_000
+"""From what age (ms) on what arrives is late, and an event counts at its own time, not now."""
+OVERFLOW = "otel_metric_overflow"
 COUNTER_LEAD = 1_000
 """How long before its first event a counter has a sample of 0, so that increase() sees it (ms)."""
 
@@ -18,6 +22,16 @@ def counter_labels(event: Event) -> Labels:
     """The series that counts events like this one."""
     own = {"__name__": EVENTS_METRIC, "type": event.type, "severity": event.severity.value}
     return labels_from({**dict(event.labels), **own})
+
+
+def overflow_labels(event: Event, customer: str) -> Labels:
+    """The series that counts events like this one where a counter of their own is over a limit.
+
+    `customer` is the label that it has of the event. The mark is OpenTelemetry's, for the same.
+    """
+    kept = {name: value for name, value in event.labels if name == customer}
+    own = {"__name__": EVENTS_METRIC, "severity": event.severity.value, OVERFLOW: "true"}
+    return labels_from({**kept, **own})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +50,18 @@ class EventCounters:
         self._counters = dict(counters)
 
     def plan(
-        self, events: Iterable[Event], resample: int | None, now: int
+        self, events: Iterable[Labels], late: Iterable[Labels], resample: int | None, now: int
     ) -> tuple[list[Sample], dict[Labels, EventCounter]]:
         """The samples and the counters that new events make at `now` (ms).
 
+        `events` are their counters, `late` those of late events, which stay as they are, a new one
+        at 0.
         `resample` asks for a sample of every other counter as well, at that time. A counter's
         times always ascend, also where two changes share a millisecond or the clock steps back.
         """
-        counts: dict[Labels, int] = {}
-        for event in events:
-            labels = counter_labels(event)
-            counts[labels] = counts.get(labels, 0) + 1
         samples: list[Sample] = []
         planned: dict[Labels, EventCounter] = {}
-        for labels, count in counts.items():
+        for labels, count in Counter(events).items():
             before = self._counters.get(labels)
             if before is None:
                 samples.append(Sample(labels, now - COUNTER_LEAD, 0.0))
@@ -57,6 +69,13 @@ class EventCounters:
             at = max(now, before.sampled + 1)
             planned[labels] = EventCounter(before.value + count, now, at)
             samples.append(Sample(labels, at, before.value + count))
+        for labels in late:
+            if labels not in planned:
+                before = self._counters.get(labels)
+                if before is None:
+                    samples.append(Sample(labels, now, 0.0))
+                    before = EventCounter(0.0, now, now)
+                planned[labels] = replace(before, changed=now)
         if resample is not None:
             for labels, counter in self._counters.items():
                 if labels not in planned and counter.sampled < resample:
@@ -64,13 +83,20 @@ class EventCounters:
                     samples.append(Sample(labels, resample, counter.value))
         return samples, planned
 
+    def __contains__(self, labels: Labels) -> bool:
+        return labels in self._counters
+
     def accept(self, planned: Mapping[Labels, EventCounter]) -> None:
         """Take over what was planned, now that it is durable."""
         self._counters.update(planned)
 
-    def forget(self, cutoff: int) -> None:
-        """Forget counters that last changed before `cutoff`, as the journal has."""
-        for labels in [key for key, item in self._counters.items() if item.changed < cutoff]:
+    def unchanged_since(self, cutoff: int) -> list[Labels]:
+        """The counters that last changed before `cutoff` (ms)."""
+        return [labels for labels, item in self._counters.items() if item.changed < cutoff]
+
+    def forget(self, gone: Iterable[Labels]) -> None:
+        """Forget counters, as the journal has."""
+        for labels in gone:
             del self._counters[labels]
 
 

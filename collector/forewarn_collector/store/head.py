@@ -106,7 +106,7 @@ class Head:
         return times, values
 
     def latest_known(self, refs: Ints, start: int, end: int) -> tuple[Ints, Floats, Ints]:
-        """The same, and the rows of those series that may have a later one elsewhere."""
+        """The same, and the rows of series that may have a later one or one as late elsewhere."""
         slots = self.slots(refs)
         floors = self.floors(slots)
         times, values = self.newest(slots)
@@ -119,7 +119,8 @@ class Head:
             times[beyond[filled]] = found_times[last]
             values[beyond[filled]] = found_values[last]
         doubtful = np.flatnonzero(floors > start)
-        doubtful = doubtful[times[doubtful] < np.minimum(end, floors[doubtful] - 1)]
+        # Of two samples of one time the one elsewhere came first.
+        doubtful = doubtful[times[doubtful] < floors[doubtful]]
         return times, values, doubtful
 
     def slots(self, refs: Ints) -> Ints:
@@ -264,6 +265,11 @@ class Head:
         self._begun(slots, begins)
         self.samples += len(times)
         self._moved(slots)
+
+    def recount(self, refs: Ints) -> None:
+        """Note that what is kept beside the samples of series (`late_counts`) has changed."""
+        self.rewritten += 1
+        np.add.at(self._series.rewrites, self._series.slots.of(refs), 1)
 
     def drop_sealed(self, now: int) -> int:
         """Drop what is sealed and, at `now` (ms), older than what is kept of its metric.

@@ -24,6 +24,7 @@ from forewarn_collector.store.journal import (
     labels_from_text,
     read_series,
 )
+from forewarn_collector.store.late_counts import LateCounts
 from forewarn_collector.store.readonly import connect_read_only
 from forewarn_wire import Labels
 
@@ -36,13 +37,15 @@ _MOST_SAMPLES = 1 << 30
 class History:
     """What a journal held when it was opened; what comes in later is not seen. See also `Past`.
 
-    `series` are all with their refs, ascending. `damaged` counts what could not be read. Commits
-    that are sealed or dropped meanwhile are left out. Every failure is raised as StoreError.
+    `series` are all with their refs, ascending, `late_counts` what late events add to samples.
+    `damaged` counts what could not be read. Commits that are sealed or dropped meanwhile are left
+    out. Every failure is raised as StoreError.
     """
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / JOURNAL_FILE
         self.damaged = 0
+        self.late_counts = LateCounts()
         if not directory.is_dir():
             raise _refusal(f"there is no directory {directory}")
         # A directory of someone else's looks empty, or cannot be looked into at all.
@@ -60,6 +63,7 @@ class History:
                 self._check_version()
                 self.series = self._load_series()
                 self._load_commits()
+                self._load_late_counts()
         except BaseException:
             self._connection.close()
             raise
@@ -144,6 +148,12 @@ class History:
         self.damaged += every - len(rows)
         columns = np.array(rows, dtype=np.int64).reshape(-1, 4)
         self._ids, self._earliest, self._latest, self._samples = columns.T.copy()
+
+    def _load_late_counts(self) -> None:
+        # A directory of before events counted at their own time has none.
+        there = "SELECT 1 FROM sqlite_schema WHERE name = 'late_counts'"
+        if self._connection.execute(there).fetchone():
+            self.late_counts.load(self._connection)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

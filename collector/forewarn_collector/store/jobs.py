@@ -25,11 +25,15 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class AppendedEvents:
-    """Of the events given: how many were new, were there already, were older than what is kept."""
+    """Of the events given: how many were new, were there already, were older than what is kept.
+
+    `overflow` of the new ones count in a common series, since one of their own is over a limit.
+    """
 
     added: int
     duplicates: int
     late: int = 0
+    overflow: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,7 +17,10 @@ from pathlib import Path
 
 from forewarn_collector.store.codec import decode_columns, encode_columns
 from forewarn_collector.store.columns import Floats, Ints
+from forewarn_collector.store.damage import file_errors
 from forewarn_collector.store.errors import StoreError
+from forewarn_collector.store.late_counts import LATE_TABLE
+from forewarn_collector.store.pages import LOG_BYTES, give_back_pages
 from forewarn_wire import Labels
 
 log = logging.getLogger(__name__)
@@ -28,6 +31,10 @@ JOURNAL_FILE = "store.db"
 VERSION = 3
 _ROWS = 1_000
 """Label sets that are parsed at once."""
+_DROPPED_COMMITS = 2_000
+_DROPPED_SAMPLES = 100_000
+_PAGES = 512
+"""What is dropped and given back at a time: a commit waits for it, some milliseconds."""
 _SCHEMA = """
 -- AUTOINCREMENT: a ref is never given out twice, since old rows of samples may still name it.
 CREATE TABLE IF NOT EXISTS series (
@@ -50,6 +57,13 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL)
 CREATE TABLE IF NOT EXISTS counters (
     labels TEXT PRIMARY KEY, value REAL NOT NULL, changed INTEGER NOT NULL
 ) WITHOUT ROWID;
+"""
+# The last of as many of the oldest commits as have so many samples.
+_OLDEST = """
+SELECT max(id) FROM
+(SELECT id, sum(samples) OVER (ORDER BY id) - samples AS before FROM
+ (SELECT id, samples FROM journal WHERE id <= ? ORDER BY id LIMIT ?))
+WHERE before < ?
 """
 # What dropped commits had received last.
 _NOTE_RECEIVED = """
@@ -137,10 +151,10 @@ class Journal:
                 f"cannot open {path}: {error.strerror}; mend its permissions or free some space",
                 retryable=True,
             ) from error
-        with self._errors("open"):
+        with file_errors("open", path):
             self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
-            with self._errors("open"):
+            with file_errors("open", self._path):
                 self._prepare()
         except StoreError:
             self.connection.close()
@@ -158,7 +172,7 @@ class Journal:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing. Raises StoreError, retryable where room or rights may come back."""
-        with self._errors("write to"):
+        with file_errors("write to", self._path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -172,22 +186,33 @@ class Journal:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """What is read within. Raises StoreError."""
-        with self._errors("read"):
+        with file_errors("read", self._path):
             yield
 
     def last_ref(self) -> int:
         """The highest ref that was ever given out, or 0."""
-        with self._errors("read"):
+        with file_errors("read", self._path):
             row = self.connection.execute(
                 "SELECT seq FROM sqlite_sequence WHERE name = 'series'"
             ).fetchone()
         return int(row[0]) if row else 0
 
+    def begin_refs_after(self, ref: int) -> None:
+        """Never give out this ref or a lower one: samples that are somewhere have it."""
+        with self.transaction():
+            self.connection.execute(
+                "INSERT INTO sqlite_sequence (name, seq) SELECT 'series', 0"
+                " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'series')"
+            )
+            self.connection.execute(
+                "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'series'", (ref,)
+            )
+
     def load_series(self) -> list[tuple[int, Labels]]:
         """All series, by ascending ref. One that is damaged is counted and left out."""
         found = []
         shared: dict[Pair, Pair] = {}
-        with self._errors("read"):
+        with file_errors("read", self._path):
             rows = read_series(self.connection)
         for first in range(0, len(rows), _ROWS):
             part = rows[first : first + _ROWS]
@@ -218,7 +243,7 @@ class Journal:
 
     def newest_received(self) -> int | None:
         """The newest time (ms) in any commit that a sender gave."""
-        with self._errors("read"):
+        with file_errors("read", self._path):
             row = self.connection.execute(_RECEIVED).fetchone()
         return None if row[0] is None else int(row[0])
 
@@ -233,17 +258,19 @@ class Journal:
 
     def replay(self) -> Iterator[tuple[Ints, Ints, Floats]]:
         """The refs, times and values of every commit, in order; damaged ones are set aside."""
-        with self._errors("read"):
+        with file_errors("read", self._path):
             ids = [row[0] for row in self.connection.execute("SELECT id FROM journal ORDER BY id")]
+            # Its index as well: what is sealed could not be dropped with a broken one.
+            self.connection.execute(
+                "SELECT count(*) FROM journal INDEXED BY journal_latest"
+            ).fetchall()
         for number in ids:
-            try:
+            with file_errors("read", self._path):
                 count, checksum, blob = self.connection.execute(
                     "SELECT samples, checksum, columns FROM journal WHERE id = ?", (number,)
                 ).fetchone()
+            try:
                 yield decode_columns(blob, count, checksum)
-            except sqlite3.DatabaseError as error:
-                self.damaged += 1
-                log.error("%s: commit %d cannot be read: %s", self._path, number, error)
             except (ValueError, TypeError, OverflowError) as error:
                 self.damaged += 1
                 log.error("%s: commit %d is damaged, set aside: %s", self._path, number, error)
@@ -253,16 +280,23 @@ class Journal:
 
     def last_commit(self) -> int:
         """The number of the last commit that is there, or 0."""
-        with self._errors("read"):
+        with file_errors("read", self._path):
             row = self.connection.execute("SELECT max(id) FROM journal").fetchone()
         return int(row[0] or 0)
 
-    def drop_until(self, commit: int) -> None:
-        """Drop commits up to one, which others hold now."""
+    def drop_until(self, commit: int) -> bool:
+        """Drop the oldest commits up to one, which others hold now; whether more of them wait.
+
+        As many as take some milliseconds.
+        """
         with self.transaction():
-            self.connection.execute(_NOTE_RECEIVED, (commit,))
-            self.connection.execute("DELETE FROM journal WHERE id <= ?", (commit,))
-        self.give_back()
+            (last,) = self.connection.execute(
+                _OLDEST, (commit, _DROPPED_COMMITS, _DROPPED_SAMPLES)
+            ).fetchone()
+            self.connection.execute(_NOTE_RECEIVED, (last,))
+            self.connection.execute("DELETE FROM journal WHERE id <= ?", (last,))
+            left = "SELECT 1 FROM journal WHERE id <= ? LIMIT 1"
+            return self.connection.execute(left, (commit,)).fetchone() is not None
 
     def drop_before(self, cutoff: int) -> None:
         """Within a transaction: drop commits and counters that ended before `cutoff`."""
@@ -274,10 +308,10 @@ class Journal:
         """Within a transaction: forget series."""
         self.connection.executemany("DELETE FROM series WHERE ref = ?", ((ref,) for ref in refs))
 
-    def give_back(self) -> None:
-        """Return pages that retention freed to the file system."""
-        with self._errors("shrink"):
-            self.connection.execute("PRAGMA incremental_vacuum").fetchall()
+    def give_back(self) -> bool:
+        """Return some of the pages that nothing needs to the file system; whether more wait."""
+        with file_errors("shrink", self._path):
+            return give_back_pages(self.connection, _PAGES)
 
     def _prepare(self) -> None:
         for setting in (
@@ -285,7 +319,7 @@ class Journal:
             "journal_mode = WAL",
             "synchronous = FULL",
             "busy_timeout = 10000",
-            "journal_size_limit = 67108864",
+            f"journal_size_limit = {LOG_BYTES}",
         ):
             self.connection.execute(f"PRAGMA {setting}").fetchall()
         version = self.connection.execute("PRAGMA user_version").fetchone()[0]
@@ -296,24 +330,9 @@ class Journal:
                 retryable=False,
             )
         self.connection.executescript(_SCHEMA)
+        self.connection.execute(LATE_TABLE)
         columns = self.connection.execute("PRAGMA table_info(series)").fetchall()
         if "checksum" not in [column[1] for column in columns]:
             self.connection.execute("ALTER TABLE series ADD COLUMN checksum INTEGER")
         if version != VERSION:
             self.connection.execute(f"PRAGMA user_version = {VERSION}")
-
-    @contextmanager
-    def _errors(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            raise StoreError(
-                f"cannot {what} {self._path}: {error}; free some space or mend its permissions",
-                retryable=True,
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise StoreError(
-                f"cannot {what} {self._path}: {error}; if it is damaged, move it away (`sqlite3"
-                " FILE .recover` may save its rows) and start again",
-                retryable=False,
-            ) from error

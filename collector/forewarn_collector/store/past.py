@@ -5,13 +5,17 @@ Also while a collector writes, seals and merges: what is on its way is read from
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from forewarn_collector.store.columns import Floats, Ints
+from forewarn_collector.store.columns import NEVER, Figure, Floats, Ints, RunColumns
+from forewarn_collector.store.errors import StoreError
 from forewarn_collector.store.history import History
+from forewarn_collector.store.pacing import even_cuts
+from forewarn_collector.store.reading import Columns
+from forewarn_collector.store.runs import read_runs
 from forewarn_collector.store.sealed import ARCHIVE_FILE, Archive
 from forewarn_collector.store.spans import repeated
 from forewarn_wire import Labels
@@ -81,9 +85,27 @@ class Past:
                 self._archive.refresh()
                 times, values, offsets = self._archive.select(refs, low, high)
                 parts.insert(0, (repeated(refs, np.diff(offsets)), times, values))
-            found = _merged(parts)
-            if len(found[0]):
-                yield found
+            refs_found, times, values = _merged(parts)
+            if len(refs_found):
+                yield refs_found, times, self._history.late_counts.raised(refs_found, times, values)
+
+    def thinned_until(self) -> int:
+        """No sample later than this (ms) is thinned; NEVER where none is."""
+        return NEVER if self._archive is None else self._archive.thinned_until()
+
+    def runs(
+        self,
+        samples: Callable[[Ints, int, int], Columns],
+        refs: Ints,
+        start: int,
+        end: int,
+        figures: Figure,
+    ) -> tuple[Ints, Floats, Ints, RunColumns]:
+        """As `read_runs`, with the rows that are here; only where there are some."""
+        if self._archive is None:
+            raise StoreError("nothing is thinned here", retryable=False)
+        late_counts = self._history.late_counts
+        return read_runs(samples, self._archive, late_counts, refs, start, end, figures)
 
     def _journaled(self, refs: Ints, start: int, end: int) -> list[tuple[Ints, Ints, Floats]]:
         wanted = np.zeros(int(refs[-1]) + 1, dtype=np.bool_)
@@ -107,17 +129,7 @@ class Past:
 
 
 def _slices(pieces: Ints, start: int, end: int) -> Iterator[tuple[int, int]]:
-    # As if the samples of each piece were spread evenly over its time.
-    begins, ends = pieces[:, 0] - start, pieces[:, 1] + 1 - start
-    density = pieces[:, 2] / (ends - begins)
-    edges = np.concatenate((begins, ends))
-    order = np.argsort(edges)
-    edges = edges[order]
-    slopes = np.cumsum(np.concatenate((density, -density))[order])
-    counts = np.concatenate(([0.0], np.cumsum(slopes[:-1] * np.diff(edges))))
-    marks = np.arange(_SLICE_SAMPLES, counts[-1], _SLICE_SAMPLES)
-    cuts = np.unique(np.interp(marks, counts, edges).astype(np.int64)) + start
-    cuts = cuts[(cuts > start) & (cuts <= end)]
+    cuts = even_cuts(pieces, start, end, _SLICE_SAMPLES)
     for low, after in zip([start, *cuts.tolist()], [*cuts.tolist(), end + 1], strict=True):
         yield low, after - 1
 

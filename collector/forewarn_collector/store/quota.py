@@ -32,6 +32,11 @@ class SeriesQuota:
         self._counted: dict[str, int] = {}
 
     @property
+    def label(self) -> str:
+        """The label whose values have limits of their own."""
+        return self._limits.label
+
+    @property
     def unlimited(self) -> bool:
         """Whether nothing is ever refused."""
         return not self._limits.most and not any(self._limits.by_value.values())

@@ -9,6 +9,7 @@ import numpy as np
 
 from forewarn_collector.store.cardinality import Cardinality, rankings
 from forewarn_collector.store.columns import (
+    Figure,
     Ints,
     LatestColumns,
     Matcher,
@@ -17,13 +18,17 @@ from forewarn_collector.store.columns import (
 )
 from forewarn_collector.store.head import Head
 from forewarn_collector.store.index import LabelIndex
+from forewarn_collector.store.late_counts import LateCounts
+from forewarn_collector.store.pacing import even_cuts
 from forewarn_collector.store.reading import (
+    Columns,
     names_among,
     read_latest,
     read_samples,
     sorted_labels,
     values_among,
 )
+from forewarn_collector.store.runs import Unthinned, read_runs
 from forewarn_collector.store.sealed import Archive
 from forewarn_collector.store.sliding import SlidingWindow
 from forewarn_wire import Labels
@@ -38,6 +43,7 @@ class StoreReader:
         self._lock = threading.Lock()
         self._index = index
         self._head = head
+        self._late_counts = LateCounts()
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
         """As `SeriesSource.select`. Raises ValueError for a bad regex or too many samples."""
@@ -45,7 +51,34 @@ class StoreReader:
             found = self._index.select(matchers)
             labels, refs = found.labels, found.refs
         columns = read_samples(self._head, self._lock, refs, start, end, self._archive)
+        values = self._late_counts.raised_columns(refs, columns)
+        return SeriesColumns(labels, columns[0], values, columns[2])
+
+    def thinned_until(self) -> int:
+        """As `ThinnedSource.thinned_until`."""
+        return self._archive.thinned_until()
+
+    def select_runs(
+        self, matchers: Sequence[Matcher], start: int, end: int, figures: Figure
+    ) -> SeriesColumns:
+        """As `ThinnedSource.select_runs`. Raises ValueError: a bad regex, too many samples."""
+        with self._lock:
+            found = self._index.select(matchers)
+            labels, refs = found.labels, found.refs
+
+        def samples(refs: Ints, start: int, end: int) -> Columns:
+            older = Unthinned(self._archive)
+            columns = read_samples(self._head, self._lock, refs, start, end, older)
+            return columns[0], self._late_counts.raised_columns(refs, columns), columns[2]
+
+        columns = read_runs(samples, self._archive, self._late_counts, refs, start, end, figures)
         return SeriesColumns(labels, *columns)
+
+    def cuts(self, matchers: Sequence[Matcher], start: int, end: int, most: int) -> Ints:
+        """As `PacedSource.cuts`; what is not sealed yet does not count."""
+        with self._lock:
+            refs = self._index.select(matchers).refs
+        return even_cuts(self._archive.pieces(refs, start, end), start, end, most)
 
     def labels_of(self, refs: Ints) -> list[Labels]:
         """The label sets of series that an arrival names; empty where retention dropped one."""
@@ -65,19 +98,23 @@ class StoreReader:
             ]
         refs = np.array([ref for _, ref in found], dtype=np.int64)
         columns = read_samples(self._head, self._lock, refs, start, end, self._archive)
-        return SeriesColumns(SeriesLabels(labels for labels, _ in found), *columns)
+        values = self._late_counts.raised_columns(refs, columns)
+        labels = SeriesLabels(labels for labels, _ in found)
+        return SeriesColumns(labels, columns[0], values, columns[2])
 
     def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
         """As `SeriesSource.latest`. Raises ValueError for a bad regex."""
         with self._lock:
             found = self._index.select(matchers)
             labels, refs = found.labels, found.refs
-        newest = read_latest(self._head, self._lock, refs, start, end, self._archive)
-        return LatestColumns(labels, *newest)
+        times, values = read_latest(self._head, self._lock, refs, start, end, self._archive)
+        return LatestColumns(labels, times, self._late_counts.raised(refs, times, values))
 
     def sliding(self, matchers: Sequence[Matcher]) -> SlidingWindow:
         """A window over the series that match every matcher. ValueError at a slide: a bad regex."""
-        return SlidingWindow(self._index, self._head, self._lock, matchers, self._archive)
+        return SlidingWindow(
+            self._index, self._head, self._lock, matchers, self._late_counts, self._archive
+        )
 
     def series(
         self, matcher_sets: Sequence[Sequence[Matcher]], start: int, end: int

@@ -135,6 +135,8 @@ def _with_older(
     within = times < repeated(floors[rows], np.diff(offsets))
     if not within.all():
         times, values, offsets = times[within], values[within], running_count(within)[offsets]
+    if len(rows) == len(refs) and not len(read[0]):
+        return times, values, offsets
     everything = np.arange(len(refs), dtype=np.int64)
     # Of two samples of one time the sealed one came first.
     return merged(

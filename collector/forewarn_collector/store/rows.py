@@ -6,6 +6,7 @@ PromQL are. What a row tells is exact, and rows of short buckets make those of l
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -44,8 +45,8 @@ class Rows:
     ended: Ints
     resets: Floats
 
-    def where(self, kept: NDArray[np.bool_]) -> Rows:
-        """Some of the rows."""
+    def where(self, kept: NDArray[np.bool_] | Ints) -> Rows:
+        """Some of the rows, or all in another order."""
         return Rows(*(getattr(self, field.name)[kept] for field in fields(self)))
 
     def moved(self, by: int) -> Rows:
@@ -62,7 +63,7 @@ def rows_of_samples(owners: Ints, times: Ints, values: Floats) -> Rows:
     return Rows(owners, times, *alike, counts, times, times, resets)
 
 
-def joined_rows(parts: list[Rows]) -> Rows:
+def joined_rows(parts: Sequence[Rows]) -> Rows:
     """One part (there is one at least) after the other."""
     names = [field.name for field in fields(Rows)]
     return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
@@ -161,24 +162,41 @@ def encode_rows(rows: Rows, refs: Ints, length: int) -> ChunkData:
     )
 
 
-def read_rows(archive: Archive, refs: Ints, start: int, end: int, level: int) -> Rows:
-    """The rows of a level whose buckets end in `start <= time <= end` (ms), of each of `refs`."""
+def read_rows(
+    archive: Archive,
+    refs: Ints,
+    start: int,
+    end: int,
+    level: int,
+    columns: Collection[Column] = tuple(Column),
+) -> Rows:
+    """The rows of a level whose buckets end in `start <= time <= end` (ms), of each of `refs`.
+
+    Of `columns` are all that is wanted, and what they follow from; others mean nothing.
+    """
     length = LENGTHS[level]
-    keys = row_refs(refs[:, None], Column.LAST) + np.arange(len(Column), dtype=np.int64)
+    chosen = sorted(columns)
+    keys = row_refs(refs[:, None], Column.LAST) + np.array(chosen, dtype=np.int64)
     times, values, offsets = archive.select_rows(keys.ravel(), start, end, level)
-    starts = offsets[:-1].reshape(len(refs), len(Column))
-    counts = np.diff(offsets).reshape(len(refs), len(Column))
+    starts = offsets[:-1].reshape(len(refs), len(chosen))
+    counts = np.diff(offsets).reshape(len(refs), len(chosen))
     series = np.arange(len(refs), dtype=np.int64)
-    base = spans(starts[:, Column.LAST], counts[:, Column.LAST])
-    owners = repeated(series, counts[:, Column.LAST])
+    rows = counts[:, chosen.index(Column.LAST)]
+    base = spans(starts[:, chosen.index(Column.LAST)], rows)
+    owners = repeated(series, rows)
     ends = times[base]
     places = owners * _KEYS + ends // length
 
     def column(which: Column, fallback: Floats) -> Floats:
+        if which not in columns or not len(base):
+            return fallback
+        begins, sizes = starts[:, chosen.index(which)], counts[:, chosen.index(which)]
+        if np.array_equal(sizes, rows):
+            return values[spans(begins, sizes)]
         found = fallback.copy()
-        cells = spans(starts[:, which], counts[:, which])
-        if len(cells) and len(places):
-            wanted = repeated(series, counts[:, which]) * _KEYS + times[cells] // length
+        cells = spans(begins, sizes)
+        if len(cells):
+            wanted = repeated(series, sizes) * _KEYS + times[cells] // length
             # All are there, unless what holds them is damaged.
             at = np.minimum(np.searchsorted(places, wanted), len(places) - 1)
             there = places[at] == wanted

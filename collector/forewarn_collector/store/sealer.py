@@ -74,7 +74,10 @@ class Sealer:
             raise
         with self._lock:
             self._head.sealing.done()
-        self._alone(lambda: self._journal.drop_until(position))
+        while self._alone(lambda: self._journal.drop_until(position)):
+            pass
+        while self._alone(self._journal.give_back):
+            pass
         self.drop(now)
         give_back()
         return sealed

@@ -17,8 +17,15 @@ from numpy.typing import NDArray
 from forewarn_collector.store.columns import NEVER, Floats, Ints, Matcher, SeriesLabels
 from forewarn_collector.store.head import LATEST, Head
 from forewarn_collector.store.index import LabelIndex
+from forewarn_collector.store.late_counts import LateCounts
 from forewarn_collector.store.places import Places
-from forewarn_collector.store.reading import SLICE_SAMPLES, Older, join_columns, read_samples
+from forewarn_collector.store.reading import (
+    SLICE_SAMPLES,
+    Columns,
+    Older,
+    join_columns,
+    read_samples,
+)
 from forewarn_collector.store.spans import repeated, slices
 from forewarn_wire import STALE_NAN_BITS
 
@@ -84,10 +91,12 @@ class SlidingWindow:
         head: Head,
         lock: threading.Lock,
         matchers: Sequence[Matcher],
+        late_counts: LateCounts,
         older: Older | None = None,
     ) -> None:
         """`older` has what the head has not: series with some of that are read anew each time."""
         self._older = older
+        self._late_counts = late_counts
         self._index = index
         self._head = head
         self._lock = lock
@@ -121,15 +130,18 @@ class SlidingWindow:
 
     def contents(self, rows: Ints) -> Contents:
         """The samples in the windows of some series, as of the last slide."""
-        refs = self._refs[rows]
-        times, values, offsets = read_samples(
-            self._head, self._lock, refs, self.opens + 1, self.closes, self._older
-        )
+        times, values, offsets = self._read(rows)
         left_out = values.view(np.int64) == STALE_NAN_BITS
         # What has come since belongs to the next slide, though it may be of a time before it.
         last = np.where(self.counts[rows] > 0, self.last_times[rows], NEVER)
         left_out |= times > np.repeat(last, np.diff(offsets))
         return _without(times, values, offsets, left_out)
+
+    def _read(self, rows: Ints) -> Columns:
+        """All samples in the windows of some series, also those that the head has no more."""
+        refs = self._refs[rows]
+        read = read_samples(self._head, self._lock, refs, self.opens + 1, self.closes, self._older)
+        return read[0], self._late_counts.raised_columns(refs, read), read[2]
 
     def _allocate(self, series: int) -> None:
         self._rewrites: Ints = np.zeros(series, dtype=np.int64)
@@ -210,14 +222,12 @@ class SlidingWindow:
         return np.concatenate((partial, rows)), Contents(*join_columns(columns))
 
     def _renew_partial(self, rows: Ints) -> Contents:
-        refs, slots = self._refs[rows], self._slots[rows]
+        slots = self._slots[rows]
         with self._lock:
             self._rewrites[rows] = self._head.rewrites(slots)
             self._taken[rows] = self._head.appended(slots)
             ends = np.maximum(self._head.newest(slots)[0], self._head.floors(slots) - 1)
-        times, values, offsets = read_samples(
-            self._head, self._lock, refs, self.opens + 1, self.closes, self._older
-        )
+        times, values, offsets = self._read(rows)
         # What has come since will enter.
         since = times > repeated(ends, np.diff(offsets))
         return self._note(rows, _without(times, values, offsets, since))
@@ -230,7 +240,9 @@ class SlidingWindow:
         if ahead.any():
             later = head.find(refs[ahead], self.closes + 1, LATEST)
             self._taken[rows[ahead]] -= np.diff(later.offsets)
-        contents = self._note(rows, Contents(*head.select(refs, self.opens + 1, self.closes)))
+        read = head.select(refs, self.opens + 1, self.closes)
+        values = self._late_counts.raised_columns(refs, read)
+        contents = self._note(rows, Contents(read[0], values, read[2]))
         filled = np.diff(contents.offsets) > 0
         first = contents.offsets[:-1][filled]
         begin = head.seek(slots[filled], contents.times[first] - 1)
@@ -271,6 +283,7 @@ class SlidingWindow:
                 times, values = head.newest(slots)
             else:
                 times, values = head.read(head.back(slots, fresh))
+            values = self._late_counts.raised(self._refs[rows], times, values)
             due = times <= self.closes
             if not due.all():
                 rows, slots, fresh = rows[due], slots[due], fresh[due]
@@ -319,6 +332,7 @@ class SlidingWindow:
             self._head.settle(places)
             self._begin.put(rows, places)
             times, values = self._head.read(places)
+            values = self._late_counts.raised(self._refs[rows], times, values)
             self.first_times[rows], self.first_values[rows] = times, values
             rows = rows[values.view(np.int64) == STALE_NAN_BITS]
 

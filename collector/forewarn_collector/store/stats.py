@@ -11,7 +11,8 @@ class StoreStats:
 
     `created` are series that were new, `conflicts` duplicates that came with another value;
     `damaged` counts what could not be read back at opening; `waiting` writes that are queued;
-    `newest` is the newest time (ms) that a sender gave.
+    `late_events` were late when they came, since opening; `newest` is the newest time (ms) that a
+    sender gave.
     """
 
     series: int
@@ -24,4 +25,5 @@ class StoreStats:
     created: int
     damaged: int
     waiting: int
+    late_events: int
     newest: int | None

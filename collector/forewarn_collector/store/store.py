@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import queue
 import threading
@@ -25,7 +24,9 @@ from forewarn_collector.store.columns import (
 )
 from forewarn_collector.store.commit import Committer
 from forewarn_collector.store.compact import Compactor, StoppedError
-from forewarn_collector.store.errors import StoreError
+from forewarn_collector.store.damage import file_errors
+from forewarn_collector.store.errors import DamagedFileError
+from forewarn_collector.store.event_counting import EventCounting
 from forewarn_collector.store.eventlog import (
     EventLimits,
     EventLog,
@@ -37,7 +38,8 @@ from forewarn_collector.store.events import (
     EventCounters,
     load_counters,
 )
-from forewarn_collector.store.head import LATEST, Head
+from forewarn_collector.store.head import Head
+from forewarn_collector.store.holding import hold
 from forewarn_collector.store.index import LabelIndex
 from forewarn_collector.store.jobs import (
     Alone,
@@ -50,10 +52,12 @@ from forewarn_collector.store.jobs import (
     TendEvents,
 )
 from forewarn_collector.store.journal import JOURNAL_FILE, Journal
+from forewarn_collector.store.late_counts import drop_late
 from forewarn_collector.store.quota import SeriesLimits, SeriesQuota
 from forewarn_collector.store.reader import StoreReader
-from forewarn_collector.store.reading import read_latest
+from forewarn_collector.store.reading import Columns, read_latest, read_samples
 from forewarn_collector.store.retention import drop_old, size_cutoff
+from forewarn_collector.store.salvage import salvage_journal, was_salvaged
 from forewarn_collector.store.sealed import ARCHIVE_FILE, Archive, ArchiveStats
 from forewarn_collector.store.sealer import Sealer
 from forewarn_collector.store.series import HOST_LABEL, host_number
@@ -104,25 +108,25 @@ class Store(StoreReader):
         self._sealed = 0
         self._replayed = 0
         self._dropped_chunks = 0
+        self._lost = 0
         self._cutoff = NEVER
         self._watchers: list[Callable[[Arrival], None]] = []
 
     def open(self) -> None:
-        """Load what is on disk and start to take writes. Raises StoreError."""
+        """Load what is on disk and start to take writes. Raises StoreError.
+
+        A journal with broken pages is set aside, and goes on with what can be read of it.
+        """
         path = self._directory / JOURNAL_FILE
-        self._hold()
+        self._held = hold(self._directory)
         try:
-            self._journal = Journal(path)
             try:
-                self._archive = Archive(self._directory / ARCHIVE_FILE)
-                try:
-                    self._load()
-                except BaseException:
-                    self._archive.close()
+                self._open_files()
+            except DamagedFileError as error:
+                if error.path != path:
                     raise
-            except BaseException:
-                self._journal.close()
-                raise
+                self._lost = len(salvage_journal(path).lost)
+                self._open_files()
         except BaseException:
             os.close(self._held)
             raise
@@ -131,6 +135,20 @@ class Store(StoreReader):
         self._sealer = Sealer(
             self._index, self._head, self._journal, self._archive, self._lock, self._alone
         )
+
+    def _open_files(self) -> None:
+        self._journal = Journal(self._directory / JOURNAL_FILE)
+        try:
+            self._archive = Archive(self._directory / ARCHIVE_FILE)
+            try:
+                with file_errors("read", self._directory / JOURNAL_FILE):
+                    self._load()
+            except BaseException:
+                self._archive.close()
+                raise
+        except BaseException:
+            self._journal.close()
+            raise
 
     def close(self) -> None:
         """Finish what is queued and close the files."""
@@ -191,6 +209,8 @@ class Store(StoreReader):
             cutoff = max(aged, size_cutoff(self._archive, self._max_bytes))
             self._dropped_chunks += drop_old(self._archive, cutoff)
             gone = self._alone(lambda: self._drop_old(cutoff))
+            while self._alone(self._journal.give_back):
+                pass
             if len(gone):
                 self._archive.forget(gone)
             self._cutoff = cutoff
@@ -256,6 +276,8 @@ class Store(StoreReader):
                 if count is None:
                     break
                 yield count
+        with self._upkeep:
+            self._archive.give_back()
 
     def events(self, matchers: Sequence[Matcher], start: int, end: int, limit: int) -> list[Event]:
         """As `EventStore.find`."""
@@ -286,8 +308,9 @@ class Store(StoreReader):
                 duplicates=self._committer.duplicates,
                 conflicts=self._committer.conflicts,
                 created=self._committer.created,
-                damaged=self._journal.damaged,
+                damaged=self._journal.damaged + self._lost,
                 waiting=self._writer.waiting,
+                late_events=self._committer.late_events,
                 newest=self._committer.newest_received,
             )
 
@@ -300,28 +323,11 @@ class Store(StoreReader):
         """How many sealed chunks retention has dropped since opening."""
         return self._dropped_chunks
 
-    def _hold(self) -> None:
-        """Hold the directory, since two processes that write would not see each other's series."""
-        try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            self._held = os.open(self._directory / "store.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise StoreError(
-                f"cannot use the data directory {self._directory}: {error.strerror};"
-                " choose one that this user may write to",
-                retryable=False,
-            ) from error
-        try:
-            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._held)
-            raise StoreError(
-                f"the data directory {self._directory} is in use by another collector;"
-                " stop it or choose another directory",
-                retryable=False,
-            ) from error
-
     def _load(self) -> None:
+        sealed_refs = self._archive.known()
+        if self._journal.last_ref() < sealed_refs.max(initial=0):
+            # The journal is not the one that gave these out, or has lost which they were.
+            self._journal.begin_refs_after(int(sealed_refs.max()))
         series = self._journal.load_series()
         known = np.zeros(self._journal.last_ref() + 1, dtype=np.bool_)
         refs = np.array([ref for ref, _ in series], dtype=np.int64)
@@ -347,7 +353,9 @@ class Store(StoreReader):
         if waiting:
             self._replay(waiting, known)
         self._begin_lost(refs)
-        self._archive.forget(np.setdiff1d(self._archive.known(), refs))
+        if not was_salvaged(self._directory / JOURNAL_FILE):
+            # Else their labels may be found again.
+            self._archive.forget(np.setdiff1d(sealed_refs, refs))
         self._event_log = EventLog(self._journal)
         self._event_log.prepare()
         self._event_tender = EventTender(
@@ -360,16 +368,20 @@ class Store(StoreReader):
             }
         )
         self._counters = counters
+        with self._journal.reading():
+            self._late_counts.load(self._journal.connection)
+        quota = SeriesQuota(self._limits, self._active)
         self._committer = Committer(
             self._index,
             self._head,
             self._journal,
-            counters,
+            EventCounting(self._event_log, counters, self._index, quota),
             self._lock,
             self._clock,
             self._announce,
-            SeriesQuota(self._limits, self._active),
-            self._event_log,
+            quota,
+            self._late_counts,
+            self._stored,
             self._newest,
         )
 
@@ -391,9 +403,12 @@ class Store(StoreReader):
         now = np.full(len(lost), self._clock())
         self._head.begin(lost, now, now)
 
-    def _newest(self, refs: Ints) -> tuple[Ints, Floats]:
+    def _stored(self, refs: Ints, start: int, end: int) -> Columns:
+        return read_samples(self._head, self._lock, refs, start, end, self._archive)
+
+    def _newest(self, refs: Ints, end: int) -> tuple[Ints, Floats]:
         since = self._now() - self._retention
-        return read_latest(self._head, self._lock, refs, since, LATEST - 1, self._archive)
+        return read_latest(self._head, self._lock, refs, since, end, self._archive)
 
     def _last_time(self, labels: Labels) -> int:
         ref = self._index.ref(labels)
@@ -428,14 +443,19 @@ class Store(StoreReader):
 
     def _drop_old(self, cutoff: int) -> Ints:
         gone = self._head.ended_before(cutoff)
+        counters = self._counters.unchanged_since(cutoff)
+        # A counter that is forgotten begins at 0 again.
+        recounted = [ref for each in counters if (ref := self._index.ref(each)) is not None]
         with self._journal.transaction():
             self._journal.drop_before(cutoff)
             self._journal.drop_series(gone.tolist())
+            drop_late(self._journal.connection, [*gone.tolist(), *recounted], cutoff)
         with self._lock:
+            self._late_counts.drop([*gone.tolist(), *recounted], cutoff)
+            self._head.recount(np.array(recounted, dtype=np.int64))
             gone = self._head.drop_before(cutoff)
             self._index.remove(gone)
             self._head.remove_series(gone)
-        self._counters.forget(cutoff)
+        self._counters.forget(counters)
         self._committer.forget()
-        self._journal.give_back()
         return gone

@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, se
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from forewarn_collector.rules.alerts import Alert
+from forewarn_collector.store.damage import is_damage
 from forewarn_collector.tasks.errors import LedgerError
 from forewarn_collector.tasks.migrations import migrate_from_1
 from forewarn_collector.tasks.rows import alert_from_row, rows_of
@@ -139,9 +140,14 @@ class Ledger:
             yield
         except SQLAlchemyError as error:
             cause = getattr(error, "orig", None) or error
+            remedy = "check free space and permissions there"
+            if is_damage(cause):
+                remedy = (
+                    "it is damaged: stop the collector, then restore a backup, or run `forewarn"
+                    f" doctor --repair {self.path.parent}`, which saves what can be read"
+                )
             raise LedgerError(
-                f"the ledger {self.path} can't be {what}: {cause};"
-                " check free space and permissions there",
+                f"the ledger {self.path} can't be {what}: {cause}; {remedy}",
                 # A broken constraint is our mistake, and comes again.
                 retryable=not isinstance(error, IntegrityError),
             ) from error

@@ -213,27 +213,44 @@ class Draft:
             self._back.append(member)
 
     def record(
-        self, members: Sequence[Member], entries: Sequence[TimelineEntry], text: str
+        self,
+        members: Sequence[Member],
+        entries: Sequence[TimelineEntry],
+        text: str,
+        message: str | None,
     ) -> None:
-        """The task tells of a problem that was over before anybody knew of it."""
+        """The task tells of a problem that was over before anybody knew of it.
+
+        Its queue gets the `message`, or none.
+        """
         self.is_new = self._recorded = True
         self.touched = {member.alert_id: member for member in members}
         self.entries += entries
         self.note(TimelineKind.RETROSPECT, text, ResolveReason.RETROSPECTIVE.value)
-        reason = ResolveReason.RETROSPECTIVE.value
-        self.messages.append(Message(DeliveryAction.RESOLVE, reason, text, self.task))
+        if message is not None:
+            reason = ResolveReason.RETROSPECTIVE.value
+            self.messages.append(Message(DeliveryAction.RESOLVE, reason, message, self.task))
 
-    def learn(self, onset_at: int, ended_at: int | None, text: str) -> None:
+    def learn(
+        self, onset_at: int, ended_at: int | None, reopen_count: int, text: str, *, tell: bool
+    ) -> None:
         """Data that came late tells more of the problem.
 
         It began no later than `onset_at`; `ended_at` (ms) is the end of a retrospective task, which
-        nobody saw.
+        nobody saw, and it came back `reopen_count` times at least. Its queue hears of it if it is
+        to `tell`.
         """
         self.task = replace(self.task, onset_at=min(self.task.onset_at, onset_at))
         if ended_at is not None:
-            self.task = replace(self.task, ended_at=ended_at, resolved_at=ended_at)
+            self.task = replace(
+                self.task,
+                ended_at=ended_at,
+                resolved_at=ended_at,
+                reopen_count=max(self.task.reopen_count, reopen_count),
+            )
         self.note(TimelineKind.RETROSPECT, text)
-        self.tell(DeliveryAction.UPDATE, ResolveReason.RETROSPECTIVE.value, text)
+        if tell:
+            self.tell(DeliveryAction.UPDATE, ResolveReason.RETROSPECTIVE.value, text)
 
     def note(self, kind: TimelineKind, text: str, reason: str = "", who: str = "") -> None:
         """Add an entry to the timeline."""

@@ -13,15 +13,18 @@ from sqlalchemy import Connection, bindparam, update
 from forewarn_collector.rules.alerts import Alert
 from forewarn_collector.rules.model import AlertingRule
 from forewarn_collector.tasks.backlogs import forget_backlogs
+from forewarn_collector.tasks.identity import severity_rank
 from forewarn_collector.tasks.keeper import EvidenceSource
 from forewarn_collector.tasks.ledger import Ledger, chunks
 from forewarn_collector.tasks.lifecycle import Draft
 from forewarn_collector.tasks.model import (
     Member,
     Notify,
+    OpenReason,
     ResolveReason,
     Task,
     TaskState,
+    TimelineEntry,
     TimelineKind,
 )
 from forewarn_collector.tasks.rows import alert_id
@@ -34,6 +37,12 @@ TOLERANCE = 15_000
 
 _MOST_EVIDENCE = 100
 _NAMED = 5
+MOST_TOLD = 10
+"""Of the problems of one time that some hosts were cut off, the worst, that their queue hears of:
+there is nothing to be done about any of them now."""
+UNTOLD = "Its queue is not told: it has heard of worse that was over by then."
+_MOST_ENTRIES = 100
+"""Of a timeline: what flapped for days must not fill the ledger at once."""
 _BEGINNINGS = frozenset({TimelineKind.OPENED, TimelineKind.REOPENED})
 
 
@@ -56,6 +65,26 @@ class Finding:
         """When it was over (ms); None while it holds."""
         return self.task.ended_at if self.task.state is TaskState.RESOLVED else None
 
+    def continued(self, later: Finding) -> Finding:
+        """This and a later one of the same problem as one, as if it had been reopened."""
+        entries = [
+            replace(entry, kind=TimelineKind.REOPENED, reason=OpenReason.REOPENED.value)
+            if entry.kind is TimelineKind.OPENED
+            else entry
+            for entry in later.task.timeline
+        ]
+        worst = min(self.task.severity, later.task.severity, key=severity_rank)
+        task = replace(
+            self.task,
+            severity=worst,
+            ended_at=later.task.ended_at,
+            resolved_at=later.task.resolved_at,
+            reopen_count=self.task.reopen_count + 1 + later.task.reopen_count,
+            timeline=(*self.task.timeline, *entries),
+        )
+        members = {each.alert_id: each for each in (*self.members, *later.members)}
+        return replace(self, task=task, members=tuple(members.values()))
+
     def periods(self) -> list[tuple[int, int | None]]:
         """From and to (ms) of each time that it held."""
         found: list[tuple[int, int | None]] = []
@@ -68,10 +97,14 @@ class Finding:
 
     def text(self) -> str:
         """What it tells, for people; the same whenever it is found again."""
+        periods = self.periods()
+        named = periods if len(periods) <= _NAMED else [periods[0], periods[-1]]
         held = " and ".join(
             f"from {_when(start)} {f'to {_when(end)}' if end is not None else 'on'}"
-            for start, end in self.periods()
+            for start, end in named
         )
+        if len(named) < len(periods):
+            held = f"{len(periods)} times, first and last {held}"
         names = ", ".join(self.hosts[:_NAMED]) or "a sender"
         more = f" and {len(self.hosts) - _NAMED} more" if len(self.hosts) > _NAMED else ""
         return f"By data of {names}{more} that came late, it held {held} (UTC)."
@@ -130,8 +163,9 @@ class Retrospect:
         may have been written.
         """
         outcomes: list[Outcome] = []
+        told = zip(findings, documents, _messages(findings), strict=True)
         # In pieces, since others wait meanwhile.
-        for piece in chunks(list(zip(findings, documents, strict=True))):
+        for piece in chunks(list(told)):
             outcomes += self._keep(piece)
         return outcomes
 
@@ -145,8 +179,10 @@ class Retrospect:
             _save_begins(connection, begun)
             forget_backlogs(connection, seen)
 
-    def _keep(self, found: Sequence[tuple[Finding, Mapping[str, Any] | None]]) -> list[Outcome]:
-        findings = [finding for finding, _ in found]
+    def _keep(
+        self, found: Sequence[tuple[Finding, Mapping[str, Any] | None, str | None]]
+    ) -> list[Outcome]:
+        findings = [finding for finding, *_ in found]
         now = self._clock()
         with self._ledger.write() as connection:
             work = Work(self._ledger, connection, now)
@@ -154,30 +190,41 @@ class Retrospect:
             reach = max((each.rule.task.reopen_within for each in findings), default=0)
             oldest = min((each.task.onset_at for each in findings), default=now)
             work.load_keys(keys, oldest - reach)
-            outcomes = [self._take(work, each, document, now) for each, document in found]
+            outcomes = [self._take(work, *each, now) for each in found]
             told = work.save()
         if told:
             self._notify(told)
         return outcomes
 
     def _take(
-        self, work: Work, finding: Finding, document: Mapping[str, Any] | None, now: int
+        self,
+        work: Work,
+        finding: Finding,
+        document: Mapping[str, Any] | None,
+        message: str | None,
+        now: int,
     ) -> Outcome:
         known = _same_problem(work, finding)
         if known is None:
             if finding.ended_at is None:
                 return Outcome.STANDING
-            draft = self._record(work, finding, now)
+            draft = self._record(work, finding, message, now)
             if document is not None:
                 work.attach(draft, document)
             return Outcome.RECORDED
         text = finding.text()
         if not _is_news(known.task, finding) or work.has_said(known, text):
             return Outcome.KNOWN
-        known.learn(finding.task.onset_at, _new_end(known.task, finding), text)
+        known.learn(
+            finding.task.onset_at,
+            _new_end(known.task, finding),
+            len(finding.periods()) - 1,
+            text,
+            tell=not (known.task.retrospective and work.has_said(known, UNTOLD)),
+        )
         return Outcome.NOTED
 
-    def _record(self, work: Work, finding: Finding, now: int) -> Draft:
+    def _record(self, work: Work, finding: Finding, message: str | None, now: int) -> Draft:
         task = replace(
             finding.task,
             id=work.new_id(),
@@ -192,9 +239,30 @@ class Retrospect:
             timeline=(),
         )
         draft = Draft(task, {}, now)
-        draft.record(finding.members, finding.task.timeline, finding.text())
+        entries = _shortened(finding.task.timeline)
+        draft.record(finding.members, entries, finding.text(), message)
+        if message is None:
+            draft.note(TimelineKind.RETROSPECT, UNTOLD)
         work.add(draft)
         return draft
+
+
+def _messages(findings: Sequence[Finding]) -> list[str | None]:
+    """What the queue is told of each that is over; None where it has heard enough."""
+    by_hosts: dict[tuple[str, ...], list[Finding]] = {}
+    for each in findings:
+        if each.ended_at is not None:
+            by_hosts.setdefault(each.hosts, []).append(each)
+    found: dict[str, str] = {}
+    for several in by_hosts.values():
+        several.sort(key=lambda each: (severity_rank(each.task.severity), each.task.onset_at))
+        for each in several[:MOST_TOLD]:
+            found[each.task.key] = each.text()
+        if len(several) > MOST_TOLD:
+            worst = several[0].task.key
+            found[worst] += f" {len(several) - MOST_TOLD} lesser problems of that time are recorded"
+            found[worst] += " without a message."
+    return [found.get(each.task.key) for each in findings]
 
 
 def _same_problem(work: Work, finding: Finding) -> Draft | None:
@@ -234,13 +302,11 @@ def _is_news(task: Task, finding: Finding) -> bool:
         return True
     if finding.ended_at is None:
         return len(finding.periods()) > 1 + task.reopen_count
+    if len(finding.periods()) > 1 + task.reopen_count:
+        return True
     if task.retrospective:
         return abs((_new_end(task, finding) or 0) - _end(task)) > TOLERANCE
-    if task.ended_at is None:
-        return True
-    return len(finding.periods()) > 1 + task.reopen_count or (
-        abs(finding.ended_at - task.ended_at) > TOLERANCE
-    )
+    return task.ended_at is None or abs(finding.ended_at - task.ended_at) > TOLERANCE
 
 
 def _save_begins(connection: Connection, begun: Sequence[tuple[str, Alert]]) -> None:
@@ -257,6 +323,13 @@ def _save_begins(connection: Connection, begun: Sequence[tuple[str, Alert]]) -> 
         for key, alert in begun
     ]
     connection.execute(statement, rows)
+
+
+def _shortened(timeline: Sequence[TimelineEntry]) -> Sequence[TimelineEntry]:
+    """The beginning and the end of a long one."""
+    if len(timeline) <= _MOST_ENTRIES:
+        return timeline
+    return (*timeline[: _MOST_ENTRIES // 2], *timeline[-_MOST_ENTRIES // 2 :])
 
 
 def _when(at: int) -> str:

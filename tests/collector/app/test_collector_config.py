@@ -126,8 +126,8 @@ def test_events_may_be_kept_longer_than_samples_and_are_bounded_in_size() -> Non
 def test_how_long_samples_are_kept_and_when_they_are_thinned() -> None:
     day = 86_400_000
     default = read_config("", "c.yml")
-    assert (default.retention, default.retention_size) == (90 * day, None)
-    assert (default.thinning.after, default.thinning.hourly_after) == (90 * day, 365 * day)
+    assert (default.retention, default.retention_size) == (400 * day, None)
+    assert (default.thinning.after, default.thinning.hourly_after) == (90 * day, 90 * day)
     text = "retention: 2y\nretention_size: 50GiB\nthinning: {after: 400d}\n"
     config = read_config(text, "c.yml")
     assert (config.retention, config.retention_size) == (730 * day, 50 << 30)

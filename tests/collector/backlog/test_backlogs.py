@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from forewarn_collector.rules.model import RuleSet
 from forewarn_collector.tasks import LedgerError, TaskState, TimelineKind
+from forewarn_collector.tasks.schema import deliveries
 from support.backlog_world import BacklogWorld, Samples, backlog_world
 from support.live_run import without_rest
 from support.stores import HOUR, START, Clock, batch, series
@@ -111,16 +113,40 @@ def test_what_is_sent_again_opens_nothing(world: BacklogWorld) -> None:
     assert len(world.tasks()) == 1
 
 
-def test_a_fault_that_flaps_within_its_reopen_time_is_one_task(world: BacklogWorld) -> None:
+def test_a_fault_that_flaps_is_one_task_and_one_message_however_long_it_was_away(
+    world: BacklogWorld,
+) -> None:
     faults = [(25, 26, 0.0), (28, 29, 0.0), (45, 46, 0.0)]
     world.run(partitioned("a", {"procs": faults}), START, at(52))
     world.look()
     # 28 is within ten minutes of 26, and 45 is not within ten minutes of 29.
-    first, second = world.tasks()
-    assert (first.onset_at, first.ended_at, first.reopen_count) == (at(25), at(29), 1)
-    assert (second.onset_at, second.ended_at, second.reopen_count) == (at(45), at(46), 0)
-    assert first.retrospective
-    assert second.retrospective
+    (task,) = world.tasks()
+    assert task.retrospective
+    assert (task.onset_at, task.ended_at, task.reopen_count) == (at(25), at(46), 2)
+    kinds = [entry.kind for entry in task.timeline]
+    assert kinds.count(TimelineKind.OPENED) == 1
+    assert kinds.count(TimelineKind.REOPENED) == 2
+    assert [(c.action.value, c.reason) for c in world.told] == [("resolve", "retrospective")]
+    assert task.timeline[-1].text.count("from 2025") == 3
+
+
+def test_a_fault_that_flaps_for_days_of_a_backlog_in_parts_is_one_task(
+    world: BacklogWorld,
+) -> None:
+    faults = [(minute, minute + 1, 0.0) for minute in range(21, 48, 2)]
+    sent = partitioned("a", {"procs": faults})
+    middle = BACK + 500 + (at(34) - CUT) // 1_000
+    world.run([each for each in sent if each[0] < middle], START, middle - 1)
+    world.look()
+    world.run([each for each in sent if each[0] >= middle], middle, at(52))
+    world.look()
+    (task,) = world.tasks()
+    assert (task.onset_at, task.ended_at) == (at(21), at(48))
+    # As often as one look has seen it: the second one begins 6 minutes before minute 34.
+    assert task.reopen_count == 9
+    assert "it held 10 times, first and last from" in task.timeline[-1].text
+    assert task.retrospective
+    assert [c.action.value for c in world.told] == ["resolve", "update"]
 
 
 def test_a_fault_that_began_offline_and_holds_keeps_its_onset(world: BacklogWorld) -> None:
@@ -289,3 +315,45 @@ groups:
         world.look()
         (task,) = world.tasks()
         assert (task.onset_at, task.ended_at, task.retrospective) == (at(30), at(33), True)
+
+
+MANY = """\
+groups:
+  - name: g
+    interval: 30s
+    rules:
+""" + "".join(
+    f"      - {{alert: Rule{k}, expr: 'procs == 0',"
+    f" labels: {{severity: {'critical' if k == 20 else 'low'}}}}}\n"
+    for k in range(25)
+)
+
+
+def test_a_long_cut_with_many_rules_does_not_flood_the_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_rest(monkeypatch)
+    with backlog_world(tmp_path, MANY, Clock(START)) as world:
+        faults = {"procs": [(30, 33, 0.0), (40, 41, 0.0)]}
+        sent = [*partitioned("a", faults), *partitioned("b", faults)]
+        middle = BACK + 500 + (at(36) - CUT) // 1_000
+        world.run([each for each in sent if each[0] < middle], START, middle - 1)
+        world.look()
+        tasks = world.tasks()
+        assert len(tasks) == 50
+        assert all(task.retrospective and task.state is TaskState.RESOLVED for task in tasks)
+        # Ten of each host, the worst among them.
+        assert len(world.told) == 20
+        assert [change.task.severity for change in world.told].count("critical") == 2
+        texts = _messages(world)
+        assert sum("15 lesser problems of that time are recorded" in text for text in texts) == 2
+        # Nor does what is found later: only what the queue knows of is told again.
+        world.run([each for each in sent if each[0] >= middle], middle, at(52))
+        world.look()
+        assert len(world.tasks()) == 50
+        assert [change.action.value for change in world.told[20:]] == ["update"] * 20
+
+
+def _messages(world: BacklogWorld) -> list[str]:
+    with world.ledger.read() as connection:
+        return [row.text for row in connection.execute(select(deliveries.c.text))]

@@ -349,6 +349,9 @@ def test_the_answer_names_what_was_refused_in_the_encoding_of_the_question() -> 
     assert answer.partial_success.rejected_log_records == 1
     assert "no time" in answer.partial_success.error_message
     assert encode_logs_response(PROTOBUF, []) == b""
+    old = ExportLogsServiceResponse.FromString(encode_logs_response(PROTOBUF, [item], 3))
+    assert old.partial_success.rejected_log_records == 4
+    assert "3 records are older than the events that are kept" in old.partial_success.error_message
     assert json.loads(encode_logs_response(JSON, [])) == {}
     # protobuf's mapping to JSON writes 64-bit integers as strings
     assert json.loads(encode_logs_response(JSON, [item]))["partialSuccess"] == {

@@ -189,9 +189,11 @@ def test_what_retention_dropped_is_not_taken_again_also_after_a_restart(
     late = event("late", clock.now - 23 * HOUR)
     assert store.append_events([late]).result(10) == AppendedEvents(1, 0)
     assert uids(store, text="late") == ["late"]
-    # It counts at once, when it comes: 2 old ones, "new" and this one, no resend.
-    counters = contents(store, matching("forewarn_events_total"), clock.now - HOUR)
-    assert [samples[-1] for samples in counters.values()] == [(clock.now + 1, 4.0)]
+    # This one at its own time, from 0 as the samples before it are gone; then it and "new" beside
+    # the 2 old ones; no resend.
+    (counted,) = contents(store, matching("forewarn_events_total"), late.time - 1_000).values()
+    assert counted[:2] == [(late.time - 1_000, 0.0), (late.time, 1.0)]
+    assert counted[-1] == (clock.now, 4.0)
     clock.now += 2 * HOUR
     store.append_events([event("newer", clock.now)]).result(10)
     store.enforce_retention()

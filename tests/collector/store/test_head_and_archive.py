@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from forewarn_collector.store import NEVER, Store
-from forewarn_collector.store.sealed import Archive
+from forewarn_collector.store.journal import JOURNAL_FILE
+from forewarn_collector.store.sealed import ARCHIVE_FILE, Archive
 from forewarn_collector.store.unsealed import Sealing
 from forewarn_wire import Labels
 from support.stores import HOUR, START, Clock, batch, contents, matching, series
@@ -98,7 +100,17 @@ _STEPS = st.one_of(
 )
 
 
+_RESEND_WITH_ANOTHER_VALUE = [
+    ("ticks", {"a"}, 1),
+    ("write", [(0, 0, 1.5)]),
+    ("seal",),
+    ("reopen",),
+    ("write", [(0, 0, 0.0)]),
+]
+
+
 @settings(max_examples=60, deadline=None)
+@example(_RESEND_WITH_ANOTHER_VALUE, 0, 0)
 @given(st.lists(_STEPS, max_size=14), _SECONDS, _SECONDS)
 def test_all_that_was_written_is_read_once(
     steps: list[tuple[object, ...]], start: int, end: int
@@ -178,6 +190,30 @@ def test_the_journal_lets_go_of_what_is_sealed(kept: Whole) -> None:
     assert kept.store.stats().samples == 0
     assert kept.store.stats().newest == START + 590_000
     kept.check(0, 1 << 60)
+
+
+def test_the_journal_file_gives_back_the_room_of_what_is_sealed(kept: Whole) -> None:
+    small = _pages(kept)
+    # Random bits, at least eight bytes a sample; 4,096 are a page.
+    dice = np.random.default_rng(1)
+    kept.clock.now = START + 48 * HOUR
+    for first in range(0, 120_000, 1_000):
+        kept.write([(0, first + second, dice.random()) for second in range(1_000)])
+    assert _pages(kept) > small + 120_000 * 8 // 4_096
+
+    kept.store.seal()
+    assert _pages(kept) < small + 10
+    # The archive merges, and does not keep the room of what it merged either.
+    kept.write([(0, 47 * 3_600, 1.0)])
+    assert sum(kept.store.compact())
+    with closing(sqlite3.connect(kept.folder / ARCHIVE_FILE)) as connection:
+        assert connection.execute("PRAGMA freelist_count").fetchone() == (0,)
+    kept.check(START, START + 48 * HOUR)
+
+
+def _pages(kept: Whole) -> int:
+    with closing(sqlite3.connect(kept.folder / JOURNAL_FILE)) as connection:
+        return int(connection.execute("PRAGMA page_count").fetchone()[0])
 
 
 def test_what_cannot_be_sealed_stays_and_is_sealed_later(

@@ -6,8 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from forewarn_collector.store import Batch, Layout, Matcher, MatchOp, SeriesLimits, Store
-from forewarn_wire import Labels, labels_from
+from forewarn_collector.store import (
+    AppendedEvents,
+    Batch,
+    Layout,
+    Matcher,
+    MatchOp,
+    SeriesLimits,
+    Store,
+)
+from forewarn_wire import Event, Labels, Severity, labels_from
 
 NOW = 1_760_000_000_000
 HOUR = 3_600_000
@@ -117,3 +125,46 @@ def test_a_batch_with_a_layout_gives_what_one_without_gives(tmp_path: Path) -> N
         finally:
             store.close()
     assert found[0] == found[1]
+
+
+def logged(uid: str, severity: Severity, customer: str, **labels: str) -> Event:
+    named = labels_from({"customer": customer, **labels})
+    return Event(NOW, f"type {uid}", severity, named, "it broke", uid)
+
+
+def test_events_whose_counter_is_over_a_limit_are_kept_and_count_together(tmp_path: Path) -> None:
+    clock = Clocked()
+    store = opened(tmp_path, clock, SeriesLimits(by_value={"acme": 3}))
+    known = logged("known", Severity.ERROR, "acme", instance="a")
+    store.append_events([known]).result(10)
+    many = [logged(str(k), Severity.ERROR, "acme", instance=f"i{k}") for k in range(50)]
+    many += [logged("f", Severity.FATAL, "acme", instance="f"), known._replace(uid="again")]
+    late = [each._replace(uid=f"late {each.uid}", time=NOW - HOUR) for each in many]
+    clock.now += 1_000
+    # Two new counters are within the limit.
+    appended = store.append_events([*many, *late]).result(10)
+    assert appended == AppendedEvents(104, 0, 0, overflow=98)
+    store.append_events([logged("other", Severity.ERROR, "b", instance="b")]).result(10)
+    overflow = Matcher("otel_metric_overflow", MatchOp.EQUAL, "true")
+    found = store.latest([overflow], NOW - 2 * HOUR, clock.now)
+    assert {
+        dict(labels)["severity"]: (dict(labels), value)
+        for labels, value in zip(found.labels, found.values.tolist(), strict=True)
+    } == {
+        severity: (
+            {
+                "__name__": "forewarn_events_total",
+                "customer": "acme",
+                "severity": severity,
+                "otel_metric_overflow": "true",
+            },
+            count,
+        )
+        for severity, count in {"error": 96.0, "fatal": 2.0}.items()
+    }
+    # Those of an hour ago count at their own time here too.
+    then = store.latest([overflow], 0, NOW - HOUR)
+    assert sorted(then.values.tolist()) == [1.0, 48.0]
+    assert len(store.events([], 0, clock.now, 1_000)) == 106
+    assert store._head.active(0) == 6
+    store.close()

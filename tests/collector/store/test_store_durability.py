@@ -147,7 +147,7 @@ def test_a_directory_that_cannot_be_made_is_an_error_with_a_remedy(
 
 def test_a_file_that_is_no_database_is_refused_with_a_remedy(tmp_path: Path, clock: Clock) -> None:
     (tmp_path / "store.db").write_bytes(b"this is not a database" * 1000)
-    with pytest.raises(StoreError, match="move it away") as failure:
+    with pytest.raises(StoreError, match="forewarn doctor --repair") as failure:
         Store(tmp_path, retention=HOUR, clock=clock).open()
     assert not failure.value.retryable
 

@@ -8,9 +8,12 @@ from typing import Protocol
 
 import numpy as np
 
+from forewarn_collector.promql.annotations import cut_rows, told_from_rows
+from forewarn_collector.promql.errors import Position
 from forewarn_collector.promql.functions.live import LIVE, LiveForm
+from forewarn_collector.promql.functions.of_runs import OF_RUNS, RunForm
 from forewarn_collector.promql.live import LiveWindow
-from forewarn_collector.promql.nodes import Call, Expr
+from forewarn_collector.promql.nodes import Call, Expr, place_of
 from forewarn_collector.promql.segments import Segments, segments
 from forewarn_collector.promql.selection import RangeSelector
 from forewarn_collector.promql.values import (
@@ -19,9 +22,11 @@ from forewarn_collector.promql.values import (
     Plan,
     Scalars,
     Vector,
+    WindowRuns,
     Windows,
 )
 from forewarn_collector.store.columns import Floats
+from forewarn_collector.store.spans import running_count
 
 
 class Compiler(Protocol):
@@ -60,18 +65,45 @@ class _RangePlan:
     compute: OverRange
     keeps_name: bool
     live: LiveForm | None
+    of_runs: RunForm | None
+    function: str
+    place: Position | None
 
     def evaluate(self, context: Context) -> Vector:
         if self.live is not None and isinstance(self.argument, RangeSelector):
             window = self.argument.live(context)
             if window is not None:
                 return self._kept_up(self.live, window, context)
-        windows = self.argument.evaluate(context)
+        if isinstance(self.argument, RangeSelector):
+            return self.argument.in_parts(self._computed, context)
+        return self._computed(context)
+
+    def _computed(self, context: Context) -> Vector:
+        if self.of_runs is not None and isinstance(self.argument, RangeSelector):
+            windows = self.argument.read(context, self.of_runs.figures)
+        else:
+            windows = self.argument.evaluate(context)
         parameters = [parameter.evaluate(context).values for parameter in self.parameters]
         context.check()
-        values, present = self.compute(windows, context, parameters)
+        if windows.runs is not None and self.of_runs is not None:
+            values, present = self.of_runs.compute(windows, windows.runs, context, parameters)
+        else:
+            values, present = self.compute(windows, context, parameters)
+        if windows.runs is not None:
+            self._annotate(windows, windows.runs, present, context)
         nameless = windows.nameless if self.keeps_name else True
         return Vector(windows.labels, values, present, nameless=nameless)
+
+    def _annotate(
+        self, windows: Windows, runs: WindowRuns, present: Bools, context: Context
+    ) -> None:
+        """Say where the answer is not what all samples would give."""
+        if self.of_runs is None or not self.of_runs.exact:
+            many = running_count(runs.columns.counts > 1)
+            if ((many[windows.ends] > many[windows.starts]) & present).any():
+                context.annotations.warn(told_from_rows(self.function), self.place)
+        elif (runs.cut & present).any():
+            context.annotations.inform(cut_rows(self.function), self.place)
 
     def _kept_up(self, live: LiveForm, window: LiveWindow, context: Context) -> Vector:
         """The same from what is kept of the window; where that is not enough, from its samples."""
@@ -93,8 +125,16 @@ def over_range(compute: OverRange, position: int = 0, keeps_name: bool = False) 
         arguments = list(call.arguments)
         windows = compiler.windows(arguments.pop(position))
         parameters = tuple(compiler.scalars(argument) for argument in arguments)
-        live = LIVE.get(call.function)
-        return _RangePlan(windows, parameters, compute, keeps_name, live)
+        return _RangePlan(
+            windows,
+            parameters,
+            compute,
+            keeps_name,
+            LIVE.get(call.function),
+            OF_RUNS.get(call.function),
+            call.function,
+            place_of(call, position),
+        )
 
     return build
 

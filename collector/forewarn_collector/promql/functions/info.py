@@ -14,8 +14,9 @@ from forewarn_collector.promql.errors import EvalError
 from forewarn_collector.promql.functions.base import Builder, Compiler
 from forewarn_collector.promql.leaves import info_selector
 from forewarn_collector.promql.nodes import Call, Expr, Selector
+from forewarn_collector.promql.parts import check_size
 from forewarn_collector.promql.relabel import Relabelled, relabelled, united
-from forewarn_collector.promql.selection import InstantSelector, check_size
+from forewarn_collector.promql.selection import InstantSelector
 from forewarn_collector.promql.text import series_text
 from forewarn_collector.promql.uniques import unique_columns
 from forewarn_collector.promql.values import Bools, Context, Memo, Vector, any_along

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from forewarn_collector.promql.annotations import cut_rows
+from forewarn_collector.promql.errors import Position
 from forewarn_collector.promql.functions.base import Builder, Compiler
 from forewarn_collector.promql.functions.dates import NO_LABELS
-from forewarn_collector.promql.nodes import Call, Expr, Range, Selector, unwrapped
+from forewarn_collector.promql.nodes import Call, Expr, Range, Selector, place_of, unwrapped
 from forewarn_collector.promql.values import (
     Bools,
     Context,
@@ -59,9 +61,12 @@ class _AbsentPlan:
 class _AbsentOverTimePlan:
     argument: Plan[Windows]
     labels: Sequence[Labels]
+    place: Position | None
 
     def evaluate(self, context: Context) -> Vector:
         windows = self.argument.evaluate(context)
+        if windows.runs is not None and windows.runs.cut.any():
+            context.annotations.inform(cut_rows("absent_over_time"), self.place)
         return _one_where(self.labels, ~any_along(windows.ends > windows.starts, axis=0))
 
 
@@ -72,7 +77,8 @@ def _absent(compiler: Compiler, call: Call) -> Plan[Vector]:
 
 def _absent_over_time(compiler: Compiler, call: Call) -> Plan[Vector]:
     (argument,) = call.arguments
-    return _AbsentOverTimePlan(compiler.windows(argument), (labels_wanted(argument),))
+    labels = (labels_wanted(argument),)
+    return _AbsentOverTimePlan(compiler.windows(argument), labels, place_of(call, 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from forewarn_collector.rules.order import accepts_name
 from forewarn_collector.rules.testing.memory import MemoryStore
 from forewarn_collector.store import (
     Batch,
+    Figure,
     Ints,
     LatestColumns,
     Matcher,
@@ -21,7 +22,10 @@ from forewarn_collector.store import (
     SeriesColumns,
     SeriesLabels,
     SeriesSource,
+    select_runs,
+    thinned_until,
 )
+from forewarn_collector.store.columns import joined_runs, runs_of_samples
 from forewarn_collector.store.matching import metric_of
 from forewarn_wire import Labels, metric_name
 from forewarn_wire.labels import METRIC_NAME
@@ -103,13 +107,23 @@ class Samples:
             stored = self._block(matchers, start).between(start, end)
         if not self._may_be_own(matchers):
             return stored
-        own = self._memory.select(matchers, start, end)
-        return SeriesColumns(
-            self._labels(matchers, stored.labels, own.labels),
-            np.concatenate((stored.times, own.times)),
-            np.concatenate((stored.values, own.values)),
-            np.concatenate((stored.offsets, own.offsets[1:] + len(stored.times))),
-        )
+        return self._with_own(matchers, stored, self._memory.select(matchers, start, end))
+
+    def thinned_until(self) -> int:
+        """See `ThinnedSource`."""
+        return thinned_until(self._source)
+
+    def select_runs(
+        self, matchers: Matchers, start: int, end: int, figures: Figure
+    ) -> SeriesColumns:
+        """See `ThinnedSource`. Read anew each time: rows are few."""
+        if metric_of(matchers) in self._recorded:
+            return self._memory.select(matchers, start, end)
+        found = select_runs(self._source, matchers, start, end, figures)
+        stored = self._unmade(found, matchers)
+        if not self._may_be_own(matchers):
+            return stored
+        return self._with_own(matchers, stored, self._memory.select(matchers, start, end))
 
     def latest(self, matchers: Matchers, start: int, end: int) -> LatestColumns:
         """See `SeriesSource`."""
@@ -139,6 +153,21 @@ class Samples:
                 if found is not None:
                     return found
         return self._source.read(series, start, end)
+
+    def _with_own(
+        self, matchers: Matchers, stored: SeriesColumns, own: SeriesColumns
+    ) -> SeriesColumns:
+        """Stored samples and our own behind them."""
+        runs = stored.runs
+        if runs is not None:
+            runs = joined_runs([runs, runs_of_samples(own.times, own.values)])
+        return SeriesColumns(
+            self._labels(matchers, stored.labels, own.labels),
+            np.concatenate((stored.times, own.times)),
+            np.concatenate((stored.values, own.values)),
+            np.concatenate((stored.offsets, own.offsets[1:] + len(stored.times))),
+            runs,
+        )
 
     def _labels(self, matchers: Matchers, stored: SeriesLabels, own: SeriesLabels) -> SeriesLabels:
         """The labels of stored series and of our own behind them, none of which are in both."""
@@ -183,7 +212,10 @@ class Samples:
         return block
 
     def _stored(self, matchers: Matchers, start: int, end: int) -> SeriesColumns:
-        found = self._source.select(matchers, start, end)
+        return self._unmade(self._source.select(matchers, start, end), matchers)
+
+    def _unmade(self, found: SeriesColumns, matchers: Matchers) -> SeriesColumns:
+        """What was found without the series that the rules make anew."""
         if not self._may_be_own(matchers):
             return found
         return _chosen(found, [not self._is_own(labels) for labels in found.labels])
@@ -199,6 +231,16 @@ class Until:
     def select(self, matchers: Matchers, start: int, end: int) -> SeriesColumns:
         """See `SeriesSource`."""
         return self._source.select(matchers, start, min(end, self.time))
+
+    def thinned_until(self) -> int:
+        """See `ThinnedSource`."""
+        return thinned_until(self._source)
+
+    def select_runs(
+        self, matchers: Matchers, start: int, end: int, figures: Figure
+    ) -> SeriesColumns:
+        """See `ThinnedSource`."""
+        return select_runs(self._source, matchers, start, min(end, self.time), figures)
 
     def latest(self, matchers: Matchers, start: int, end: int) -> LatestColumns:
         """See `SeriesSource`."""
@@ -216,4 +258,5 @@ def _chosen(columns: SeriesColumns, which: Sequence[bool]) -> SeriesColumns:
     samples = np.repeat(kept, counts)
     labels = SeriesLabels(columns.labels[row] for row in np.flatnonzero(kept).tolist())
     offsets = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(counts[kept])))
-    return SeriesColumns(labels, columns.times[samples], columns.values[samples], offsets)
+    runs = None if columns.runs is None else columns.runs.where(samples)
+    return SeriesColumns(labels, columns.times[samples], columns.values[samples], offsets, runs)

@@ -90,6 +90,16 @@ def save_state(connection: sqlite3.Connection, before: EventState, after: EventS
     )
 
 
+def mark_unindexed(connection: sqlite3.Connection) -> None:
+    """Have the collector make the index of texts anew, where there are events at all."""
+    if connection.execute("PRAGMA table_info(event_state)").fetchall():
+        connection.execute(
+            "INSERT INTO event_state VALUES ('text_from', ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (UNINDEXED,),
+        )
+
+
 def first_id(time: int) -> int:
     """The least id that an event at `time` (ms) may have."""
     return min(max(time << ID_BITS, LEAST_ID), GREATEST_ID)

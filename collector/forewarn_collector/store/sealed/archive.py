@@ -6,16 +6,18 @@ import logging
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from forewarn_collector.store.columns import NEVER, Floats, Ints
-from forewarn_collector.store.errors import StoreError, TooManySamplesError
+from forewarn_collector.store.damage import is_damage
+from forewarn_collector.store.errors import DamagedFileError, StoreError, TooManySamplesError
+from forewarn_collector.store.pages import give_back_pages
+from forewarn_collector.store.sealed.catalog import Catalog
 from forewarn_collector.store.sealed.codec import (
     ChunkData,
     Part,
@@ -24,7 +26,14 @@ from forewarn_collector.store.sealed.codec import (
 )
 from forewarn_collector.store.sealed.directory import Directory, decode_directory
 from forewarn_collector.store.sealed.errors import DamagedError
-from forewarn_collector.store.sealed.figures import ArchiveStats, ChunkInfo, Damage, LevelStats
+from forewarn_collector.store.sealed.figures import (
+    ArchiveStats,
+    ChunkInfo,
+    Damage,
+    last_row,
+    pieces_of,
+    stats_of,
+)
 from forewarn_collector.store.sealed.groups import UNKNOWN, Groups
 from forewarn_collector.store.sealed.levels import LEAST_ROWS, Column, row_refs, series_refs
 from forewarn_collector.store.sealed.merging import Piece, merged
@@ -35,8 +44,10 @@ from forewarn_collector.store.sealed.rows import (
     insert_chunk,
     lowest_rank,
     read_blocks,
+    read_damage,
 )
 from forewarn_collector.store.sealed.tables import Tables
+from forewarn_collector.store.sealed.wanted import Wanted
 from forewarn_collector.store.spans import run_starts
 
 log = logging.getLogger(__name__)
@@ -48,7 +59,6 @@ _PAGES = 4096
 _DIRECTORIES_KEPT = 500_000
 """Columns of directories that are kept decoded: 60 bytes each."""
 _LEVELS = 16
-_INFO = "id, coalesce(rank, id), grp, level, earliest, latest, samples, bytes"
 
 
 class Archive:
@@ -62,17 +72,20 @@ class Archive:
         self._path = path
         self._tables = Tables(path, read_only=read_only)
         self._version = 0
+        self._damaged: dict[int, dict[int, str]] = {}
+        # What cannot be dropped stays, and is not tried again until the next start.
+        self._stuck: set[int] = set()
         self._cache: OrderedDict[int, Directory] = OrderedDict()
         self._cached = 0
         self._cache_lock = threading.Lock()
         try:
             with self._tables.errors("read"):
                 connection = self._tables.connection
-                self._groups = Groups(connection)
-                rows = connection.execute("SELECT chunk, block, reason FROM damaged").fetchall()
-            self._damaged: dict[int, dict[int, str]] = {}
-            for chunk, block, reason in rows:
-                self._damaged.setdefault(chunk, {})[block] = reason
+                self._catalog = Catalog(path, connection, self._set_aside_row)
+                for chunk, block, reason in read_damage(connection, path):
+                    self._damaged.setdefault(chunk, {})[block] = reason
+                self._groups = Groups(connection, self._catalog)
+                self._thinned_until = last_row(self._catalog.levels(connection))
         except BaseException:
             self._tables.close()
             raise
@@ -82,13 +95,15 @@ class Archive:
         self._tables.close()
 
     def refresh(self) -> None:
-        """See what groups another process has made since."""
+        """See what groups and rows another process has made since."""
         with self._tables.lock, self._tables.errors("read"):
             connection = self._tables.connection
             version = connection.execute("PRAGMA data_version").fetchone()[0]
             if version != self._version:
                 self._version = version
-                self._groups = Groups(connection)
+                self._catalog.changed()
+                self._groups = Groups(connection, self._catalog)
+                self._thinned_until = last_row(self._catalog.levels(connection))
 
     def groups(self, refs: Ints, host_of: Callable[[int], str]) -> Ints:
         """The group that each series is sealed in; `host_of` is asked about new series."""
@@ -101,6 +116,10 @@ class Archive:
         """Series of which no chunk has samples any more; others of their hosts find room."""
         with self._changed_groups() as connection:
             self._groups.forget(connection, refs)
+
+    def thinned_until(self) -> int:
+        """No row ends later than this (ms); NEVER where there is none."""
+        return self._thinned_until
 
     def members(self, group: int) -> Ints:
         """The series of a group, ascending."""
@@ -121,6 +140,9 @@ class Archive:
         nothing.
         """
         encoded = [coded_chunk(chunk) for chunk in chunks]
+        # Before there are rows, so that no reader takes one for a sample.
+        thinned = [chunk.latest for chunk in encoded if chunk.level >= LEAST_ROWS]
+        self._thinned_until = max([self._thinned_until, *thinned])
         with self._tables.transaction() as connection:
             rank = lowest_rank(connection, old)
             delete_chunks(connection, old)
@@ -129,36 +151,42 @@ class Archive:
         return ids
 
     def drop(self, ids: Sequence[int]) -> None:
-        """In one transaction: chunks, their damage with them."""
+        """In one transaction: chunks, their damage with them.
+
+        Where a page is broken, those that it holds stay.
+        """
+        left = [chunk for chunk in ids if chunk not in self._stuck]
+        try:
+            self._drop(left)
+        except DamagedFileError:
+            for chunk in left:
+                try:
+                    self._drop([chunk])
+                except DamagedFileError as error:
+                    log.error("chunk %d stays, since a page of it is broken: %s", chunk, error)
+                    self._stuck.add(chunk)
+
+    def _drop(self, ids: Sequence[int]) -> None:
         with self._tables.transaction() as connection:
             delete_chunks(connection, ids)
         self._forget_chunks(ids)
 
     def give_back(self) -> None:
         """Return pages that dropped chunks freed to the file system."""
-        left = None
-        while left != 0:
+        left = True
+        while left:
             # In steps, so that neither the write-ahead log grows as large nor a writer waits.
             with self._tables.lock, self._tables.errors("shrink"):
-                connection = self._tables.connection
-                connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
-                before, left = left, connection.execute("PRAGMA freelist_count").fetchone()[0]
-            if left == before:
-                break
+                left = give_back_pages(self._tables.connection, _PAGES)
 
     def chunks(
         self, *, level: int | None = None, group: int | None = None, before: int | None = None
     ) -> list[ChunkInfo]:
         """The chunks of a level, of a group, that end before a time: as asked, oldest first."""
-        wanted = [("level = ?", level), ("grp = ?", group), ("latest < ?", before)]
-        conditions = [(text, value) for text, value in wanted if value is not None]
-        where = " AND ".join(text for text, _ in conditions) or "1"
         with self._tables.snapshot() as connection:
-            rows = connection.execute(
-                f"SELECT {_INFO} FROM chunks WHERE {where} ORDER BY earliest, id",  # noqa: S608
-                [value for _, value in conditions],
-            ).fetchall()
-        return [ChunkInfo(*(*row, row[0] in self._damaged)) for row in rows]
+            rows = self._catalog.rows(connection, level=level, group=group, before=before)
+        oldest_first = sorted(rows, key=lambda row: (row.earliest, row.id))
+        return [row.info(damaged=row.id in self._damaged) for row in oldest_first]
 
     def overlapping(self, group: int, start: int, end: int) -> list[ChunkInfo]:
         """The chunks of a group that may have samples with `start <= time <= end` (ms)."""
@@ -176,7 +204,7 @@ class Archive:
                 return ChunkData(none, np.zeros(1, np.int64), none, np.zeros(0))
             refs = np.unique(directory.refs)
             found, columns = directory.find(refs)
-            piece = self._decode(connection, [_Wanted(chunk, 0, refs[found], directory, columns)])
+            piece = self._decode(connection, [Wanted(chunk, 0, refs[found], directory, columns)])
         return joined(piece.rows, piece.offsets, piece.times, piece.values)
 
     def select(
@@ -191,9 +219,11 @@ class Archive:
         """
         return self._select(refs, refs, start, end, most, range(_LEVELS))
 
-    def select_samples(self, refs: Ints, start: int, end: int) -> tuple[Ints, Floats, Ints]:
+    def select_samples(
+        self, refs: Ints, start: int, end: int, *, most: int | None = None
+    ) -> tuple[Ints, Floats, Ints]:
         """As `select`, only what has not been thinned."""
-        return self._select(refs, refs, start, end, None, range(LEAST_ROWS))
+        return self._select(refs, refs, start, end, most, range(LEAST_ROWS))
 
     def select_rows(
         self, refs: Ints, start: int, end: int, level: int
@@ -207,7 +237,7 @@ class Archive:
     ) -> tuple[Ints, Floats, Ints]:
         # The numbers of series, by which their groups are found, and those that chunks know.
         pieces: list[Piece] = []
-        waiting: list[_Wanted] = []
+        waiting: list[Wanted] = []
         samples = 0
         order = np.argsort(keys, kind="stable")
         with self._tables.snapshot() as connection:
@@ -224,7 +254,7 @@ class Archive:
                 found, columns = directory.find(wanted, start, end)
                 if not len(found):
                     continue
-                waiting.append(_Wanted(chunk, rank, members[found], directory, columns))
+                waiting.append(Wanted(chunk, rank, members[found], directory, columns))
                 samples += int(directory.columns["count"][columns].sum())
                 if samples >= _BATCH_SAMPLES:
                     pieces.append(self._decode(connection, waiting).clipped(start, end))
@@ -238,11 +268,8 @@ class Archive:
     def extents(self, refs: Ints) -> tuple[Ints, Ints]:
         """The first and last time (ms) that the group of each series has, NEVER without any."""
         with self._tables.snapshot() as connection:
-            rows = connection.execute(
-                "SELECT grp, min(earliest), max(latest) FROM chunks GROUP BY grp"
-            ).fetchall()
+            table = self._catalog.extents(connection)
         groups = self._groups.of(refs)
-        table = np.array(rows, dtype=np.int64).reshape(-1, 3)
         most = max(int(table[:, 0].max(initial=0)), int(groups.max(initial=0)))
         known = np.full((2, most + 2), NEVER)
         known[:, table[:, 0]] = table[:, 1:].T
@@ -256,18 +283,18 @@ class Archive:
         members = self._groups.members(group)
         ends = np.full(len(members), NEVER)
         with self._tables.snapshot() as connection:
-            rows = connection.execute(
-                "SELECT id, latest, level FROM chunks WHERE grp = ? ORDER BY latest DESC", (group,)
-            )
-            for chunk, latest, level in rows:
+            rows = self._catalog.rows(connection, group=group)
+            for row in sorted(rows, key=lambda row: -row.latest):
                 open_ = np.flatnonzero(ends == NEVER)
                 if not len(open_):
                     break
-                directory = self._directory(connection, chunk)
+                directory = self._directory(connection, row.id)
                 there = (
-                    open_ if directory is None else open_[_among(members[open_], directory, level)]
+                    open_
+                    if directory is None
+                    else open_[_among(members[open_], directory, row.level)]
                 )
-                ends[there] = latest
+                ends[there] = row.latest
         return members, ends
 
     def group_ids(self) -> list[int]:
@@ -276,7 +303,8 @@ class Archive:
 
     def damaged(self) -> list[Damage]:
         """What cannot be read, as far as it was tried."""
-        return [
+        rows = [Damage(None, None, reason) for reason in list(self._catalog.lost)]
+        return rows + [
             Damage(chunk, None if block == _DIRECTORY else block, reason)
             for chunk, blocks in list(self._damaged.items())
             for block, reason in list(blocks.items())
@@ -289,21 +317,14 @@ class Archive:
     def stats(self) -> ArchiveStats:
         """Figures of the whole archive."""
         with self._tables.snapshot() as connection:
-            rows = connection.execute(
-                "SELECT level, count(*), sum(samples), sum(bytes), min(earliest), max(latest)"
-                " FROM chunks GROUP BY level ORDER BY level"
-            ).fetchall()
-        levels = [LevelStats(*row[:4]) for row in rows]
-        return ArchiveStats(
-            levels,
-            sum(level.chunks for level in levels),
-            sum(level.samples for level in levels),
-            sum(level.bytes for level in levels),
-            self._tables.size(),
-            len(self.damaged()),
-            min((row[4] for row in rows), default=None),
-            max((row[5] for row in rows), default=None),
-        )
+            levels = self._catalog.levels(connection)
+        return stats_of(levels, self._tables.size(), len(self.damaged()))
+
+    def pieces(self, refs: Ints, start: int, end: int) -> Floats:
+        """As `pieces_of`, of the chunks about that time (ms) with samples of these series."""
+        with self._tables.snapshot() as connection:
+            rows = self._catalog.rows(connection, since=start, until=end)
+        return pieces_of(rows, self._groups.shares(refs))
 
     def _overlapping(
         self, connection: sqlite3.Connection, refs: Ints, order: Ints, start: int, end: int
@@ -316,13 +337,10 @@ class Archive:
             group = int(groups[places[0]])
             if group == UNKNOWN:
                 continue
-            rows = connection.execute(
-                "SELECT id, coalesce(rank, id), level FROM chunks"
-                " WHERE grp = ? AND latest >= ? AND earliest <= ? ORDER BY latest",
-                (group, start, end),
-            ).fetchall()
-            for chunk, rank, level in rows:
-                yield chunk, rank, level, order[places]
+            rows = self._catalog.rows(connection, group=group, since=start, until=end)
+            for row in sorted(rows, key=lambda row: row.latest):
+                rank = row.id if row.rank is None else row.rank
+                yield row.id, rank, row.level, order[places]
 
     def _directory(self, connection: sqlite3.Connection, chunk: int) -> Directory | None:
         if _DIRECTORY in self._damaged.get(chunk, ()):
@@ -337,9 +355,9 @@ class Archive:
                 "SELECT directory FROM chunks WHERE id = ?", (chunk,)
             ).fetchone()
             directory = decode_directory(row[0])
-        except sqlite3.OperationalError:
-            raise
-        except (DamagedError, sqlite3.DatabaseError) as error:
+        except (DamagedError, sqlite3.DatabaseError, TypeError) as error:
+            if isinstance(error, sqlite3.Error) and not is_damage(error):
+                raise
             self._set_aside(chunk, _DIRECTORY, str(error))
             return None
         with self._cache_lock:
@@ -350,7 +368,7 @@ class Archive:
                 self._cached -= len(self._cache.popitem(last=False)[1].columns)
         return directory
 
-    def _decode(self, connection: sqlite3.Connection, wanted: Sequence[_Wanted]) -> Piece:
+    def _decode(self, connection: sqlite3.Connection, wanted: Sequence[Wanted]) -> Piece:
         # What is found damaged is set aside, and the rest tried again.
         while True:
             sound = [each.without(self._damaged.get(each.chunk, {})) for each in wanted]
@@ -369,6 +387,10 @@ class Archive:
             rows = np.concatenate([each.rows for each in sound])
             ranks = np.concatenate([np.full(len(each.rows), each.rank) for each in sound])
             return Piece(rows, ranks, times, values, offsets)
+
+    def _set_aside_row(self, chunk: int, reason: str) -> None:
+        if _DIRECTORY not in self._damaged.get(chunk, ()):
+            self._set_aside(chunk, _DIRECTORY, reason)
 
     def _set_aside(self, chunk: int, block: int, reason: str) -> None:
         log.error("%s: chunk %d is damaged, set aside: %s", self._path, chunk, reason)
@@ -391,37 +413,17 @@ class Archive:
                 yield connection
         except BaseException:
             with self._tables.lock, self._tables.errors("read"):
-                self._groups = Groups(self._tables.connection)
+                self._groups = Groups(self._tables.connection, self._catalog)
             raise
 
     def _forget_chunks(self, ids: Sequence[int]) -> None:
+        self._catalog.changed()
         with self._cache_lock:
             for chunk in ids:
                 self._damaged.pop(chunk, None)
                 known = self._cache.pop(chunk, None)
                 if known is not None:
                     self._cached -= len(known.columns)
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """Columns to be read of a chunk, and the rows of a selection that they are of."""
-
-    chunk: int
-    rank: int
-    rows: Ints
-    directory: Directory
-    columns: Ints
-
-    def without(self, damaged: Collection[int]) -> _Wanted:
-        """Those whose blocks, and those of their times, are none of these."""
-        if not damaged:
-            return self
-        blocks = self.directory.columns["block"]
-        times = self.directory.columns["times"][self.columns]
-        lost = list(damaged)
-        sound = ~(np.isin(blocks[self.columns], lost) | np.isin(blocks[times], lost))
-        return replace(self, rows=self.rows[sound], columns=self.columns[sound])
 
 
 def _among(refs: Ints, directory: Directory, level: int) -> Ints:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import logging
 import sqlite3
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from forewarn_collector.store.columns import Ints
+from forewarn_collector.store.damage import Lost, Row, is_damage, walk_rows
+from forewarn_collector.store.sealed.catalog import Catalog
 from forewarn_collector.store.sealed.directory import decode_directory
 from forewarn_collector.store.sealed.errors import DamagedError
 from forewarn_collector.store.sealed.levels import LEAST_ROWS, series_refs
@@ -27,32 +29,47 @@ UNKNOWN = -1
 class Groups:
     """The groups of all series, as the file has them. The archive's lock guards changes."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, catalog: Catalog) -> None:
         self._of = np.full(1024, UNKNOWN, dtype=np.int32)
         self._members: dict[int, Ints] = {}
         # Of each host the group that takes in new series.
         self._open: dict[str, int] = {}
-        rows = connection.execute("SELECT id, host, refs, checksum FROM groups ORDER BY id")
-        for group, host, blob, checksum in rows.fetchall():
-            if _is_damaged(blob, checksum):
-                refs = _refs_of_chunks(connection, group)
-                log.error("the series of group %d (%s) are damaged; made anew", group, host)
-            else:
-                refs = np.frombuffer(blob, dtype=np.int64)
-            self._note(refs, group)
-            self._open[host] = group
+        lost = lambda reason: log.error("%s; made anew", reason)  # noqa: E731
+        known = set()
+        for group, host, blob, checksum in _rows(connection, lost):
+            if not _is_damaged(blob, checksum):
+                known.add(group)
+                self._note(np.frombuffer(blob, dtype=np.int64), group)
+                if isinstance(host, bytes):
+                    self._open[host.decode(errors="replace")] = group
+        # What the chunks of a group say holds: they may be known under a number that changed.
+        for group in catalog.extents(connection)[:, 0].tolist():
+            if group not in known:
+                log.error("the series of group %d are damaged; made anew", group)
+                self._note(_refs_of_chunks(connection, catalog, group), group)
 
     @staticmethod
-    def damaged(connection: sqlite3.Connection) -> list[int]:
-        """The groups whose list of series is not what was written."""
-        rows = connection.execute("SELECT id, refs, checksum FROM groups ORDER BY id")
-        return [group for group, blob, checksum in rows if _is_damaged(blob, checksum)]
+    def damaged(connection: sqlite3.Connection, catalog: Catalog) -> list[int]:
+        """The groups whose list of series is not what was written, or is not there."""
+        sound, broken = set[int](), set[int]()
+        for group, _, blob, checksum in _rows(connection, lambda _: None):
+            (broken if _is_damaged(blob, checksum) else sound).add(group)
+        return sorted(broken | set(catalog.extents(connection)[:, 0].tolist()) - sound)
 
     def of(self, refs: Ints) -> Ints:
         """The group of each series, or `UNKNOWN`."""
         groups = self._of
         known = (refs >= 0) & (refs < len(groups))
         return np.where(known, groups[np.where(known, refs, 0)], UNKNOWN).astype(np.int64)
+
+    def shares(self, refs: Ints) -> dict[int, float]:
+        """What part of each group's series these are."""
+        groups, counts = np.unique(self.of(refs), return_counts=True)
+        return {
+            group: count / len(self.members(group))
+            for group, count in zip(groups.tolist(), counts.tolist(), strict=True)
+            if group != UNKNOWN
+        }
 
     def members(self, group: int) -> Ints:
         """The series of a group, ascending; none where there is no such group."""
@@ -127,16 +144,23 @@ class Groups:
         self._members[group] = refs
 
 
-def mend_groups(connection: sqlite3.Connection) -> int:
+def mend_groups(connection: sqlite3.Connection, catalog: Catalog) -> int:
     """Make lists of series anew from the chunks where they are damaged: how many."""
-    broken = Groups.damaged(connection)
+    broken = Groups.damaged(connection, catalog)
     for group in broken:
-        _write(connection, group, _refs_of_chunks(connection, group))
+        # Of a host that is nobody's: its new series come to a group of their own.
+        connection.execute("INSERT OR IGNORE INTO groups VALUES (?, '', x'', 0)", (group,))
+        _write(connection, group, _refs_of_chunks(connection, catalog, group))
     return len(broken)
 
 
-def _is_damaged(blob: bytes, checksum: int) -> bool:
-    return bool(len(blob) % 8 or zlib.crc32(blob) != checksum)
+def _rows(connection: sqlite3.Connection, lost: Lost) -> Iterator[Row]:
+    columns = ("CAST(host AS BLOB)", "refs", "checksum")
+    return walk_rows(connection, "groups", columns, lost)
+
+
+def _is_damaged(blob: object, checksum: object) -> bool:
+    return not isinstance(blob, bytes) or bool(len(blob) % 8) or zlib.crc32(blob) != checksum
 
 
 def _write(connection: sqlite3.Connection, group: int, refs: Ints) -> None:
@@ -146,13 +170,17 @@ def _write(connection: sqlite3.Connection, group: int, refs: Ints) -> None:
     )
 
 
-def _refs_of_chunks(connection: sqlite3.Connection, group: int) -> Ints:
+def _refs_of_chunks(connection: sqlite3.Connection, catalog: Catalog, group: int) -> Ints:
     refs: Ints = np.zeros(0, dtype=np.int64)
-    rows = connection.execute("SELECT directory, level FROM chunks WHERE grp = ?", (group,))
-    for blob, level in rows:
+    for row in catalog.rows(connection, group=group):
         try:
+            blob = connection.execute(
+                "SELECT directory FROM chunks WHERE id = ?", (row.id,)
+            ).fetchone()[0]
             found = decode_directory(blob).refs
-            refs = np.union1d(refs, found if level < LEAST_ROWS else series_refs(found))
-        except DamagedError:
+        except (DamagedError, sqlite3.DatabaseError, TypeError) as error:
+            if isinstance(error, sqlite3.Error) and not is_damage(error):
+                raise
             continue
+        refs = np.union1d(refs, found if row.level < LEAST_ROWS else series_refs(found))
     return refs

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from forewarn_collector.store.damage import is_damage, walk_keys
+from forewarn_collector.store.sealed.catalog import row_checksum
 from forewarn_collector.store.sealed.codec import ChunkData, EncodedChunk, encode_chunk
 from forewarn_collector.store.sealed.errors import DamagedError
 from forewarn_collector.store.sealed.tables import block_id
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,11 @@ def coded_chunk(chunk: NewChunk) -> CodedChunk:
 def insert_chunk(connection: sqlite3.Connection, chunk: CodedChunk, rank: int | None) -> int:
     """A new chunk; its id."""
     coded = chunk.coded
+    # Its number is part of its checksum; one that was given out is never given again.
+    last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
+    number = (last[0] if last else 0) + 1
     row = (
+        number,
         chunk.group,
         chunk.level,
         chunk.earliest,
@@ -57,13 +67,9 @@ def insert_chunk(connection: sqlite3.Connection, chunk: CodedChunk, rank: int | 
         chunk.samples,
         coded.size(),
         coded.directory,
+        row_checksum(number, chunk.group, chunk.level, chunk.earliest, chunk.latest, rank),
     )
-    cursor = connection.execute(
-        "INSERT INTO chunks (grp, level, earliest, latest, rank, samples, bytes, directory)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        row,
-    )
-    number = int(cursor.lastrowid or 0)
+    connection.execute("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     connection.executemany(
         "INSERT INTO blocks (id, data) VALUES (?, ?)",
         ((block_id(number, index), block) for index, block in enumerate(coded.blocks)),
@@ -100,11 +106,22 @@ def read_blocks(connection: sqlite3.Connection, chunk: int, numbers: Sequence[in
             row = connection.execute(
                 "SELECT data FROM blocks WHERE id = ?", (block_id(chunk, number),)
             ).fetchone()
-        except sqlite3.OperationalError:
-            raise
         except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
             raise DamagedError(f"block {number}: {error}", block=number) from None
         if row is None:
             raise DamagedError(f"block {number} is missing", block=number)
         blocks.append(row[0])
     return blocks
+
+
+def read_damage(connection: sqlite3.Connection, path: Path) -> list[tuple[int, int, str]]:
+    """Chunk, block and reason of what was set aside before; what of it is lost is found again."""
+    found: list[tuple[int, int, str]] = []
+    lost = lambda reason: log.error("%s: %s", path, reason)  # noqa: E731
+    columns = ("chunk", "block", "reason")
+    for row in walk_keys(connection, "damaged", columns, columns[:2], lost):
+        if tuple(map(type, row)) == (int, int, str):
+            found.append(row)
+    return found

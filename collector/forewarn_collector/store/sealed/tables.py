@@ -6,11 +6,14 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from forewarn_collector.store.damage import file_errors
 from forewarn_collector.store.errors import StoreError
+from forewarn_collector.store.pages import LOG_BYTES
 from forewarn_collector.store.readonly import connect_read_only
+from forewarn_collector.store.sealed.catalog import has_checksums
 
 ARCHIVE_FILE = "sealed.db"
 VERSION = 1
@@ -28,12 +31,9 @@ CREATE TABLE IF NOT EXISTS chunks (
     -- Of two samples of one series and time, the one of the chunk with the lower rank holds. NULL
     -- is the id; a chunk in the place of others has the lowest of theirs.
     rank INTEGER,
-    samples INTEGER NOT NULL, bytes INTEGER NOT NULL, directory BLOB NOT NULL
-);
--- With all that a selection asks, so that it reads no row of a chunk that it does not decode.
-CREATE INDEX IF NOT EXISTS chunks_of_group ON chunks (grp, latest, earliest, level, rank);
-CREATE INDEX IF NOT EXISTS chunks_of_level ON chunks (
-    level, latest, earliest, grp, rank, samples, bytes
+    samples INTEGER NOT NULL, bytes INTEGER NOT NULL, directory BLOB NOT NULL,
+    -- Of where its samples belong, see `row_checksum`; NULL in rows of old files.
+    checksum INTEGER
 );
 -- Block n of chunk c has the id c << 20 | n.
 CREATE TABLE IF NOT EXISTS blocks (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
@@ -42,6 +42,17 @@ CREATE TABLE IF NOT EXISTS damaged (
     chunk INTEGER NOT NULL, block INTEGER NOT NULL, reason TEXT NOT NULL,
     PRIMARY KEY (chunk, block)
 ) WITHOUT ROWID;
+"""
+# With all that a selection asks, so that it reads no row of a chunk that it does not decode.
+_INDEXES = """
+DROP INDEX IF EXISTS chunks_of_group;
+DROP INDEX IF EXISTS chunks_of_level;
+CREATE INDEX IF NOT EXISTS chunks_by_group ON chunks (
+    grp, latest, earliest, level, rank, samples, bytes, checksum
+);
+CREATE INDEX IF NOT EXISTS chunks_by_level ON chunks (
+    level, latest, earliest, grp, rank, samples, bytes, checksum
+);
 """
 _BLOCK_BITS = 20
 
@@ -122,22 +133,9 @@ class Tables:
                     connection.execute("ROLLBACK")
                 self._return(connection)
 
-    @contextmanager
-    def errors(self, what: str) -> Iterator[None]:
+    def errors(self, what: str) -> AbstractContextManager[None]:
         """Failures of SQLite as ours."""
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            raise StoreError(
-                f"cannot {what} {self._path}: {error}; free some space or mend its permissions",
-                retryable=True,
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise StoreError(
-                f"cannot {what} {self._path}: {error}; if it is damaged, move it away (`sqlite3"
-                " FILE .recover` may save its rows) and start again",
-                retryable=False,
-            ) from error
+        return file_errors(what, self._path)
 
     def _make(self) -> None:
         try:
@@ -183,10 +181,13 @@ class Tables:
             "journal_mode = WAL",
             "synchronous = FULL",
             "busy_timeout = 10000",
-            "journal_size_limit = 67108864",
+            f"journal_size_limit = {LOG_BYTES}",
         ):
             self.connection.execute(f"PRAGMA {setting}").fetchall()
         self.connection.executescript(_SCHEMA)
+        if not has_checksums(self.connection):
+            self.connection.execute("ALTER TABLE chunks ADD COLUMN checksum INTEGER")
+        self.connection.executescript(_INDEXES)
         self.connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def _check_version(self) -> None:
