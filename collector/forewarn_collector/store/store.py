@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -137,18 +138,14 @@ class Store(StoreReader):
         )
 
     def _open_files(self) -> None:
-        self._journal = Journal(self._directory / JOURNAL_FILE)
-        try:
+        with ExitStack() as opened:
+            self._journal = Journal(self._directory / JOURNAL_FILE)
+            opened.callback(self._journal.close)
             self._archive = Archive(self._directory / ARCHIVE_FILE)
-            try:
-                with file_errors("read", self._directory / JOURNAL_FILE):
-                    self._load()
-            except BaseException:
-                self._archive.close()
-                raise
-        except BaseException:
-            self._journal.close()
-            raise
+            opened.callback(self._archive.close)
+            with file_errors("read", self._directory / JOURNAL_FILE):
+                self._load()
+            opened.pop_all()
 
     def close(self) -> None:
         """Finish what is queued and close the files."""
@@ -171,9 +168,8 @@ class Store(StoreReader):
     def append_made(
         self, makes: Sequence[Callable[[], Batch]], heard: Callable[[], None]
     ) -> list[Future[Appended]]:
-        """Store what each of `makes` gives, as `append`; it is called on the writer's thread.
+        """As `append` of the batch that each of `makes` gives on the writer's thread.
 
-        So whoever has much to store at once need not compete with the writer for the interpreter.
         `heard` is called there when all are done, those that failed too.
         """
         return self._writer.append_made(makes, heard)
@@ -352,7 +348,7 @@ class Store(StoreReader):
                 waiting, samples = [], 0
         if waiting:
             self._replay(waiting, known)
-        self._begin_lost(refs)
+        self._head.begin_lost(refs, self._clock())
         if not was_salvaged(self._directory / JOURNAL_FILE):
             # Else their labels may be found again.
             self._archive.forget(np.setdiff1d(sealed_refs, refs))
@@ -394,14 +390,6 @@ class Store(StoreReader):
         kept[kept] = known[refs[kept]]
         self._replayed += len(refs)
         self._head.apply(self._head.admit(refs[kept], times[kept], values[kept]))
-
-    def _begin_lost(self, refs: Ints) -> None:
-        """Series whose samples are nowhere, since they are damaged or their file was moved away."""
-        slots = self._head.slots(refs)
-        lost = refs[(self._head.floors(slots) == NEVER) & (self._head.newest(slots)[0] == NEVER)]
-        # They are kept for a whole retention, in which that may be mended.
-        now = np.full(len(lost), self._clock())
-        self._head.begin(lost, now, now)
 
     def _stored(self, refs: Ints, start: int, end: int) -> Columns:
         return read_samples(self._head, self._lock, refs, start, end, self._archive)
