@@ -226,9 +226,11 @@ def restart(series: int, folder: Path) -> None:
             began = time.perf_counter()
             ready = server.start()
             rows.append([f"ready to take samples after {what}, s", number(ready, 2)])
-            # What rules read, the ends of series, and the first seal.
-            wait_until("all is ready", lambda: _tended(server.figures()), 300, 0.1)
-            rows.append([f"all is ready after {what}, s", number(time.perf_counter() - began, 2)])
+            # What rules read, and the ends of series.
+            wait_until("all is in memory", lambda: _runs(server, "restore") >= 2, 300, 0.1)
+            rows.append(["what rules read is in memory, s", number(time.perf_counter() - began, 2)])
+            wait_until("it is sealed", lambda: _runs(server, "seal") >= 1, 300, 0.1)
+            rows.append(["the first seal is done, s", number(time.perf_counter() - began, 2)])
             rows.append(["RSS then, MB", number(server.resident())])
             server.kill()
     print(
@@ -238,18 +240,15 @@ def restart(series: int, folder: Path) -> None:
     print(table(["a restart of Forewarn", ""], rows))
 
 
-def _tended(figures: Mapping[str, float]) -> bool:
-    def runs(task: str) -> float:
-        of_task = (
-            value
-            for name, value in figures.items()
-            if name.startswith("forewarn_store_upkeep_total")
-            and f'task="{task}"' in name
-            and 'result="done"' in name
-        )
-        return sum(of_task)
-
-    return runs("restore") >= 2 and runs("seal") >= 1
+def _runs(server: Server, task: str) -> float:
+    """How often some upkeep was done."""
+    return sum(
+        value
+        for name, value in server.figures().items()
+        if name.startswith("forewarn_store_upkeep_total")
+        and f'task="{task}"' in name
+        and 'result="done"' in name
+    )
 
 
 if __name__ == "__main__":
