@@ -224,20 +224,24 @@ def restart(series: int, folder: Path) -> None:
         stack.callback(server.kill)
         for what in ("a kill with samples in the journal", "a kill, all sealed"):
             began = time.perf_counter()
-            ready = server.start()
-            rows.append([f"ready to take samples after {what}, s", number(ready, 2)])
+
+            def note(stage: str, began: float = began) -> None:
+                taken = number(time.perf_counter() - began, 2)
+                rows.append([stage, taken, number(server.cpu(), 2), number(server.resident())])
+
+            server.start()
+            note(f"ready to take samples after {what}")
             # What rules read, and the ends of series.
             wait_until("all is in memory", lambda: _runs(server, "restore") >= 2, 300, 0.1)
-            rows.append(["what rules read is in memory, s", number(time.perf_counter() - began, 2)])
+            note("what rules read is in memory")
             wait_until("it is sealed", lambda: _runs(server, "seal") >= 1, 300, 0.1)
-            rows.append(["the first seal is done, s", number(time.perf_counter() - began, 2)])
-            rows.append(["RSS then, MB", number(server.resident())])
+            note("the first seal is done")
             server.kill()
     print(
         f"\n{series:,} series, {filled['sealed']:,} samples sealed,"
         f" {filled['waiting']:,} in the journal, {disk(server.data) / 1e6:,.0f} MB\n"
     )
-    print(table(["a restart of Forewarn", ""], rows))
+    print(table(["a restart of Forewarn", "s", "CPU s", "RSS, MB"], rows))
 
 
 def _runs(server: Server, task: str) -> float:
