@@ -23,9 +23,9 @@ from forewarn_collector.store.spans import repeated, run_starts, running_count, 
 from forewarn_collector.store.unsealed import Sealing
 
 LATEST = int(np.iinfo(np.int64).max)
-KEPT = 330_000
-"""How far back (ms) a metric is kept that no rule reads further: the look-back of an instant
-selector and a little more."""
+KEPT = 150_000
+"""How far back (ms) a metric is kept of which no rule reads a range: as late as an evaluation may
+be, and a little more. The newest samples, which instant selectors read, are in columns besides."""
 
 _STRIDE = 7
 

@@ -208,15 +208,26 @@ def test_a_torn_write_ahead_log_loses_only_its_torn_end(reopen: Reopen, tmp_path
 @pytest.mark.parametrize(
     "damage",
     [
-        "UPDATE series SET labels = '[[\"a\"' WHERE ref = 1",
-        "UPDATE series SET labels = CAST(labels || x'ff' AS TEXT) WHERE ref = 1",
-        "UPDATE series SET labels = replace(labels, 'cpu', 'gpu') WHERE ref = 1",
-        "UPDATE series SET ref = 7 WHERE ref = 1",
+        "UPDATE label_sets SET sets = substr(sets, 1, length(sets) - 1) WHERE last = 256",
+        "UPDATE label_sets SET sets = CAST(sets || x'ff' AS TEXT) WHERE last = 256",
+        "UPDATE label_sets SET sets = (SELECT sets FROM label_sets WHERE last = 512)"
+        " WHERE last = 256",
+        "UPDATE label_sets SET sets = 'text' WHERE last = 256",
+        "UPDATE label_sets SET series = 'x' WHERE last = 256",
+        "UPDATE label_sets SET last = 7 WHERE last = 256",
+        "UPDATE label_sets SET last = 515 WHERE last = 256",
     ],
 )
-def test_a_damaged_label_set_costs_its_series_and_no_other(reopen: Reopen, damage: str) -> None:
-    store, disk = reopen(), series("disk")
-    store.append(batch((CPU, START, 1.0), (disk, START, 2.0))).result(10)
+def test_a_damaged_row_of_label_sets_costs_its_series_and_no_other(
+    reopen: Reopen, damage: str
+) -> None:
+    store, sets = reopen(), [series("cpu", core=f"{k:03}") for k in range(600)]
+    store.append(batch(*((labels, START, float(k)) for k, labels in enumerate(sets)))).result(10)
     store = reopen(damage)
     assert store.stats().damaged == 1
-    assert contents(store, []) == {disk: [(START, 2.0)]}
+    others = {labels: [(START, float(k))] for k, labels in enumerate(sets) if k >= 256}
+    assert contents(store, []) == others
+    # Whoever sends them again makes new series of them, which get nothing of the others.
+    store.append(batch((sets[0], START + 1, 7.0))).result(10)
+    store = reopen()
+    assert contents(store, []) == others | {sets[0]: [(START + 1, 7.0)]}
