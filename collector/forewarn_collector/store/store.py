@@ -71,6 +71,7 @@ _NO_LIMITS = SeriesLimits()
 _EVENT_LIMITS = EventLimits()
 
 _TENDING_SECONDS = 1.0
+_MOST_AHEAD = 86_400_000
 
 
 class Store(StoreReader):
@@ -123,6 +124,9 @@ class Store(StoreReader):
                 if error.path != path:
                     raise
                 self._lost = len(salvage_journal(path).lost)
+                # Some of it may be loaded already, and must not be there twice.
+                super().__init__(LabelIndex(), Head())
+                self._replayed = 0
                 self._open_files()
         except BaseException:
             os.close(self._held)
@@ -213,6 +217,14 @@ class Store(StoreReader):
     def cutoff(self) -> int:
         """The time (ms) before which nothing is kept, as of the last retention."""
         return self._cutoff
+
+    @property
+    def latest_taken(self) -> int:
+        """The time (ms) after which nothing can be a right one: a day from now.
+
+        Where our clock is behind that of the senders before, theirs is believed.
+        """
+        return max(self._clock(), self._committer.newest_received or 0) + _MOST_AHEAD
 
     def keep(self, windows: Mapping[str, int]) -> None:
         """How far back (ms) each metric is read again and again, and under "" all of them.
