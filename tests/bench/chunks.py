@@ -164,7 +164,10 @@ def readers(hosts: Sequence[Host], span: int, folder: Path) -> list[list[str]]:
             if refs < SERIES:
                 data = host.lasting(DAY, refs, SERIES - refs)
                 for part in Host(host.name, data).cut(span):
-                    group = int(ours.groups(part.refs, lambda ref, name=f"{refs}": name)[0])
+                    hosts = [f"{refs}"] * len(part.refs)
+                    group = int(
+                        ours.groups(part.refs, lambda new, hosts=hosts: hosts[: len(new)])[0]
+                    )
                     ours.put([NewChunk(group, 0, part)])
                     theirs.put(part)
                 refs += len(data.refs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -43,7 +44,19 @@ class Sender:
         self._answers = answers
 
     def send(self, body: bytes) -> None:
-        """Send a body and wait for its answer."""
+        """Send a body and wait for its answer; where that is 429, as long as told, and again."""
+        status, text, wait = self._sent(body)
+        while status == 429:
+            time.sleep(wait)
+            status, text, wait = self._sent(body)
+        self._answers.note(status, text)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+
+    def _sent(self, body: bytes) -> tuple[int, str, float]:
+        """The answer's status and text, and after how many seconds to send again."""
         head = f"{self._head}Content-Length: {len(body)}\r\n\r\n"
         self._socket.sendall(head.encode() + body)
         data = b""
@@ -51,17 +64,12 @@ class Sender:
             data += self._received()
         top, _, rest = data.partition(b"\r\n\r\n")
         lines = top.decode("latin-1").split("\r\n")
-        length = 0
-        for line in lines[1:]:
-            name, _, value = line.partition(":")
-            length = int(value) if name.lower() == "content-length" else length
+        fields = dict(line.lower().split(": ", 1) for line in lines[1:])
+        length = int(fields.get("content-length", "0"))
         while len(rest) < length:
             rest += self._received()
-        self._answers.note(int(lines[0].split()[1]), rest.decode(errors="replace"))
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._socket.close()
+        wait = float(fields.get("retry-after", "0"))
+        return int(lines[0].split()[1]), rest.decode(errors="replace"), wait
 
     def _received(self) -> bytes:
         data = self._socket.recv(65_536)

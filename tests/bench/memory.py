@@ -3,8 +3,10 @@ simulated hour every 10 s.
 
     python -m bench.memory [--hosts 400] [--series 500] [--minutes 60]
 
-Once with rules that read an hour of every metric, and once with none that reads a range. Each runs
-in a process of its own, whose resident memory is read: labels, index, columns and all.
+Once with rules that read an hour of every metric, once with none that reads a range, and once with
+hosts that go after ten minutes for others to come (a retention of as long): memory then must be
+that of the series that are there. Each runs in a process of its own, whose resident memory is read:
+labels, index, columns and all.
 """
 
 from __future__ import annotations
@@ -29,6 +31,15 @@ TICK = 10_000
 START = 1_750_000_000_000
 SEALED_EVERY = 12
 """Ticks: two minutes."""
+_TITLES = {
+    "range": "an hour is read",
+    "no range": "no range is read",
+    "churn": "hosts come and go",
+}
+_RUNS = tuple(_TITLES)
+_STAY = 60
+"""Ticks that a host of the third run stays, and is kept after that."""
+_GENERATIONS = 8
 
 
 def main() -> None:
@@ -37,17 +48,18 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=400)
     parser.add_argument("--series", type=int, default=500, help="of each host")
     parser.add_argument("--minutes", type=int, default=60)
-    parser.add_argument("--only", choices=("range", "no range"))
+    parser.add_argument("--only", choices=_RUNS)
     arguments = parser.parse_args()
     if arguments.only:
-        print(json.dumps(measured(arguments)))
+        run = churned if arguments.only == "churn" else measured
+        print(json.dumps(run(arguments)))
         return
-    for what in ("range", "no range"):
+    for what in _RUNS:
         shape = [f"--{name}={getattr(arguments, name)}" for name in ("hosts", "series", "minutes")]
         command = [sys.executable, "-m", "bench.memory", "--only", what, *shape]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         found: Mapping[str, float] = json.loads(done.stdout)
-        print(f"{'an hour is read' if what == 'range' else 'no range is read'}:")
+        print(f"{_TITLES[what]}:")
         for name, figure in found.items():
             print(f"  {name:42} {figure:12,.1f}")
 
@@ -63,17 +75,7 @@ def measured(arguments: argparse.Namespace) -> Mapping[str, float]:
         store.open()
         rows = np.arange(series, dtype=np.int64)
         shared: dict[tuple[str, str], tuple[str, str]] = {}
-        layouts = [
-            # As decoders hand them out: equal pairs are one object.
-            Layout(
-                [
-                    tuple(shared.setdefault(pair, pair) for pair in labels)
-                    for labels in host_labels(series, host)
-                ],
-                rows,
-            )
-            for host in range(hosts)
-        ]
+        layouts = _layouts(range(hosts), series, shared)
         if arguments.only == "range":
             store.keep({labels[0][1]: 3_600_000 for labels in layouts[0].labels})
         dice = np.random.default_rng(7)
@@ -105,6 +107,59 @@ def measured(arguments: argparse.Namespace) -> Mapping[str, float]:
         }
         store.close()
     return found
+
+
+def churned(arguments: argparse.Namespace) -> Mapping[str, float]:
+    """The figures of hosts that come and go, a fourth as many at a time."""
+    hosts, series = arguments.hosts // 4, arguments.series
+    before = resident()
+    found: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        now = START
+        store = Store(Path(folder), retention=_STAY * TICK, clock=lambda: now)
+        store.open()
+        rows = np.arange(series, dtype=np.int64)
+        for generation in range(_GENERATIONS):
+            # What decoders keep goes with the sender.
+            layouts = _layouts(range(generation * hosts, (generation + 1) * hosts), series, {})
+            for tick in range(_STAY):
+                now += TICK
+                times = np.full(series, now)
+                writes = [
+                    store.append(Batch(each.labels, rows, times, rows * 0.25 + tick, each))
+                    for each in layouts
+                ]
+                for write in writes:
+                    write.result()
+                if tick % SEALED_EVERY == SEALED_EVERY - 1:
+                    store.seal()
+                    store.settle(lambda: False)
+                    store.enforce_retention()
+            if generation in {1, _GENERATIONS // 2, _GENERATIONS - 1}:
+                total = store.stats().series
+                name = f"after {generation + 1} generations"
+                found[f"{name}: series"] = total
+                found[f"{name}: MB"] = (resident() - before) / 1e6
+                found[f"{name}: MB that samples take"] = store.stats().memory_bytes / 1e6
+        store.close()
+    return found
+
+
+def _layouts(
+    hosts: range, series: int, shared: dict[tuple[str, str], tuple[str, str]]
+) -> list[Layout]:
+    """As decoders hand them out: equal pairs are one object."""
+    rows = np.arange(series, dtype=np.int64)
+    return [
+        Layout(
+            [
+                tuple(shared.setdefault(pair, pair) for pair in labels)
+                for labels in host_labels(series, host)
+            ],
+            rows,
+        )
+        for host in hosts
+    ]
 
 
 def resident() -> int:

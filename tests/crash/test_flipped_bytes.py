@@ -32,7 +32,7 @@ REFUSED = "refused, and starts after the repair that it names"
 """For a page by which SQLite itself finds its way."""
 FILES = ("store.db", "sealed.db", "ledger.db")
 ROWS = {
-    "store.db": (("journal", "columns"), ("series", "labels")),
+    "store.db": (("journal", "columns"), ("label_sets", "sets")),
     "sealed.db": (("chunks", "directory"), ("blocks", "data")),
 }
 PIECE = 24

@@ -19,6 +19,7 @@ from pathlib import Path
 from forewarn_collector.api.auth import TOKEN_FILE
 from forewarn_collector.care.errors import CareError
 from forewarn_collector.store.journal import JOURNAL_FILE
+from forewarn_collector.store.label_rows import add_later_rows
 from forewarn_collector.store.readonly import connect_read_only
 from forewarn_collector.store.salvage import to_disk
 from forewarn_collector.store.sealed import ARCHIVE_FILE
@@ -141,12 +142,8 @@ def _copy_database(source: Path, target: Path, progress: Progress) -> list[str]:
 
 def _add_series(source: Path, target: Path) -> None:
     with closing(connect_read_only(source)) as reader, closing(sqlite3.connect(target)) as writer:
-        (last,) = writer.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence").fetchone()
-        # The copy has the columns of its original.
-        rows = reader.execute("SELECT * FROM series WHERE ref > ?", (last,))
-        marks = ", ".join("?" * len(rows.description))
         with writer:
-            writer.executemany(f"INSERT INTO series VALUES ({marks})", rows)  # noqa: S608
+            add_later_rows(reader, writer)
         # No side files in the copy.
         writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 

@@ -169,12 +169,13 @@ class Walk:
         """
         message = self._message
         position = start
-        while message[position] in _STRINGS:
+        # A field has two bytes at least, which a truncated message need not have.
+        while position + 1 < stop and message[position] in _STRINGS:
             size = message[position + 1]
             if size >= 0x80:
                 return None
             position += 2 + size
-        if position >= stop:
+        if position + 1 >= stop:
             return None
         size, begin = message[position + 1], position + 2
         if size >= 0x80:
@@ -184,7 +185,7 @@ class Walk:
             return None
         points: list[_Span] = []
         position = begin
-        while position < stop and message[position] == 0x0A:
+        while position + 1 < stop and message[position] == 0x0A:
             size, begin = message[position + 1], position + 2
             if size >= 0x80:
                 size, begin = varint(message, position + 1, stop)

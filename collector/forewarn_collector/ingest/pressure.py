@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 LONGEST_WAIT = 20.0
 """How long (s) the oldest write may have waited for the disk before others are sent away."""
-LONGEST_PARSE = 4.0
+LONGEST_PARSE = 5.0
 """The same for those that must be parsed: their senders still wait when their turn has come."""
 _FIRST_PARSED, _FIRST_SECONDS = 100.0, 2.0
 _MEMORY = 10.0

@@ -15,13 +15,18 @@ _LONGEST = 900_000
 def windows_of(rules: RuleSet, lookback: int = LOOKBACK) -> dict[str, int]:
     """From metric to how far back (ms) some rule reads it; under "" what is read of all metrics.
 
-    `lookback` is how far an instant selector looks.
+    `lookback` is how far an instant selector looks. What is read as of now alone is left out: a
+    store knows the newest samples whatever it keeps.
     """
     found: dict[str, int] = {}
     for group in rules.groups:
-        reach = reach_of([rule.query.expr for rule in group.rules], lookback)
-        for name, age in reach.items():
+        expressions = [rule.query.expr for rule in group.rules]
+        behind = max(group.query_offset, 0)
+        before_now = reach_of(expressions, 0)
+        for name, age in reach_of(expressions, lookback).items():
+            if not before_now[name] + behind:
+                continue
             slides = min(group.interval, _LONGEST) if age > lookback else 0
-            needed = age + slides + max(group.query_offset, 0) + _LAG
+            needed = age + slides + behind + _LAG
             found[name] = max(found.get(name, 0), needed)
     return found

@@ -7,18 +7,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import compress
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from forewarn_collector.store.admission import Admission
+from forewarn_collector.store.coded import coded
 from forewarn_collector.store.columns import NEVER, Arrival, Batch, Floats, Increases, Ints, Layout
 from forewarn_collector.store.event_counting import CountedEvents, EventCounting
 from forewarn_collector.store.events import COUNTER_LEAD, save_counters
 from forewarn_collector.store.head import LATEST, Head
 from forewarn_collector.store.increases import Totals, running_totals
-from forewarn_collector.store.index import LabelIndex
+from forewarn_collector.store.index import NO_REF, LabelIndex
 from forewarn_collector.store.jobs import (
     Appended,
     AppendEvents,
@@ -28,13 +30,14 @@ from forewarn_collector.store.jobs import (
     Write,
 )
 from forewarn_collector.store.journal import Journal
+from forewarn_collector.store.label_rows import NewSeries
 from forewarn_collector.store.late_counts import LateCounts, save_late
 from forewarn_collector.store.late_events import LateEvents, samples_about
 from forewarn_collector.store.quota import SeriesQuota
 from forewarn_collector.store.reading import Columns
-from forewarn_collector.store.series import host_number
+from forewarn_collector.store.series import numbers_of
 from forewarn_collector.store.spans import run_starts
-from forewarn_wire import Labels, Sample, metric_name
+from forewarn_wire import Labels, Sample
 from forewarn_wire.clock import Clock
 
 T = TypeVar("T")
@@ -146,8 +149,10 @@ class Committer:
                 totals = grown.totals
                 refs.append(totals.refs)
                 batches.append(Batch((), _EMPTY, totals.times, totals.values))
-            admission = self._admit(refs, batches, fresh)
-            series = _present(fresh, admission)
+            labels = list(fresh)
+            series = NewSeries(np.array(list(fresh.values()), dtype=np.int64), coded(labels))
+            admission = self._admit(refs, batches, series)
+            series, labels = _present(series, labels, admission)
             self._journal.add_series(series)
             save_counters(self._journal.connection, events.counters)
             save_late(self._journal.connection, late_refs, late.times, late.counts)
@@ -156,14 +161,14 @@ class Committer:
                     admission.refs, admission.times, admission.values, received
                 )
         with self._lock:
-            self._index.add(series)
+            self._index.add_coded(series.refs, series.sets, labels)
             self._head.apply(admission)
             if len(late_refs):
                 self._late_counts.accept(late_refs, late.times, late.counts)
                 self._head.recount(np.unique(late_refs))
         self.late_events += int(late.counts.sum())
         self._next_ref += len(fresh)
-        self.created += len(series)
+        self.created += len(labels)
         self.samples += len(admission.refs)
         self._events.accept(events)
         if received is not None:
@@ -261,44 +266,38 @@ class Committer:
         keep: bool,
     ) -> Ints:
         refs = list(map(self._refs_by_id.get, map(id, labels)))
-        if None in refs:
-            for place, ref in enumerate(refs):
-                if ref is None:
-                    refs[place] = self._lookup(labels[place], fresh, refused, keep)
+        missing = [place for place, ref in enumerate(refs) if ref is None]
+        if missing:
+            others = [labels[place] for place in missing]
+            found = self._index.find(others).tolist()
+            for place, each, ref in zip(missing, others, found, strict=True):
+                if ref == NO_REF:
+                    refs[place] = self._new_ref(each, fresh, refused)
+                else:
+                    refs[place] = ref
+                    if keep:
+                        self._keep(each, ref)
         return np.array(refs, dtype=np.int64)
 
-    def _lookup(
-        self,
-        labels: Labels,
-        fresh: dict[Labels, int],
-        refused: dict[Labels, str] | None,
-        keep: bool,
+    def _new_ref(
+        self, labels: Labels, fresh: dict[Labels, int], refused: dict[Labels, str] | None
     ) -> int:
-        ref = self._index.ref(labels)
-        if ref is None:
-            if refused is not None and labels not in fresh:
-                reason = self._quota.refusal(labels, self._clock())
-                if reason:
-                    refused[labels] = reason
-                    return _REFUSED
-            return fresh.setdefault(labels, self._next_ref + len(fresh))
-        if not keep:
-            return ref
+        if refused is not None and labels not in fresh:
+            reason = self._quota.refusal(labels, self._clock())
+            if reason:
+                refused[labels] = reason
+                return _REFUSED
+        return fresh.setdefault(labels, self._next_ref + len(fresh))
+
+    def _keep(self, labels: Labels, ref: int) -> None:
         if len(self._seen) > 2 * len(self._index) + 1_000:
             self.forget()
         self._refs_by_id[id(labels)] = ref
         self._seen.append(labels)
-        return ref
 
-    def _admit(
-        self, refs: Sequence[Ints], batches: Sequence[Batch], fresh: dict[Labels, int]
-    ) -> Admission:
-        metrics = [self._index.metric_id(metric_name(labels)) for labels in fresh]
-        self._head.add_series(
-            np.array(list(fresh.values()), dtype=np.int64),
-            np.array(metrics, dtype=np.int64),
-            np.array([host_number(labels) for labels in fresh], dtype=np.int64),
-        )
+    def _admit(self, refs: Sequence[Ints], batches: Sequence[Batch], new: NewSeries) -> Admission:
+        if len(new.refs):
+            self._head.add_series(new.refs, *numbers_of(new.sets, self._index.metric_id))
         if len(batches) == 1:
             return self._head.admit(refs[0], batches[0].times, batches[0].values)
         return self._head.admit(
@@ -414,9 +413,12 @@ def _batch(samples: Sequence[Sample]) -> Batch:
     )
 
 
-def _present(fresh: dict[Labels, int], admission: Admission) -> list[tuple[int, Labels]]:
+def _present(
+    series: NewSeries, labels: list[Labels], admission: Admission
+) -> tuple[NewSeries, list[Labels]]:
     """New series that have a sample: a label set without one makes no series."""
-    if not fresh:
-        return []
-    present = set(np.unique(admission.refs).tolist())
-    return [(ref, labels) for labels, ref in fresh.items() if ref in present]
+    there = np.isin(series.refs, admission.refs)
+    if there.all():
+        return series, labels
+    labels = list(compress(labels, there.tolist()))
+    return NewSeries(series.refs[there], coded(labels)), labels

@@ -23,9 +23,9 @@ from forewarn_collector.store.spans import repeated, run_starts, running_count, 
 from forewarn_collector.store.unsealed import Sealing
 
 LATEST = int(np.iinfo(np.int64).max)
-KEPT = 330_000
-"""How far back (ms) a metric is kept that no rule reads further: the look-back of an instant
-selector and a little more."""
+KEPT = 150_000
+"""How far back (ms) a metric is kept of which no rule reads a range: as late as an evaluation may
+be, and a little more. The newest samples, which instant selectors read, are in columns besides."""
 
 _STRIDE = 7
 
@@ -219,6 +219,16 @@ class Head:
         slots = self._series.slots.of(refs)
         self._series.first_times[slots] = firsts
         self._series.floors[slots] = floors
+
+    def begin_lost(self, refs: Ints, now: int) -> None:
+        """Begin series whose samples are nowhere: they are damaged, or their file was moved away.
+
+        They are kept for a whole retention from `now` (ms) on, in which that may be mended.
+        """
+        slots = self.slots(refs)
+        lost = refs[(self.floors(slots) == NEVER) & (self.newest(slots)[0] == NEVER)]
+        times = np.full(len(lost), now)
+        self.begin(lost, times, times)
 
     def end(self, refs: Ints, ends: Ints) -> None:
         """Where (ms) at the latest what is elsewhere of series ends; NEVER where nothing is."""

@@ -19,11 +19,8 @@ from forewarn_collector.store.errors import StoreError
 from forewarn_collector.store.journal import (
     JOURNAL_FILE,
     VERSION,
-    Pair,
-    checked_text,
-    labels_from_text,
-    read_series,
 )
+from forewarn_collector.store.label_rows import read_rows
 from forewarn_collector.store.late_counts import LateCounts
 from forewarn_collector.store.readonly import connect_read_only
 from forewarn_wire import Labels
@@ -117,25 +114,19 @@ class History:
                 f"{self._path} was written by a newer version of Forewarn (format {version}, this"
                 f" one knows {VERSION}); install that version"
             )
-        tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('series', 'journal')"
-        if self._connection.execute(tables).fetchone()[0] < 2:
+        found = self._connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        tables = {name for (name,) in found}
+        if "journal" not in tables or not tables & {"label_sets", "series"}:
             raise _refusal(f"{self._path} is not a store of Forewarn's")
 
     def _load_series(self) -> list[tuple[int, Labels]]:
-        found = []
-        shared: dict[Pair, Pair] = {}
-        # The highest ref that was ever given: what is beyond it, a damaged page says.
-        given = "SELECT seq FROM sqlite_sequence WHERE name = 'series'"
-        (last,) = self._connection.execute(given).fetchone() or (0,)
-        for ref, stored, checksum in read_series(self._connection):
-            if not 0 < ref <= last:
+        series: list[tuple[int, Labels]] = []
+        for found in read_rows(self._connection):
+            if isinstance(found, ValueError):
                 self.damaged += 1
-                continue
-            try:
-                found.append((ref, labels_from_text(checked_text(ref, stored, checksum), shared)))
-            except (ValueError, TypeError):
-                self.damaged += 1
-        return found
+            else:
+                series += zip(found.refs.tolist(), found.sets.labels(), strict=True)
+        return series
 
     def _load_commits(self) -> None:
         times = ("earliest", "latest", "samples")

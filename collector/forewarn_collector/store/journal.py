@@ -10,8 +10,7 @@ import json
 import logging
 import os
 import sqlite3
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,29 +18,31 @@ from forewarn_collector.store.codec import decode_columns, encode_columns
 from forewarn_collector.store.columns import Floats, Ints
 from forewarn_collector.store.damage import file_errors
 from forewarn_collector.store.errors import StoreError
+from forewarn_collector.store.label_rows import SCHEMA as LABEL_SETS
+from forewarn_collector.store.label_rows import (
+    NewSeries,
+    add_rows,
+    count_series,
+    drop_from_rows,
+    give_out_after,
+    last_ref,
+    mend_rows,
+    read_rows,
+    take_over_rows,
+)
 from forewarn_collector.store.late_counts import LATE_TABLE
 from forewarn_collector.store.pages import LOG_BYTES, give_back_pages
 from forewarn_wire import Labels
 
 log = logging.getLogger(__name__)
 
-Pair = tuple[str, str]
-
 JOURNAL_FILE = "store.db"
-VERSION = 3
-_ROWS = 1_000
-"""Label sets that are parsed at once."""
+VERSION = 4
 _DROPPED_COMMITS = 2_000
 _DROPPED_SAMPLES = 100_000
 _PAGES = 512
 """What is dropped and given back at a time: a commit waits for it, some milliseconds."""
 _SCHEMA = """
--- AUTOINCREMENT: a ref is never given out twice, since old rows of samples may still name it.
-CREATE TABLE IF NOT EXISTS series (
-    ref INTEGER PRIMARY KEY AUTOINCREMENT, labels TEXT NOT NULL,
-    -- NULL in rows of old files, and in copies.
-    checksum INTEGER
-);
 CREATE TABLE IF NOT EXISTS journal (
     id INTEGER PRIMARY KEY, earliest INTEGER NOT NULL, latest INTEGER NOT NULL,
     samples INTEGER NOT NULL, checksum INTEGER NOT NULL, columns BLOB NOT NULL,
@@ -86,55 +87,9 @@ def labels_to_text(labels: Labels) -> str:
     return json.dumps(labels, separators=(",", ":"))
 
 
-def labels_from_text(text: str, shared: dict[Pair, Pair] | None = None) -> Labels:
-    """What `labels_to_text` wrote. Raises ValueError.
-
-    With `shared`, equal pairs are one object in all label sets that were read with it.
-    """
-    pairs = [(str(name), str(value)) for name, value in json.loads(text)]
-    return tuple(pairs if shared is None else [shared.setdefault(pair, pair) for pair in pairs])
-
-
-def read_series(connection: sqlite3.Connection) -> list[tuple[int, bytes, int | None]]:
-    """Each series' ref, by which they are in order, its labels as they are stored, its checksum."""
-    columns = connection.execute("PRAGMA table_info(series)").fetchall()
-    checksum = "checksum" if "checksum" in [column[1] for column in columns] else "NULL"
-    # As bytes: one row that is no UTF-8 would fail them all.
-    return connection.execute(
-        f"SELECT ref, CAST(labels AS BLOB), {checksum} FROM series ORDER BY ref"  # noqa: S608
-    ).fetchall()
-
-
-def checked_text(ref: int, stored: bytes, checksum: int | None) -> str:
-    """The text of a row of series. Raises ValueError where it is not what was written."""
-    if checksum is not None and _series_checksum(ref, stored) != checksum:
-        raise ValueError("its checksum does not match")
-    return stored.decode()
-
-
-def _series_checksum(ref: int, stored: bytes) -> int:
-    # With the ref: labels under another one are another series' samples.
-    return zlib.crc32(stored, ref & 0xFFFFFFFF)
-
-
-def _series_row(ref: int, labels: Labels) -> tuple[int, str, int]:
-    text = labels_to_text(labels)
-    return ref, text, _series_checksum(ref, text.encode())
-
-
-def _labels_of(
-    rows: Sequence[tuple[int, str]], shared: dict[Pair, Pair]
-) -> list[tuple[int, Labels]]:
-    """What `labels_from_text` gives of each row, all of them parsed at once."""
-    sets = json.loads(f"[{','.join([text for _, text in rows])}]")
-    if len(sets) != len(rows):
-        raise ValueError("a row has more than one label set")
-    share = shared.setdefault
-    found = []
-    for (ref, _), pairs in zip(rows, sets, strict=True):
-        labels = [(str(name), str(value)) for name, value in pairs]
-        found.append((ref, tuple([share(pair, pair) for pair in labels])))
-    return found
+def labels_from_text(text: str) -> Labels:
+    """What `labels_to_text` wrote. Raises ValueError."""
+    return tuple((str(name), str(value)) for name, value in json.loads(text))
 
 
 class Journal:
@@ -192,54 +147,38 @@ class Journal:
     def last_ref(self) -> int:
         """The highest ref that was ever given out, or 0."""
         with file_errors("read", self._path):
-            row = self.connection.execute(
-                "SELECT seq FROM sqlite_sequence WHERE name = 'series'"
-            ).fetchone()
-        return int(row[0]) if row else 0
+            return last_ref(self.connection)
+
+    def count_series(self) -> int:
+        """How many series there are at most."""
+        with file_errors("read", self._path):
+            return count_series(self.connection)
 
     def begin_refs_after(self, ref: int) -> None:
         """Never give out this ref or a lower one: samples that are somewhere have it."""
         with self.transaction():
-            self.connection.execute(
-                "INSERT INTO sqlite_sequence (name, seq) SELECT 'series', 0"
-                " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'series')"
-            )
-            self.connection.execute(
-                "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'series'", (ref,)
-            )
+            give_out_after(self.connection, ref)
 
-    def load_series(self) -> list[tuple[int, Labels]]:
-        """All series, by ascending ref. One that is damaged is counted and left out."""
-        found = []
-        shared: dict[Pair, Pair] = {}
+    def load_series(self) -> Iterator[NewSeries]:
+        """All series, by ascending refs. Rows that are damaged are counted and left out.
+
+        Where another copy of them is sound, they are made anew of that.
+        """
+        with self.transaction():
+            made = mend_rows(self.connection)
+        if made:
+            log.warning("%s: %d rows of labels were made anew of their copies", self._path, made)
         with file_errors("read", self._path):
-            rows = read_series(self.connection)
-        for first in range(0, len(rows), _ROWS):
-            part = rows[first : first + _ROWS]
-            try:
-                texts = [
-                    (ref, checked_text(ref, stored, checksum)) for ref, stored, checksum in part
-                ]
-                found += _labels_of(texts, shared)
-                continue
-            except (ValueError, TypeError):
-                pass  # it is found below which one it is
-            for ref, stored, checksum in part:
-                try:
-                    found.append(
-                        (ref, labels_from_text(checked_text(ref, stored, checksum), shared))
-                    )
-                except (ValueError, TypeError) as error:
-                    self.damaged += 1
-                    log.error("%s: the labels of series %d are damaged: %s", self._path, ref, error)
-        return found
+            for found in read_rows(self.connection):
+                if isinstance(found, ValueError):
+                    self._note_damage(found)
+                else:
+                    yield found
 
-    def add_series(self, series: Iterable[tuple[int, Labels]]) -> None:
+    def add_series(self, series: NewSeries) -> None:
         """Within a transaction: note new series."""
-        self.connection.executemany(
-            "INSERT INTO series (ref, labels, checksum) VALUES (?, ?, ?)",
-            (_series_row(ref, labels) for ref, labels in series),
-        )
+        if len(series.refs):
+            add_rows(self.connection, series)
 
     def newest_received(self) -> int | None:
         """The newest time (ms) in any commit that a sender gave."""
@@ -304,9 +243,9 @@ class Journal:
         self.connection.execute("DELETE FROM damaged WHERE latest < ?", (cutoff,))
         self.connection.execute("DELETE FROM counters WHERE changed < ?", (cutoff,))
 
-    def drop_series(self, refs: Sequence[int]) -> None:
-        """Within a transaction: forget series."""
-        self.connection.executemany("DELETE FROM series WHERE ref = ?", ((ref,) for ref in refs))
+    def drop_series(self, refs: Ints) -> None:
+        """Within a transaction: forget series, by ascending refs."""
+        drop_from_rows(self.connection, refs)
 
     def give_back(self) -> bool:
         """Return some of the pages that nothing needs to the file system; whether more wait."""
@@ -329,10 +268,14 @@ class Journal:
                 f" one knows {VERSION}); install that version or use another data directory",
                 retryable=False,
             )
-        self.connection.executescript(_SCHEMA)
+        self.connection.executescript(_SCHEMA + LABEL_SETS)
         self.connection.execute(LATE_TABLE)
-        columns = self.connection.execute("PRAGMA table_info(series)").fetchall()
-        if "checksum" not in [column[1] for column in columns]:
-            self.connection.execute("ALTER TABLE series ADD COLUMN checksum INTEGER")
         if version != VERSION:
-            self.connection.execute(f"PRAGMA user_version = {VERSION}")
+            with self.transaction():
+                for damage in take_over_rows(self.connection):
+                    self._note_damage(damage)
+                self.connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _note_damage(self, damage: ValueError) -> None:
+        self.damaged += 1
+        log.error("%s: %s", self._path, damage)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from forewarn_collector.store.columns import (
     SeriesLabels,
 )
 from forewarn_collector.store.head import Head
-from forewarn_collector.store.index import LabelIndex
+from forewarn_collector.store.index import NO_REF, LabelIndex
 from forewarn_collector.store.late_counts import LateCounts
 from forewarn_collector.store.pacing import even_cuts
 from forewarn_collector.store.reading import (
@@ -93,14 +94,12 @@ class StoreReader:
     def read(self, series: Sequence[Labels], start: int, end: int) -> SeriesColumns:
         """As `SeriesSource.read`."""
         with self._lock:
-            found = [
-                (labels, ref) for labels in series if (ref := self._index.ref(labels)) is not None
-            ]
-        refs = np.array([ref for _, ref in found], dtype=np.int64)
+            refs = self._index.find(series)
+        known = refs != NO_REF
+        found, refs = compress(series, known.tolist()), refs[known]
         columns = read_samples(self._head, self._lock, refs, start, end, self._archive)
         values = self._late_counts.raised_columns(refs, columns)
-        labels = SeriesLabels(labels for labels, _ in found)
-        return SeriesColumns(labels, columns[0], values, columns[2])
+        return SeriesColumns(SeriesLabels(found), columns[0], values, columns[2])
 
     def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
         """As `SeriesSource.latest`. Raises ValueError for a bad regex."""

@@ -18,7 +18,7 @@ from forewarn_collector.store.head import Head
 from forewarn_collector.store.index import LabelIndex
 from forewarn_collector.store.journal import Journal
 from forewarn_collector.store.sealed import Archive, ChunkData, NewChunk
-from forewarn_collector.store.series import host_of
+from forewarn_collector.store.series import HOST_LABEL
 from forewarn_collector.store.spans import run_starts, spans
 from forewarn_collector.store.unsealed import UnsealedPart, arranged
 
@@ -144,9 +144,13 @@ class Sealer:
 
     def _put(self, part: UnsealedPart) -> int:
         if len(part.times):
-            groups = self._archive.groups(part.refs, lambda ref: host_of(self._index.labels(ref)))
+            groups = self._archive.groups(part.refs, self._hosts)
             self._archive.put(_chunks(part, groups))
         return len(part.times)
+
+    def _hosts(self, refs: Ints) -> list[str]:
+        with self._lock:
+            return self._index.values_of(HOST_LABEL, refs)
 
     def _locked(self, work: Callable[[], Any]) -> Any:
         with self._lock:

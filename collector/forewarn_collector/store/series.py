@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forewarn_collector.store.cells import enlarged
 from forewarn_collector.store.chunks import NO_CHUNK
+from forewarn_collector.store.coded import CodedLabels
 from forewarn_collector.store.columns import NEVER, Floats, Ints
 from forewarn_collector.store.slots import Slots
-from forewarn_wire import Labels
+from forewarn_wire.labels import METRIC_NAME
 
 HOST_LABEL = "instance"
 
 
-def host_of(labels: Labels) -> str:
-    """The host that a series is of, or ""."""
-    return next((value for name, value in labels if name == HOST_LABEL), "")
+def numbers_of(sets: CodedLabels, metric_id: Callable[[str], int]) -> tuple[Ints, Ints]:
+    """The numbers of the metric and of the host of each label set.
+
+    Two hosts that have the same one share what is theirs, no more.
+    """
+    metrics = sets.column(METRIC_NAME, metric_id)
+    return metrics, sets.column(HOST_LABEL, _host_number)
 
 
-def host_number(labels: Labels) -> int:
-    """A number for its host. Two hosts that have the same one share what is theirs, no more."""
-    return zlib.crc32(host_of(labels).encode("utf-8", "surrogatepass")) >> 1
+def _host_number(host: str) -> int:
+    return zlib.crc32(host.encode("utf-8", "surrogatepass")) >> 1
 
 
 class Series:

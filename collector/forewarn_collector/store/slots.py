@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forewarn_collector.store.columns import Ints
+from forewarn_collector.store.spans import run_starts
 
 NOWHERE = 0
 """The slot of a series that is not there (any more): its columns say that there is nothing."""
@@ -54,7 +55,9 @@ class Slots:
 
     def add(self, refs: Ints) -> Ints:
         """Give a slot to series that have none; the slots of all."""
-        ranges = np.unique(refs >> _BITS)
+        ranges = refs >> _BITS
+        # Most come in order: few are left to be sorted.
+        ranges = np.unique(ranges[run_starts(ranges)])
         self._reach(ranges)
         for new in ranges[self._numbers[ranges] == 0].tolist():
             self._numbers[new] = self._open()

@@ -7,11 +7,11 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from forewarn_collector.store.columns import (
     NEVER,
@@ -53,6 +53,7 @@ from forewarn_collector.store.jobs import (
 )
 from forewarn_collector.store.journal import JOURNAL_FILE, Journal
 from forewarn_collector.store.late_counts import drop_late
+from forewarn_collector.store.loading import load_series, replay
 from forewarn_collector.store.quota import SeriesLimits, SeriesQuota
 from forewarn_collector.store.reader import StoreReader
 from forewarn_collector.store.reading import Columns, read_latest, read_samples
@@ -60,20 +61,17 @@ from forewarn_collector.store.retention import drop_old, size_cutoff
 from forewarn_collector.store.salvage import salvage_journal, was_salvaged
 from forewarn_collector.store.sealed import ARCHIVE_FILE, Archive, ArchiveStats
 from forewarn_collector.store.sealer import Sealer
-from forewarn_collector.store.series import HOST_LABEL, host_number
 from forewarn_collector.store.stats import StoreStats
 from forewarn_collector.store.thin import Thinner, Thinning
 from forewarn_collector.store.writer import Writer
 from forewarn_wire import Event, Labels
 from forewarn_wire.clock import Clock
-from forewarn_wire.labels import METRIC_NAME
 
-# Commits are replayed in groups, since the head takes in a few large batches faster.
-_REPLAY_SAMPLES = 1_000_000
 _NO_LIMITS = SeriesLimits()
 _EVENT_LIMITS = EventLimits()
 
 _TENDING_SECONDS = 1.0
+_MOST_AHEAD = 86_400_000
 
 
 class Store(StoreReader):
@@ -126,6 +124,9 @@ class Store(StoreReader):
                 if error.path != path:
                     raise
                 self._lost = len(salvage_journal(path).lost)
+                # Some of it may be loaded already, and must not be there twice.
+                super().__init__(LabelIndex(), Head())
+                self._replayed = 0
                 self._open_files()
         except BaseException:
             os.close(self._held)
@@ -137,18 +138,14 @@ class Store(StoreReader):
         )
 
     def _open_files(self) -> None:
-        self._journal = Journal(self._directory / JOURNAL_FILE)
-        try:
+        with ExitStack() as opened:
+            self._journal = Journal(self._directory / JOURNAL_FILE)
+            opened.callback(self._journal.close)
             self._archive = Archive(self._directory / ARCHIVE_FILE)
-            try:
-                with file_errors("read", self._directory / JOURNAL_FILE):
-                    self._load()
-            except BaseException:
-                self._archive.close()
-                raise
-        except BaseException:
-            self._journal.close()
-            raise
+            opened.callback(self._archive.close)
+            with file_errors("read", self._directory / JOURNAL_FILE):
+                self._load()
+            opened.pop_all()
 
     def close(self) -> None:
         """Finish what is queued and close the files."""
@@ -171,9 +168,8 @@ class Store(StoreReader):
     def append_made(
         self, makes: Sequence[Callable[[], Batch]], heard: Callable[[], None]
     ) -> list[Future[Appended]]:
-        """Store what each of `makes` gives, as `append`; it is called on the writer's thread.
+        """As `append` of the batch that each of `makes` gives on the writer's thread.
 
-        So whoever has much to store at once need not compete with the writer for the interpreter.
         `heard` is called there when all are done, those that failed too.
         """
         return self._writer.append_made(makes, heard)
@@ -221,6 +217,14 @@ class Store(StoreReader):
     def cutoff(self) -> int:
         """The time (ms) before which nothing is kept, as of the last retention."""
         return self._cutoff
+
+    @property
+    def latest_taken(self) -> int:
+        """The time (ms) after which nothing can be a right one: a day from now.
+
+        Where our clock is behind that of the senders before, theirs is believed.
+        """
+        return max(self._clock(), self._committer.newest_received or 0) + _MOST_AHEAD
 
     def keep(self, windows: Mapping[str, int]) -> None:
         """How far back (ms) each metric is read again and again, and under "" all of them.
@@ -328,31 +332,12 @@ class Store(StoreReader):
         if self._journal.last_ref() < sealed_refs.max(initial=0):
             # The journal is not the one that gave these out, or has lost which they were.
             self._journal.begin_refs_after(int(sealed_refs.max()))
-        series = self._journal.load_series()
-        known = np.zeros(self._journal.last_ref() + 1, dtype=np.bool_)
-        refs = np.array([ref for ref, _ in series], dtype=np.int64)
-        known[refs] = True
-        self._index.add(series)
-        metrics, hosts = np.zeros_like(refs), np.full_like(refs, host_number(()))
-        for name, members in self._index.postings(METRIC_NAME):
-            metrics[np.searchsorted(refs, members)] = self._index.metric_id(name)
-        for host, members in self._index.postings(HOST_LABEL):
-            hosts[np.searchsorted(refs, members)] = host_number(((HOST_LABEL, host),))
-        self._head.add_series(refs, metrics, hosts)
+        refs = load_series(self._journal, self._index, self._head)
         earliest, latest = self._archive.extents(refs)
         sealed = latest != NEVER
         self._head.begin(refs[sealed], earliest[sealed], latest[sealed] + 1)
-        waiting: list[tuple[Ints, Ints, Floats]] = []
-        samples = 0
-        for columns in self._journal.replay():
-            waiting.append(columns)
-            samples += len(columns[0])
-            if samples >= _REPLAY_SAMPLES:
-                self._replay(waiting, known)
-                waiting, samples = [], 0
-        if waiting:
-            self._replay(waiting, known)
-        self._begin_lost(refs)
+        self._replayed = replay(self._journal, self._head, refs)
+        self._head.begin_lost(refs, self._clock())
         if not was_salvaged(self._directory / JOURNAL_FILE):
             # Else their labels may be found again.
             self._archive.forget(np.setdiff1d(sealed_refs, refs))
@@ -384,24 +369,6 @@ class Store(StoreReader):
             self._stored,
             self._newest,
         )
-
-    def _replay(
-        self, commits: Sequence[tuple[Ints, Ints, Floats]], known: NDArray[np.bool_]
-    ) -> None:
-        refs, times, values = (np.concatenate(columns) for columns in zip(*commits, strict=True))
-        # Samples of a series that retention dropped may share a row with younger ones.
-        kept = (refs >= 0) & (refs < len(known))
-        kept[kept] = known[refs[kept]]
-        self._replayed += len(refs)
-        self._head.apply(self._head.admit(refs[kept], times[kept], values[kept]))
-
-    def _begin_lost(self, refs: Ints) -> None:
-        """Series whose samples are nowhere, since they are damaged or their file was moved away."""
-        slots = self._head.slots(refs)
-        lost = refs[(self._head.floors(slots) == NEVER) & (self._head.newest(slots)[0] == NEVER)]
-        # They are kept for a whole retention, in which that may be mended.
-        now = np.full(len(lost), self._clock())
-        self._head.begin(lost, now, now)
 
     def _stored(self, refs: Ints, start: int, end: int) -> Columns:
         return read_samples(self._head, self._lock, refs, start, end, self._archive)
@@ -448,7 +415,7 @@ class Store(StoreReader):
         recounted = [ref for each in counters if (ref := self._index.ref(each)) is not None]
         with self._journal.transaction():
             self._journal.drop_before(cutoff)
-            self._journal.drop_series(gone.tolist())
+            self._journal.drop_series(gone)
             drop_late(self._journal.connection, [*gone.tolist(), *recounted], cutoff)
         with self._lock:
             self._late_counts.drop([*gone.tolist(), *recounted], cutoff)

@@ -83,8 +83,8 @@ def test_a_fleet_of_new_senders_is_let_in_as_fast_as_it_is_parsed() -> None:
             pressure.leave(held.popleft(), now)
             done += 1
     assert done == 1_000
-    # So nobody waits for much longer than `LONGEST_PARSE`, here 40 turns.
-    assert 35 <= len(held) <= 10 * LONGEST_PARSE + 2
+    # So nobody waits for much longer than `LONGEST_PARSE`, here 50 turns.
+    assert 45 <= len(held) <= 10 * LONGEST_PARSE + 2
 
 
 def test_new_senders_keep_nobody_away_that_is_known() -> None:

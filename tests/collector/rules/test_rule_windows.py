@@ -46,11 +46,13 @@ groups:
     interval: 1m
     rules:
       - {alert: A, expr: "rate(a[1h]) > 1 and b > 0"}
-      - {alert: B, expr: "rate(a[5m]) > 1"}
+      - {alert: B, expr: "rate(a[5m]) > 1 and rate(c[5m]) > 1 and d offset 1m > 1"}
 """
     )
-    # Half a minute for an evaluation that is late; a window waits a minute for the next one.
+    # Half a minute for an evaluation that is late; a window waits a minute for the next one. Of
+    # what is read as of now alone, the newest sample is known in any case.
     assert windows_of(load_rules([file], interval=MINUTE)) == {
         "a": HOUR + MINUTE + 30_000,
-        "b": 5 * MINUTE + 30_000,
+        "c": 5 * MINUTE + 30_000,
+        "d": 7 * MINUTE + 30_000,
     }

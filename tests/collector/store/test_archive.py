@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from forewarn_collector.store import StoreError
+from forewarn_collector.store.columns import Ints
 from forewarn_collector.store.errors import TooManySamplesError
 from forewarn_collector.store.sealed import Archive, ChunkData, NewChunk
 from forewarn_collector.store.sealed.groups import MOST_MEMBERS
@@ -41,9 +42,9 @@ def archive(path: Path) -> Iterator[Archive]:
     opened.close()
 
 
-def host_of(ref: int) -> str:
+def hosts_of(refs: Ints) -> list[str]:
     """Ten series a host."""
-    return f"web{ref // 10}"
+    return [f"web{ref // 10}" for ref in refs.tolist()]
 
 
 def chunk_data(samples: Samples) -> ChunkData:
@@ -60,7 +61,7 @@ def chunk_data(samples: Samples) -> ChunkData:
 
 def seal(archive: Archive, samples: Samples, level: int = 0) -> list[int]:
     """Put samples into chunks of their groups."""
-    groups = archive.groups(np.array(sorted(samples)), host_of).tolist()
+    groups = archive.groups(np.array(sorted(samples)), hosts_of).tolist()
     parts: dict[int, Samples] = {}
     for ref, group in zip(sorted(samples), groups, strict=True):
         parts.setdefault(group, {})[ref] = samples[ref]
@@ -192,17 +193,17 @@ def test_a_host_with_many_series_has_several_groups_and_the_forgotten_make_room(
     archive: Archive, path: Path
 ) -> None:
     refs = np.arange(MOST_MEMBERS + 88)
-    groups = archive.groups(refs, lambda ref: "big")
+    groups = archive.groups(refs, lambda refs: ["big"] * len(refs))
     assert np.bincount(groups).tolist() == [0, MOST_MEMBERS, 88]
 
     archive.forget(refs[-80:])
     new = refs + len(refs)
-    assert archive.groups(new[:80], lambda ref: "big").tolist() == [2] * 80
+    assert archive.groups(new[:80], lambda refs: ["big"] * len(refs)).tolist() == [2] * 80
     archive.close()
     with closing(Archive(path)) as again:
         # Asked of nobody: what is known is kept.
-        assert again.groups(new[:80], host_of).tolist() == [2] * 80
-        assert again.groups(refs[:5], host_of).tolist() == [1] * 5
+        assert again.groups(new[:80], hosts_of).tolist() == [2] * 80
+        assert again.groups(refs[:5], hosts_of).tolist() == [1] * 5
 
 
 def test_a_group_without_series_and_chunks_is_gone(archive: Archive, path: Path) -> None:
@@ -216,7 +217,7 @@ def test_a_group_without_series_and_chunks_is_gone(archive: Archive, path: Path)
     assert hosts == [("web1",), ("web2",)]
     with closing(Archive(path)) as again:
         assert selected(again, [21]) == [ticks(0, 5)]
-        assert again.groups(np.array([12]), host_of).tolist() == [2]
+        assert again.groups(np.array([12]), hosts_of).tolist() == [2]
 
 
 def vandalise(path: Path, *statements: str) -> None:
@@ -383,18 +384,16 @@ def test_what_was_put_before_a_kill_is_there_whole(path: Path) -> None:
 
 
 def test_a_failed_transaction_leaves_no_group_behind(archive: Archive) -> None:
-    def fails(ref: int) -> str:
-        if ref == 25:
-            raise KeyError(ref)
-        return host_of(ref)
+    def fails(refs: Ints) -> list[str]:
+        raise KeyError(refs.tolist())
 
     with pytest.raises(KeyError):
         archive.groups(np.array([1, 25]), fails)
     seen: list[int] = []
 
-    def noted(ref: int) -> str:
-        seen.append(ref)
-        return host_of(ref)
+    def noted(refs: Ints) -> list[str]:
+        seen.extend(refs.tolist())
+        return hosts_of(refs)
 
     archive.groups(np.array([1]), noted)
     assert seen == [1]

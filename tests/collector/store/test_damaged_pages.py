@@ -133,9 +133,8 @@ def test_reads_of_the_archive_go_around_a_broken_page_and_a_repair_mends_it(
     [
         # The last page has one of twenty commits, of all 400 series.
         ((JOURNAL_FILE, TABLE_LEAF, -1), 400),
-        # What stands above the labels of all series, and above all commits.
+        # What stands above all commits.
         ((JOURNAL_FILE, TABLE, 0), 0),
-        ((JOURNAL_FILE, TABLE, 1), 0),
         ((JOURNAL_FILE, INDEX_LEAF, 0), 0),
     ],
     indirect=["broken"],
@@ -155,6 +154,48 @@ def test_a_journal_with_a_broken_page_is_set_aside_and_the_rest_goes_on(
     # To open it counts as a change in its header.
     assert (broken / f"{JOURNAL_FILE}.damaged-1").read_bytes()[PAGE:] == damaged[PAGE:]
     assert examine(broken, lambda _: None).sound
+
+
+@pytest.mark.parametrize("table", ["label_sets", "label_copies"])
+def test_a_page_with_the_labels_of_all_series_costs_none_of_them(
+    pristine: tuple[Path, Contents], tmp_path: Path, table: str
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(pristine[0], folder)
+    with closing(sqlite3.connect(folder / JOURNAL_FILE)) as connection:
+        root = "SELECT rootpage FROM sqlite_schema WHERE name = ?"
+        (page,) = connection.execute(root, (table,)).fetchone()
+    content = bytearray((folder / JOURNAL_FILE).read_bytes())
+    content[(page - 1) * PAGE : page * PAGE] = np.random.default_rng(7).bytes(PAGE)
+    (folder / JOURNAL_FILE).write_bytes(content)
+    store = opened(folder)
+    try:
+        assert served(store, pristine[1]) == 0
+    finally:
+        store.close()
+    assert examine(folder, lambda _: None).sound
+
+
+def test_what_was_loaded_before_the_broken_page_was_met_is_not_there_twice(
+    pristine: tuple[Path, Contents], tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(pristine[0], folder)
+    # Counters are read after all series and samples.
+    with closing(sqlite3.connect(folder / JOURNAL_FILE)) as connection:
+        query = "SELECT rootpage FROM sqlite_schema WHERE name = 'counters'"
+        (page,) = connection.execute(query).fetchone()
+    with (folder / JOURNAL_FILE).open("r+b") as file:
+        file.seek((page - 1) * PAGE)
+        file.write(np.random.default_rng(7).bytes(PAGE))
+    store = opened(folder)
+    try:
+        found = store.select(matching("load"), 0, 1 << 60)
+        assert len(found.labels) == len(SERIES)
+        assert len(found.times) == sum(map(len, pristine[1].values()))
+        assert store.unsealed == len(SERIES) * SEALS
+    finally:
+        store.close()
 
 
 @pytest.mark.parametrize("name", [JOURNAL_FILE, ARCHIVE_FILE])

@@ -6,7 +6,7 @@ import logging
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ from forewarn_collector.store.sealed.figures import (
     pieces_of,
     stats_of,
 )
-from forewarn_collector.store.sealed.groups import UNKNOWN, Groups
+from forewarn_collector.store.sealed.groups import UNKNOWN, Groups, HostsOf
 from forewarn_collector.store.sealed.levels import LEAST_ROWS, Column, row_refs, series_refs
 from forewarn_collector.store.sealed.merging import Piece, merged
 from forewarn_collector.store.sealed.rows import (
@@ -105,12 +105,12 @@ class Archive:
                 self._groups = Groups(connection, self._catalog)
                 self._thinned_until = last_row(self._catalog.levels(connection))
 
-    def groups(self, refs: Ints, host_of: Callable[[int], str]) -> Ints:
-        """The group that each series is sealed in; `host_of` is asked about new series."""
+    def groups(self, refs: Ints, hosts_of: HostsOf) -> Ints:
+        """The group that each series is sealed in; `hosts_of` is asked about new series."""
         if (self._groups.of(refs) != UNKNOWN).all():
             return self._groups.of(refs)
         with self._changed_groups() as connection:
-            return self._groups.assign(connection, refs, host_of)
+            return self._groups.assign(connection, refs, hosts_of)
 
     def forget(self, refs: Ints) -> None:
         """Series of which no chunk has samples any more; others of their hosts find room."""

@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 MOST_MEMBERS = 512
 UNKNOWN = -1
 
+HostsOf = Callable[[Ints], Sequence[str]]
+"""Tells the host of each series."""
+
 
 class Groups:
     """The groups of all series, as the file has them. The archive's lock guards changes."""
@@ -83,13 +86,12 @@ class Groups:
         """The series of all groups, ascending."""
         return np.flatnonzero(self._of != UNKNOWN)
 
-    def assign(
-        self, connection: sqlite3.Connection, refs: Ints, host_of: Callable[[int], str]
-    ) -> Ints:
+    def assign(self, connection: sqlite3.Connection, refs: Ints, hosts_of: HostsOf) -> Ints:
         """Within a transaction: the groups of these series, given to those that have none."""
         hosts: dict[str, list[int]] = {}
-        for ref in refs[self.of(refs) == UNKNOWN].tolist():
-            hosts.setdefault(host_of(ref), []).append(ref)
+        lacking = refs[self.of(refs) == UNKNOWN]
+        for ref, host in zip(lacking.tolist(), hosts_of(lacking), strict=True):
+            hosts.setdefault(host, []).append(ref)
         for host, new in hosts.items():
             self._extend(connection, host, new)
         return self.of(refs)
