@@ -137,13 +137,14 @@ class Collector:
         self._store.keep(windows_of(rules))
         self._caretaker = Caretaker(self._store)
         self._agents = AgentWatch()
+        external_url = config.external_url or self.url(config.listen.port)
         self._workers = QueueWorkers(
             self._ledger,
             queues,
             clock,
             first_delivered=lambda took: observe_delivery(self._metrics, took),
+            external_url=external_url,
         )
-        external_url = config.external_url or self.url(config.listen.port)
         self._alertmanagers = Alertmanagers(
             config.alertmanagers,
             Notices(

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, s
 
 from forewarn_collector.tasks.audit import RULES, Actor, AuditEntry, add_audit
 from forewarn_collector.tasks.drafts import Drafts
+from forewarn_collector.tasks.earlier import earlier_tasks
 from forewarn_collector.tasks.gates import HoldKind
 from forewarn_collector.tasks.hold_rows import held_of, save_holds
 from forewarn_collector.tasks.holding import HoldBook
@@ -205,12 +206,19 @@ class Work(Drafts):
 
     def _save_evidence(self) -> None:
         rows: list[Row] = []
+        earlier = earlier_tasks(self._connection, [draft.task for draft, _ in self._evidence])
         for draft, document in self._evidence:
             revision = draft.opening_revision
             if revision is None and self._has_enough_evidence(draft.task.id):
                 continue
             rows.append(
-                {"task_id": draft.task.id, "revision": revision, "document": dict(document)}
+                {
+                    "task_id": draft.task.id,
+                    "revision": revision,
+                    "document": {**document, "earlier": earlier[draft.task.id]},
+                    "follow_up_at": document.get("follow_up_at"),
+                    "gathered_by": self._ledger.member,
+                }
             )
         self._insert(evidence, rows)
 
