@@ -36,7 +36,7 @@ def value_range(values: Sequence[float]) -> tuple[float, float]:
     return bottom, high + room
 
 
-def value_ticks(low: float, high: float, most: int = 6) -> list[tuple[float, str]]:
+def value_ticks(low: float, high: float, most: int = 7) -> list[tuple[float, str]]:
     """Round values from low to high, a few of them, each with its name."""
     raw = (high - low) / most
     unit = 10.0 ** math.floor(math.log10(raw))
@@ -77,7 +77,7 @@ def _number(value: float, step: float) -> str:
     power = _power(size)
     digits = max(0, -math.floor(math.log10(step / 10**power) + 1e-9))
     if digits > 6:
-        return f"{value:.6g}"
+        return f"{value:.12g}"
     text = f"{value / 10**power:.{digits}f}"
     return "0" if float(text) == 0 else f"{text}{_PREFIXES[power]}"
 

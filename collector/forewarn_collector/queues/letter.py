@@ -22,7 +22,7 @@ _STYLE = (
 
 def letter_text(delivery: Delivery) -> str:
     """The delivery as lines of text."""
-    return "\n".join(_lines(delivery)) + "\n"
+    return _sendable("\n".join(_lines(delivery)) + "\n")
 
 
 def letter_html(delivery: Delivery, image: str | None) -> str:
@@ -53,7 +53,7 @@ def letter_html(delivery: Delivery, image: str | None) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><style>{}</style></head>\n'
         "<body>\n{}\n</body></html>\n"
     )
-    return str(page.format(Markup(_STYLE), Markup("\n").join(parts)))  # noqa: S704 - our own text
+    return _sendable(page.format(Markup(_STYLE), Markup("\n").join(parts)))  # noqa: S704 - our own text
 
 
 def letter_plot(delivery: Delivery) -> str | None:
@@ -108,6 +108,11 @@ def _linked(value: str) -> str:
     if not value.startswith(("https://", "http://")):
         return value
     return Markup('<a href="{}">{}</a>').format(value, value)
+
+
+def _sendable(text: str) -> str:
+    """Text without half characters, which a label may have and no message can."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _stamp(at: int | None) -> str:

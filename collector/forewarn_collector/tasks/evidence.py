@@ -254,8 +254,8 @@ def _narrowings(matchers: Sequence[Matcher], series: Labels) -> Iterator[list[Ma
     """
     pairs = [pair for pair in series if pair[0] != METRIC_NAME]
     yield [*matchers, *(Matcher(name, MatchOp.EQUAL, value) for name, value in pairs)]
-    host = [Matcher(name, MatchOp.EQUAL, value) for name, value in pairs if name == HOST]
-    if host and len(pairs) > 1:
+    host = [Matcher(name, MatchOp.EQUAL, value) for name, value in pairs if name in _HOST]
+    if host and len(pairs) > len(host):
         yield [*matchers, *host]
 
 

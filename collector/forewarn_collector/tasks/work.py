@@ -211,11 +211,12 @@ class Work(Drafts):
             revision = draft.opening_revision
             if revision is None and self._has_enough_evidence(draft.task.id):
                 continue
+            found = earlier[draft.task.id]
             rows.append(
                 {
                     "task_id": draft.task.id,
                     "revision": revision,
-                    "document": {**document, "earlier": earlier[draft.task.id]},
+                    "document": {**document, **({"earlier": found} if found else {})},
                     "follow_up_at": document.get("follow_up_at"),
                     "gathered_by": self._ledger.member,
                 }
