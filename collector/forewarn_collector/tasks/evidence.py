@@ -26,6 +26,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 from forewarn_collector.promql import (
@@ -57,6 +58,8 @@ from forewarn_wire import Event, Labels
 from forewarn_wire.labels import METRIC_NAME
 
 Document = dict[str, Any]
+_Step = tuple[str, Callable[[], None]]
+"""A part of a document, and what fills it."""
 Events = Callable[[Sequence[Matcher], int, int, int], list[Event]]
 """`(matchers, start, end, limit)` -> events, the newest first; times in ms, both included."""
 
@@ -83,9 +86,22 @@ class StoreEvidence:
         self._events = events
 
     def gather(self, wanted: Sequence[tuple[AlertingRule, Alert]], at: int) -> list[Document]:
-        """One document for each alert, in order; what could not be had stands in its notes."""
+        """One document for each alert, in order; what could not be had stands in its notes.
+
+        The first step of each is taken before the second of any, so that of very many tasks each
+        has the samples that its rule read.
+        """
         end = time.monotonic() + _BUDGET_SECONDS
-        return [self._of(rule, alert, at, end) for rule, alert in wanted]
+        documents = [_begun(alert, at) for _, alert in wanted]
+        steps = [
+            self._steps(document, rule, alert, at, Deadline(end))
+            for document, (rule, alert) in zip(documents, wanted, strict=True)
+        ]
+        for round_ in zip_longest(*steps):
+            for document, step in zip(documents, round_, strict=True):
+                if step is not None:
+                    _take(step, end, document)
+        return documents
 
     def follow_up(self, documents: Sequence[Mapping[str, Any]], at: int) -> list[Document]:
         """The follow-ups of the first documents, one at least, in order."""
@@ -96,23 +112,13 @@ class StoreEvidence:
                 found.append(self._after(document, at, end))
         return found
 
-    def _of(self, rule: AlertingRule, alert: Alert, at: int, end: float) -> Document:
-        document: Document = {
-            "alert": dict(alert.labels),
-            "gathered_at": at,
-            "onset": alert.onset,
-            "detected": alert.active_at,
-            "value": plain_float(alert.value),
-            "inputs": [],
-            "queries": [],
-            "events": [],
-            "changes": [],
-            "processes": {},
-            "notes": [],
-        }
-        deadline = Deadline(end)
-        steps: list[tuple[str, Callable[[], None]]] = [
+    def _steps(
+        self, document: Document, rule: AlertingRule, alert: Alert, at: int, deadline: Deadline
+    ) -> list[_Step]:
+        """How a document is filled, the most telling first."""
+        steps: list[_Step] = [
             ("inputs", partial(self._inputs, document, rule, alert, at)),
+            ("values", partial(self._values, document, rule, alert, at, deadline)),
             *(
                 (
                     spec.expr or spec.events,
@@ -123,14 +129,12 @@ class StoreEvidence:
         ]
         if not any(spec.events for spec in rule.task.evidence):
             steps.append(("events", partial(self._host_events, document, alert, at)))
-        steps.append(("values", partial(self._values, document, rule, alert, at, deadline)))
         if _host(alert.labels):
             steps += [
                 ("changes", partial(self._changes, document, rule, alert)),
                 ("processes", partial(self._processes, document, alert, deadline)),
             ]
-        _take(steps, end, document)
-        return document
+        return steps
 
     def _after(self, before: Mapping[str, Any], at: int, end: float) -> Document:
         document: Document = {
@@ -146,7 +150,7 @@ class StoreEvidence:
             )
             document["values"] = found
 
-        _take([("values", values)], end, document)
+        _take(("values", values), end, document)
         return document
 
     def _inputs(self, document: Document, rule: AlertingRule, alert: Alert, at: int) -> None:
@@ -213,16 +217,32 @@ class StoreEvidence:
             document["events"].extend(_event(event) for event in found[:_EVENTS])
 
 
-def _take(steps: Sequence[tuple[str, Callable[[], None]]], end: float, document: Document) -> None:
-    """Take steps up to a moment, in seconds of `time.monotonic`; note what failed or is left."""
-    for name, step in steps:
-        if time.monotonic() > end:
-            document["notes"].append(f"{name}: left out, gathering took too long")
-            continue
-        try:
-            step()
-        except Exception as error:  # noqa: BLE001 - evidence never stands in a task's way
-            document["notes"].append(f"{name}: {error or type(error).__name__}")
+def _begun(alert: Alert, at: int) -> Document:
+    return {
+        "alert": dict(alert.labels),
+        "gathered_at": at,
+        "onset": alert.onset,
+        "detected": alert.active_at,
+        "value": plain_float(alert.value),
+        "inputs": [],
+        "queries": [],
+        "events": [],
+        "changes": [],
+        "processes": {},
+        "notes": [],
+    }
+
+
+def _take(step: _Step, end: float, document: Document) -> None:
+    """Take a step, up to a moment in seconds of `time.monotonic`; note if it failed or is left."""
+    name, fill = step
+    if time.monotonic() > end:
+        document["notes"].append(f"{name}: left out, gathering took too long")
+        return
+    try:
+        fill()
+    except Exception as error:  # noqa: BLE001 - evidence never stands in a task's way
+        document["notes"].append(f"{name}: {error or type(error).__name__}")
 
 
 def _host(labels: Labels) -> list[Matcher]:

@@ -42,7 +42,7 @@ _NUMBERS = {
 }
 _WATCHED = Matcher(METRIC_NAME, MatchOp.REGEX, "|".join(sorted(_STARTS | _STATES | _NUMBERS)))
 _INFOS = Matcher(METRIC_NAME, MatchOp.REGEX, ".+_info")
-_MOST_INFOS = 2_000
+_MOST_SERIES = 2_000
 _MOST_NEW = 50
 _JITTER = 5.0
 """Seconds by which a start may be told differently though nothing started."""
@@ -74,7 +74,7 @@ def changes_before(
     """
     found = [
         *(Change(event.time, f"{event.type}: {event.body}") for event in events),
-        *_moved_values(source.select([_WATCHED, *host], onset - REACH, onset), apart),
+        *_moved_values(source, [_WATCHED, *host], onset, apart),
         *_other_labels(source, [_INFOS, *host], onset, apart),
     ]
     near = sorted(
@@ -87,30 +87,28 @@ def changes_before(
     ]
 
 
-def _moved_values(columns: SeriesColumns, apart: Collection[str]) -> Iterator[Change]:
+def _moved_values(
+    source: SeriesSource, matchers: Sequence[Matcher], onset: int, apart: Collection[str]
+) -> Iterator[Change]:
     """The last change of each series whose value tells of one."""
-    values, offsets = columns.values, columns.offsets
+    span = onset - REACH, onset
+    _check(source.latest(matchers, *span).labels)
+    columns = source.select(matchers, *span)
+    values, names = columns.values, [_metric(labels) for labels in columns.labels]
     moved = np.flatnonzero(values[1:] != values[:-1]) + 1
-    rows = np.searchsorted(offsets, moved, side="right") - 1
-    inside = moved > offsets[rows]
-    last: dict[int, int] = {}
-    for place, row in zip(moved[inside].tolist(), rows[inside].tolist(), strict=True):
-        if _tells(dict(columns.labels[row])[METRIC_NAME], values[place - 1], values[place]):
-            last[row] = place
-    for row, place in last.items():
-        labels = columns.labels[row]
-        name = dict(labels)[METRIC_NAME]
-        if name not in apart:
-            what = _told(labels, float(values[place - 1]), float(values[place]))
+    rows = np.searchsorted(columns.offsets, moved, side="right") - 1
+    with np.errstate(invalid="ignore", over="ignore"):
+        steps = values[moved] - values[moved - 1]
+    least = np.array([_JITTER if name in _STARTS else 0.0 for name in names])
+    only_up = np.array([name in _STATES for name in names], dtype=np.bool_)
+    tells = np.isfinite(steps) & (moved > columns.offsets[rows])
+    tells &= np.where(only_up[rows], steps, np.abs(steps)) > least[rows]
+    moved, rows = moved[tells], rows[tells]
+    last = np.append(rows[1:] != rows[:-1], True)[: len(rows)]
+    for place, row in zip(moved[last].tolist(), rows[last].tolist(), strict=True):
+        if names[row] not in apart:
+            what = _told(columns.labels[row], float(values[place - 1]), float(values[place]))
             yield Change(int(columns.times[place]), what)
-
-
-def _tells(name: str, before: float, after: float) -> bool:
-    if not (np.isfinite(before) and np.isfinite(after)):
-        return False
-    if name in _STARTS:
-        return abs(after - before) > _JITTER
-    return name not in _STATES or after > before
 
 
 def _told(labels: Labels, before: float, after: float) -> str:
@@ -132,8 +130,7 @@ def _other_labels(
     start = onset - REACH
     then = source.latest(matchers, start - _SILENT, start)
     now = source.latest(matchers, start, onset)
-    if len(now.labels) > _MOST_INFOS:
-        raise ValueError(f"the host has more than {_MOST_INFOS} series that end in _info")
+    _check(now.labels)
     old = {
         labels
         for labels, at, value in zip(then.labels, then.times, then.values, strict=True)
@@ -176,6 +173,12 @@ def _difference(before: Labels, after: Labels) -> str:
     told = ", ".join(f"{name} {old.get(name, '')} → {new.get(name, '')}" for name in names)
     which = tuple(pair for pair in after if pair[0] in _NAMES and pair in before)
     return f"{_series(((METRIC_NAME, _metric(after)), *which))}: {told}"
+
+
+def _check(labels: Sequence[Labels]) -> None:
+    if len(labels) > _MOST_SERIES:
+        name = _metric(labels[0])
+        raise ValueError(f"the host has more than {_MOST_SERIES} series such as {name}")
 
 
 def _metric(labels: Labels) -> str:

@@ -17,7 +17,7 @@ from forewarn_collector.tasks.evidence_text import (
     condition,
     earlier_end,
     process_uses,
-    series_name,
+    series_of,
 )
 
 Document = Mapping[str, Any]
@@ -47,15 +47,8 @@ def _parts(document: Document, tasks_url: str | None) -> Iterable[Markup]:
     if document.get("onset") is not None:
         yield Markup("<p>Onset {} UTC</p>").format(time_text(document["onset"]))
     yield _values(document)
-    asked = (*document.get("inputs", ()), *document.get("queries", ()))
     yield _table(
-        "Series",
-        [
-            (series_name(series["labels"]) or each["query"], _last(series["samples"]))
-            for each in asked
-            for series in each["series"][:_SERIES]
-            if series["samples"]
-        ],
+        "Series", [(name, _last(samples)) for name, samples in series_of(document, _SERIES)]
     )
     changes = document.get("changes", ())
     yield _table(

@@ -11,6 +11,9 @@ from forewarn_wire.durations import format_duration
 
 Document = Mapping[str, Any]
 
+_SHORTEST = 60_000
+"""The least time (ms) that a plot shows."""
+
 
 def evidence_plot(title: str, documents: Sequence[Document]) -> Plot | None:
     """A plot of the newest alert's evidence, and of others' that is of the same time and rule.
@@ -27,10 +30,12 @@ def evidence_plot(title: str, documents: Sequence[Document]) -> Plot | None:
     alike = [each for each in shown if _subject(each) == subject and _overlap(each, newest)]
     lines = [line for each in alike for line in _lines(each, _after(each, documents))]
     times = [at for line in lines for at, _ in line.points]
+    fired = newest["gathered_at"]
+    end = max([*times, fired])
     return Plot(
         title=title,
-        start=min(times),
-        end=max([*times, newest["gathered_at"]]),
+        start=min([*times, newest.get("onset", fired), end - _SHORTEST]),
+        end=end,
         lines=lines,
         marks=_marks(newest),
         threshold=_threshold(newest),

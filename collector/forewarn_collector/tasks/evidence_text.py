@@ -34,14 +34,9 @@ def _document(document: Document) -> Iterator[str]:
     since = f", onset {time_text(onset)} UTC" if onset is not None else ""
     yield f"{time_text(document['gathered_at'])} UTC value {document['value']}{since}"
     yield from _values(document.get("values"))
-    shown: set[str] = set()
-    for asked in (*document.get("inputs", ()), *document.get("queries", ())):
-        for series in asked["series"][:_SERIES]:
-            name = series_name(series["labels"]) or asked["query"]
-            if name not in shown and series["samples"]:
-                shown.add(name)
-                yield f"  {name}"
-                yield _points(series["samples"])
+    for name, samples in series_of(document, _SERIES):
+        yield f"  {name}"
+        yield _points(samples)
     for event in document.get("events", ())[:_EVENTS]:
         yield f"  {_clock(event['time'])} {event['severity']} {event['type']}: {event['body']}"
     if document.get("changes"):
@@ -97,7 +92,18 @@ def earlier_end(earlier: Document) -> str:
     return f"({kin}), {time_text(earlier['onset_at'])} UTC{lasted}, {reason}{by}"
 
 
-def series_name(labels: Mapping[str, str]) -> str:
+def series_of(document: Document, most: int) -> Iterator[tuple[str, Sequence[Sequence[Any]]]]:
+    """The series that were read or asked for, each once, at most so many of each query."""
+    shown: set[str] = set()
+    for asked in (*document.get("inputs", ()), *document.get("queries", ())):
+        for series in asked["series"][:most]:
+            name = _series_name(series["labels"]) or asked["query"]
+            if name not in shown and series["samples"]:
+                shown.add(name)
+                yield name, series["samples"]
+
+
+def _series_name(labels: Mapping[str, str]) -> str:
     """A series as PromQL writes it."""
     metric = labels.get("__name__", "")
     pairs = ",".join(f'{name}="{value}"' for name, value in labels.items() if name != "__name__")

@@ -199,7 +199,7 @@ def test_a_store_that_fails_leaves_a_note() -> None:
 
     (document,) = StoreEvidence(Broken(), broken).gather([(DISK, ALERT)], T0)
     assert document["notes"] == [
-        f"{step}: disk on fire" for step in ("inputs", "events", "values", "changes", "processes")
+        f"{step}: disk on fire" for step in ("inputs", "values", "events", "changes", "processes")
     ]
 
 
@@ -213,7 +213,7 @@ def test_a_round_of_many_tasks_does_not_wait_for_all_their_evidence(
     assert len(documents) == 50
     assert documents[-1]["notes"] == [
         f"{step}: left out, gathering took too long"
-        for step in ("inputs", "events", "values", "changes", "processes")
+        for step in ("inputs", "values", "events", "changes", "processes")
     ]
 
 

@@ -95,6 +95,7 @@ def test_what_the_alert_is_about_and_a_clock_that_is_set_are_no_suspects() -> No
     # Boot time as computed moves when the clock is set.
     step(source, 'node_boot_time_seconds{instance="a"}', 1e9, 1e9 + 1, 5)
     step(source, 'apt_upgrades_pending{instance="a"}', float("nan"), 3, 5)
+    step(source, 'yum_upgrades_pending{instance="a"}', float("-inf"), float("inf"), 5)
     assert told(source, apart=("node_reboot_required",)) == []
     assert told(source) == [(5, "node_reboot_required: 0 → 1")]
 
@@ -106,10 +107,11 @@ def test_of_a_thousand_changes_ten_are_told_each_in_one_short_line() -> None:
     assert all(len(what) == 200 and "\n" not in what for _, what in found)
 
 
-def test_a_host_with_a_great_many_infos_is_not_read() -> None:
+@pytest.mark.parametrize("metric", ["pod_info", "process_start_time_seconds"])
+def test_a_host_with_a_great_many_series_that_tell_is_not_read(metric: str) -> None:
     source = MemorySource()
     for n in range(2_001):
-        source.add(f'pod_info{{instance="a",pod="{n}"}}', (T0, 1.0))
+        source.add(f'{metric}{{instance="a",pod="{n}"}}', (T0, 1.0))
     with pytest.raises(ValueError, match="more than 2000 series"):
         told(source)
 
