@@ -94,21 +94,23 @@ def _moved_values(
     span = onset - REACH, onset
     _check(source.latest(matchers, *span).labels)
     columns = source.select(matchers, *span)
-    values, names = columns.values, [_metric(labels) for labels in columns.labels]
-    moved = np.flatnonzero(values[1:] != values[:-1]) + 1
-    rows = np.searchsorted(columns.offsets, moved, side="right") - 1
-    with np.errstate(invalid="ignore", over="ignore"):
-        steps = values[moved] - values[moved - 1]
+    # What is no number, such as the end of a series while its host boots, is looked past.
+    kept = np.flatnonzero(np.isfinite(columns.values))
+    values, times = columns.values[kept], columns.times[kept]
+    rows = np.searchsorted(columns.offsets, kept, side="right") - 1
+    names = [_metric(labels) for labels in columns.labels]
     least = np.array([_JITTER if name in _STARTS else 0.0 for name in names])
     only_up = np.array([name in _STATES for name in names], dtype=np.bool_)
-    tells = np.isfinite(steps) & (moved > columns.offsets[rows])
-    tells &= np.where(only_up[rows], steps, np.abs(steps)) > least[rows]
-    moved, rows = moved[tells], rows[tells]
-    last = np.append(rows[1:] != rows[:-1], True)[: len(rows)]
-    for place, row in zip(moved[last].tolist(), rows[last].tolist(), strict=True):
+    with np.errstate(over="ignore"):
+        steps = np.diff(values)
+    tells = np.where(only_up[rows[1:]], steps, np.abs(steps)) > least[rows[1:]]
+    places = np.flatnonzero(tells & (rows[1:] == rows[:-1])) + 1
+    last = np.append(np.diff(rows[places]) != 0, True)[: len(places)]
+    for place in places[last].tolist():
+        row = rows[place]
         if names[row] not in apart:
             what = _told(columns.labels[row], float(values[place - 1]), float(values[place]))
-            yield Change(int(columns.times[place]), what)
+            yield Change(int(times[place]), what)
 
 
 def _told(labels: Labels, before: float, after: float) -> str:

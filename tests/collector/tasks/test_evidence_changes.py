@@ -89,6 +89,13 @@ def test_a_series_that_is_new_or_ended_is_named_unless_all_of_it_is_new() -> Non
     assert told(source) == [(4, 'new: disk_info{device="c"}'), (20, "ended: other_info")]
 
 
+def test_a_host_that_was_away_while_it_booted_has_booted() -> None:
+    source = MemorySource()
+    step(source, 'node_boot_time_seconds{instance="a"}', 1e9, 1.5e9, 7)
+    source.add('node_boot_time_seconds{instance="a"}', (T0 - 8 * MINUTE, STALE_NAN))
+    assert told(source) == [(7, "the host booted")]
+
+
 def test_what_the_alert_is_about_and_a_clock_that_is_set_are_no_suspects() -> None:
     source = MemorySource()
     step(source, 'node_reboot_required{instance="a"}', 0, 1, 5)
