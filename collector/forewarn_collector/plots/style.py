@@ -49,7 +49,7 @@ _RULES = (
     ".mark{stroke:var(--quiet);stroke-dasharray:2 3}",
     ".onset{stroke:var(--onset);stroke-width:1.5}",
     ".limit{stroke:var(--limit);stroke-dasharray:7 4;stroke-width:1.5}",
-    ".limited{fill:var(--limit)}",
+    ".limited{fill:var(--limit);stroke:var(--page);stroke-width:3px;paint-order:stroke}",
     ".suspect{fill:var(--onset)}",
     ".page{fill:var(--page)}",
 )

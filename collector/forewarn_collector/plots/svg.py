@@ -172,7 +172,7 @@ def _legend(plot: Plot, lines: Sequence[Line]) -> Iterator[str]:
     if suspects := _suspects(plot):
         yield f'<path class="suspect" d="M{_LEFT + 9} {y - 9}l5 9h-10z"/>'
         text = "; ".join(mark.name for mark in suspects)
-        yield f'<text x="{_LEFT + 26}" y="{y}">{_text(text, 105)}</text>'
+        yield f'<text x="{_LEFT + 26}" y="{y}">{_text(text, 100)}</text>'
         y += _ROW
     left = len(plot.lines) - len(lines)
     if left:
