@@ -53,6 +53,7 @@ from forewarn_collector.observe import (
     objective_families,
     observe_changes,
     observe_delivery,
+    observe_evidence,
     rule_families,
     store_families,
 )
@@ -156,7 +157,9 @@ class Collector:
             self._metrics,
             clock,
         )
-        evidence = StoreEvidence(self._store, self._store.events)
+        evidence = StoreEvidence(
+            self._store, self._store.events, partial(observe_evidence, self._metrics)
+        )
         policy = policy_of(
             config, self._incidents, external_url, lambda key: self._alerting.get(key)
         )

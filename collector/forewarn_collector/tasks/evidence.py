@@ -22,6 +22,7 @@ Gathering is bounded in time and size, and never raises: a task opens with or wi
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,7 +58,11 @@ from forewarn_collector.tasks.evidence_values import (
 from forewarn_wire import Event, Labels
 from forewarn_wire.labels import METRIC_NAME
 
+log = logging.getLogger(__name__)
+
 Document = dict[str, Any]
+Gathered = Callable[[float, int], None]
+"""Hears how many seconds gathering took, and how many parts could not be had."""
 _Step = tuple[str, Callable[[], None]]
 """A part of a document, and what fills it."""
 Events = Callable[[Sequence[Matcher], int, int, int], list[Event]]
@@ -81,9 +86,12 @@ _ESCAPES = str.maketrans({"\\": "\\\\", '"': "\\x22", "'": "\\x27", "\n": "\\n",
 class StoreEvidence:
     """Evidence from the store: a rule's inputs, its `evidence:` block, the host's last events."""
 
-    def __init__(self, source: SeriesSource, events: Events) -> None:
+    def __init__(
+        self, source: SeriesSource, events: Events, gathered: Gathered = lambda *_: None
+    ) -> None:
         self._source = source
         self._events = events
+        self._gathered = gathered
 
     def gather(self, wanted: Sequence[tuple[AlertingRule, Alert]], at: int) -> list[Document]:
         """One document for each alert, in order; what could not be had stands in its notes.
@@ -101,6 +109,7 @@ class StoreEvidence:
             for document, step in zip(documents, round_, strict=True):
                 if step is not None:
                     _take(step, end, document)
+        self._tell(end, documents)
         return documents
 
     def follow_up(self, documents: Sequence[Mapping[str, Any]], at: int) -> list[Document]:
@@ -110,7 +119,19 @@ class StoreEvidence:
         for document in documents:
             if not found or time.monotonic() <= end:
                 found.append(self._after(document, at, end))
+        self._tell(end, found)
         return found
+
+    def _tell(self, end: float, documents: Sequence[Document]) -> None:
+        took = time.monotonic() - (end - _BUDGET_SECONDS)
+        notes = [note for document in documents for note in document["notes"]]
+        if documents:
+            self._gathered(took, len(notes))
+        if notes:
+            log.warning(
+                "evidence of %d tasks took %.2f s and has %d gaps, the first: %s",
+                len(documents), took, len(notes), notes[0],
+            )  # fmt: skip
 
     def _steps(
         self, document: Document, rule: AlertingRule, alert: Alert, at: int, deadline: Deadline

@@ -197,7 +197,10 @@ def test_a_store_that_fails_leaves_a_note() -> None:
     def broken(matchers: Sequence[Matcher], start: int, end: int, limit: int) -> list[Event]:
         raise OSError("disk on fire")
 
-    (document,) = StoreEvidence(Broken(), broken).gather([(DISK, ALERT)], T0)
+    told: list[int] = []
+    evidence = StoreEvidence(Broken(), broken, lambda _, missing: told.append(missing))
+    (document,) = evidence.gather([(DISK, ALERT)], T0)
+    assert told == [5]
     assert document["notes"] == [
         f"{step}: disk on fire" for step in ("inputs", "values", "events", "changes", "processes")
     ]
