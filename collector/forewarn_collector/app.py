@@ -56,6 +56,7 @@ from forewarn_collector.observe import (
     objective_families,
     observe_changes,
     observe_delivery,
+    observe_evidence,
     rule_families,
     silence_families,
     store_families,
@@ -125,10 +126,10 @@ class Collector:
         self._config = config
         self._clock = clock
         self._metrics = Metrics()
-        self._external_url = config.external_url or self.url(config.listen.port)
+        external_url = config.external_url or self.url(config.listen.port)
         routing = routing_of(config)
-        self._incidents = read_incidents(config.incidents)
-        queues = queues_of(config, routing, self._external_url)
+        incidents = read_incidents(config.incidents)
+        queues = queues_of(config, routing, external_url)
         self._queue_names = sorted(queues)
         self._rule_files = RuleFiles(config.rules, interval=config.evaluation_interval)
         rules = self._first_rules()
@@ -157,8 +158,8 @@ class Collector:
             queues,
             clock,
             first_delivered=lambda took: observe_delivery(self._metrics, took),
+            external_url=external_url,
         )
-        external_url = self._external_url
         self._alertmanagers = Alertmanagers(
             config.alertmanagers,
             Notices(
@@ -170,12 +171,14 @@ class Collector:
             self._metrics,
             clock,
         )
-        evidence = StoreEvidence(self._store, self._store.events)
+        evidence = StoreEvidence(
+            self._store, self._store.events, partial(observe_evidence, self._metrics)
+        )
         self._place = place_of(
             config, self._ledger, routing, queues, external_url, lambda key: self._alerting.get(key)
         )
         self._place.load()
-        policy = policy_of(config, self._incidents, external_url, self._place)
+        policy = policy_of(config, incidents, external_url, self._place)
         self._keeper = TaskKeeper(self._ledger, evidence, policy, clock, self._task_changed)
         self._ticker = Ticker(
             clock, self._keeper.tick, lambda at: self._place.tick(self._keeper, at)

@@ -90,6 +90,16 @@ class Metrics:
             buckets=_TASK_SECONDS,
             registry=self.registry,
         )
+        self.evidence = Histogram(
+            "forewarn_evidence_seconds",
+            "Time to gather the evidence of the tasks of a round, or of follow-ups.",
+            buckets=_TASK_SECONDS,
+            registry=self.registry,
+        )
+        self.evidence_missing = counter(
+            "forewarn_evidence_missing_total",
+            "Parts of evidence that failed or that there was no time for.",
+        )
         self.task_steps = Histogram(
             "forewarn_task_step_seconds",
             "From the onset of a fault to its task being detected and opened; from there to its"

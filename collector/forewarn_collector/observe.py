@@ -297,6 +297,12 @@ def observe_changes(metrics: Metrics, changes: Sequence[TaskChange], now: int) -
             metrics.onset_to_task.observe(max(now - change.onset_at, 0) / 1000)
 
 
+def observe_evidence(metrics: Metrics, seconds: float, missing: int) -> None:
+    """Note how long evidence took to gather, and how many parts of it are missing."""
+    metrics.evidence.observe(seconds)
+    metrics.evidence_missing.inc(missing)
+
+
 def observe_delivery(metrics: Metrics, took: int) -> None:
     """Count the first delivery of a task, so long (ms) after it opened."""
     metrics.task_steps.labels(Milestone.DELIVERED.value).observe(took / 1000)

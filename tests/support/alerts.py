@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from forewarn_collector.rules.alerts import Alert, AlertChange, AlertState, ChangeReason
 from forewarn_collector.rules.model import AlertingRule, TaskSpec
+from forewarn_collector.tasks.evidence_source import EvidenceSource
 from forewarn_collector.tasks.gates import Gate
 from forewarn_collector.tasks.keeper import TaskKeeper
 from forewarn_collector.tasks.ledger import Ledger
@@ -40,6 +41,9 @@ class NoEvidence:
 
     def gather(self, wanted: Sequence[tuple[AlertingRule, Alert]], at: int) -> list[dict[str, Any]]:
         return [{"gathered_at": at, "value": str(alert.value)} for _, alert in wanted]
+
+    def follow_up(self, documents: Sequence[Mapping[str, Any]], at: int) -> list[dict[str, Any]]:
+        return [{"follows": each["gathered_at"], "gathered_at": at} for each in documents]
 
 
 def rule_of(name: str = "DiskFull", **task: Any) -> AlertingRule:
@@ -110,7 +114,9 @@ class Desk:
         placing: Placing | None = None,
         levels: ServiceLevels | None = None,
         member: str = "",
+        evidence: EvidenceSource | None = None,
     ) -> None:
+        self.evidence = evidence or NoEvidence()
         self.clock = Hand()
         self.told: list[TaskChange] = []
         self.ledger = Ledger(directory, DATABASES.url(directory), member)
@@ -128,7 +134,7 @@ class Desk:
     def restart(self) -> None:
         """A keeper that knows only what the ledger has."""
         self.keeper = TaskKeeper(
-            self.ledger, NoEvidence(), self.policy, self.clock, self.told.extend
+            self.ledger, self.evidence, self.policy, self.clock, self.told.extend
         )
 
     def close(self) -> None:

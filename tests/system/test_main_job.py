@@ -79,7 +79,14 @@ def test_a_killed_process_becomes_a_task_and_its_return_resolves_it(tmp_path: Pa
         # The sample that showed it was made after the kill; the task follows from it.
         assert before - 5 <= task["onset_at"] <= task["opened_at"]
         found = collector.get(f"/api/tasks/{task['number']}").json()
-        assert found["evidence"], "a task comes with its evidence"
+        (evidence,) = found["evidence"]
+        assert evidence["notes"] == []
+        assert evidence["values"]["samples"][-1][1] == "0", "no process is left"
+        plot = collector.get(f"/api/tasks/{task['number']}/plot.svg")
+        assert plot.headers["Content-Type"].startswith("image/svg+xml")
+        assert plot.body.startswith(b"<svg ")
+        page = collector.get(f"/tasks/{task['number']}").body.decode()
+        assert f'src="/api/tasks/{task["number"]}/plot.svg"' in page
         assert next(entry["kind"] for entry in found["timeline"]) == "opened"
 
         with victim(tmp_path):

@@ -12,6 +12,7 @@ from multidict import MultiMapping
 
 from forewarn_collector.api.auth import CALLER
 from forewarn_collector.api.envelope import Handler, json_response
+from forewarn_collector.plots import render
 from forewarn_collector.tasks import (
     LedgerError,
     NoSuchTaskError,
@@ -22,9 +23,16 @@ from forewarn_collector.tasks import (
     TaskQueries,
     TaskState,
 )
+from forewarn_collector.tasks.evidence_plot import evidence_plot
 from forewarn_wire.clock import Clock
 
 _DEFAULT_LIMIT = 100
+_PLOT_HEADERS = {
+    # Opened by itself it is a document: nothing in it may run or be fetched.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
 _FILTERS = ("severity", "customer", "instance", "rule", "queue", "text")
 
 
@@ -41,6 +49,7 @@ class TasksApi:
         return [
             web.get("/api/tasks", _answering(self._list)),
             web.get("/api/tasks/{number}", _answering(self._one)),
+            web.get("/api/tasks/{number}/plot.svg", _answering(self._plot)),
             web.post("/api/tasks/{number}/acknowledge", _answering(self._acknowledge)),
             web.post("/api/tasks/{number}/comment", _answering(self._comment)),
             web.post("/api/tasks/{number}/resolve", _answering(self._resolve)),
@@ -60,6 +69,14 @@ class TasksApi:
     async def _one(self, request: web.Request) -> web.Response:
         task = await asyncio.to_thread(self._queries.one, request.match_info["number"])
         return json_response(task.to_json())
+
+    async def _plot(self, request: web.Request) -> web.Response:
+        task = await asyncio.to_thread(self._queries.one, request.match_info["number"])
+        plot = evidence_plot(f"{task.number}: {task.title}", task.evidence)
+        if plot is None:
+            return json_response({"error": f"{task.number} has no evidence to plot"}, 404)
+        text = await asyncio.to_thread(render, plot)
+        return web.Response(text=text, content_type="image/svg+xml", headers=_PLOT_HEADERS)
 
     async def _acknowledge(self, request: web.Request) -> web.Response:
         given = await _body(request)

@@ -110,6 +110,7 @@ def show(number: str, *, client: Client, as_json: bool) -> None:
         ("due", _local(task["due_at"])),
         ("acknowledged", _local(task["acknowledged_at"])),
         ("resolved", _local(task["resolved_at"])),
+        ("runbook", task["annotations"].get("runbook_url", "")),
     ):
         if value:
             rows.add_row(f"[dim]{name}[/]", escape(value))

@@ -2,6 +2,7 @@
 
 A message's `Message-ID` is made from the delivery's id and the same at every attempt, so a mail
 program shows a resend once; later messages name the first in `In-Reply-To` and `References`.
+It is text and HTML of the same content, with a plot where there is evidence to plot.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import email.policy
 import ipaddress
 import logging
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -21,8 +22,8 @@ from typing import Any, ClassVar
 import aiosmtplib
 
 from forewarn_collector.queues.base import DeliveryError, read_secret, read_timeout
+from forewarn_collector.queues.letter import letter_html, letter_plot, letter_text, plot_name
 from forewarn_collector.tasks import Delivery
-from forewarn_collector.tasks.evidence_text import evidence_lines
 from forewarn_wire.document import Section
 from forewarn_wire.readers import one_of, text, texts, whole_number
 
@@ -149,38 +150,30 @@ def compose(delivery: Delivery, mailbox: Mailbox) -> EmailMessage:
     message["Auto-Submitted"] = "auto-generated"
     message["X-Forewarn-Task"] = task.number
     message["X-Forewarn-Action"] = delivery.action.value
-    message.set_content("\n".join(_lines(delivery)) + "\n")
+    message.set_content(letter_text(delivery))
+    plot = letter_plot(delivery)
+    picture = _message_id(f"plot.{delivery.id}", mailbox.sender)
+    image = None if plot is None else f"cid:{picture[1:-1]}"
+    message.add_alternative(letter_html(delivery, image), subtype="html")
+    if plot is not None:
+        _, html = message.iter_parts()
+        html.add_related(
+            plot.encode(),
+            "image",
+            "svg+xml",
+            cid=picture,
+            filename=plot_name(delivery),
+            disposition="inline",
+        )
+    _fix_boundaries(message, delivery.id)
     return message
 
 
-def _lines(delivery: Delivery) -> Iterable[str]:
-    task = delivery.task
-    yield f"{task.number}: {task.title}"
-    yield f"{delivery.action.value}: {delivery.text}"
-    if task.description:
-        yield from ("", task.description)
-    yield ""
-    late = " (for the record: it was over before its data came)" if task.retrospective else ""
-    yield f"State:    {task.state.value}{late}"
-    for name, value in (
-        ("Severity", task.severity),
-        ("Kind", task.kind),
-        ("Customer", task.customer),
-        ("Onset", _stamp(task.onset_at)),
-        ("Opened", _stamp(task.opened_at)),
-        ("Due", _stamp(task.due_at)),
-        ("Resolved", _stamp(task.resolved_at)),
-        ("Rule", task.rule),
-        ("Value", task.value),
-        ("Runbook", task.annotations.get("runbook_url", "")),
-    ):
-        if value:
-            yield f"{name + ':':<9} {value}"
-    yield f"Labels:   {', '.join(f'{name}={value}' for name, value in task.labels)}"
-    if task.checklist:
-        yield from ("", "Checklist:", *(f"[ ] {item}" for item in task.checklist))
-    if task.evidence:
-        yield from ("", "Evidence:", *evidence_lines(task.evidence))
+def _fix_boundaries(message: EmailMessage, delivery_id: str) -> None:
+    """Make the lines between the parts the same at every attempt; text can't contain them."""
+    several = (part for part in message.walk() if part.is_multipart())
+    for number, part in enumerate(several):
+        part.set_boundary(f"=_{delivery_id}.{number}")
 
 
 def _message_id(delivery_id: str, sender: str) -> str:
@@ -189,10 +182,6 @@ def _message_id(delivery_id: str, sender: str) -> str:
 
 def _when(at: int) -> datetime:
     return datetime.fromtimestamp(at // 1000, UTC)
-
-
-def _stamp(at: int | None) -> str:
-    return "" if at is None else f"{_when(at):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _one_line(value: str) -> str:

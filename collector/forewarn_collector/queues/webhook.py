@@ -12,6 +12,8 @@ The body, the same at every attempt of a delivery (times in ms since epoch):
      "text": what happened, for people,
      "revision": grows by one with each delivery of a task,
      "created_at": ms,
+     "url": the task's page, and "plot_url": a plot of its evidence (SVG), or null; both at the
+             collector's `external_url` of then,
      "external_ref": the `ref` that an earlier delivery of this task was answered with, or null,
      "task": the task as it was then, as `GET /api/tasks/FW-17` shows it, evidence included at
              open, reopen and the resolve of a retrospective one; timeline and members are empty}
@@ -151,6 +153,8 @@ def encode_delivery(delivery: Delivery) -> bytes:
         "text": delivery.text,
         "revision": delivery.revision,
         "created_at": delivery.created_at,
+        "url": delivery.page_url or None,
+        "plot_url": delivery.plot_url or None,
         "external_ref": delivery.external_ref,
         "task": delivery.task.to_json(),
     }

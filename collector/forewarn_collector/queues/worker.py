@@ -54,9 +54,13 @@ class QueueWorkers:
         clock: Clock,
         back_off: BackOff | None = None,
         first_delivered: Callable[[int], None] = lambda _: None,
+        external_url: str = "",
     ) -> None:
-        """`first_delivered` hears how long (ms) after a task opened a queue first took it."""
-        self._outbox = Outbox(ledger)
+        """`first_delivered` hears how long (ms) after a task opened a queue first took it.
+
+        `external_url` is where people reach the collector.
+        """
+        self._outbox = Outbox(ledger, external_url)
         self._workers = [
             _Worker(name, queue, self._outbox, clock, back_off or BackOff(), first_delivered)
             for name, queue in queues.items()

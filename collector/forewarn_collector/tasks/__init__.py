@@ -4,8 +4,9 @@ from forewarn_collector.tasks.alertmanager import AlertmanagerPlace
 from forewarn_collector.tasks.audit import Actor, AuditEntry, AuditLog
 from forewarn_collector.tasks.commands import TaskCommands
 from forewarn_collector.tasks.errors import LedgerError, NoSuchTaskError, RefusedError, TaskError
+from forewarn_collector.tasks.evidence_source import EvidenceSource
 from forewarn_collector.tasks.gates import Gate, GatedAlert, Hold, HoldKind
-from forewarn_collector.tasks.keeper import EvidenceSource, TaskKeeper
+from forewarn_collector.tasks.keeper import TaskKeeper
 from forewarn_collector.tasks.ledger import Ledger, StoredAlert
 from forewarn_collector.tasks.lost_hosts import LostHosts
 from forewarn_collector.tasks.model import (

@@ -2,11 +2,19 @@
 
 A document of evidence, as JSON; times are ms, values are text as in Prometheus' HTTP API:
 
-    {"alert": {label: value}, "gathered_at": ms, "value": text,
+    {"alert": {label: value}, "onset": ms, "detected": ms, "gathered_at": ms, "value": text,
+     "values":  see `evidence_values.py`; absent where there are none,
      "inputs":  [{"query": selector, "series": [{"labels": {}, "samples": [[ms, value]]}]}],
      "queries": [{"query": expr, "series": [...]}],
      "events":  [{"time", "type", "severity", "labels", "body", "attributes"}],
-     "notes":   [what could not be gathered, and why]}
+     "changes": [{"at": ms, "before": ms before the onset, "what": text}],
+     "processes": {"cpu": [[name, seconds a second]], "memory": [[name, bytes]]},
+     "earlier": see `earlier.py`; what the ledger adds when the document is kept,
+     "notes":   [what could not be gathered, and why],
+     "follow_up_at": ms; when its follow-up is due; absent where there will be none}
+
+A follow-up has the values after that, once: {"follows": the other's "gathered_at", "alert",
+"gathered_at", "values", "notes"}.
 
 Gathering is bounded in time and size, and never raises: a task opens with or without evidence.
 """
@@ -14,20 +22,49 @@ Gathering is bounded in time and size, and never raises: a task opens with or wi
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
-from forewarn_collector.promql import EvalError, PromQLError, compile_query, plain_float
+from forewarn_collector.promql import (
+    Deadline,
+    EvalError,
+    PromQLError,
+    compile_query,
+    plain_float,
+)
 from forewarn_collector.rules.alerts import Alert
 from forewarn_collector.rules.model import AlertingRule, EvidenceSpec
-from forewarn_collector.store import Floats, Ints, Matcher, MatchOp, SeriesColumns, SeriesSource
-from forewarn_wire import Event, Labels, is_stale
+from forewarn_collector.store import Matcher, MatchOp, SeriesColumns, SeriesSource
+from forewarn_collector.tasks.evidence_changes import (
+    EVENT_TYPES,
+    EVENTS,
+    REACH,
+    changes_before,
+)
+from forewarn_collector.tasks.evidence_processes import top_processes
+from forewarn_collector.tasks.evidence_values import (
+    AFTER,
+    HOST,
+    POINTS,
+    samples_of,
+    values_after,
+    values_of,
+)
+from forewarn_wire import Event, Labels
 from forewarn_wire.labels import METRIC_NAME
 
+log = logging.getLogger(__name__)
+
 Document = dict[str, Any]
+Gathered = Callable[[float, int], None]
+"""Hears how many seconds gathering took, and how many parts could not be had."""
+_Step = tuple[str, Callable[[], None]]
+"""A part of a document, and what fills it."""
 Events = Callable[[Sequence[Matcher], int, int, int], list[Event]]
 """`(matchers, start, end, limit)` -> events, the newest first; times in ms, both included."""
 
@@ -36,8 +73,8 @@ _SAMPLES = 60
 _EVENTS = 20
 _BODY = 500
 _INPUT_SPAN = 15 * 60_000
+_HOST = {HOST, "customer"}
 _EVENT_SPAN = 15 * 60_000
-_POINTS = 60
 _BUDGET_SECONDS = 0.25
 """For a whole round: a thousand tasks at once must not wait for their evidence."""
 
@@ -49,42 +86,92 @@ _ESCAPES = str.maketrans({"\\": "\\\\", '"': "\\x22", "'": "\\x27", "\n": "\\n",
 class StoreEvidence:
     """Evidence from the store: a rule's inputs, its `evidence:` block, the host's last events."""
 
-    def __init__(self, source: SeriesSource, events: Events) -> None:
+    def __init__(
+        self, source: SeriesSource, events: Events, gathered: Gathered = lambda *_: None
+    ) -> None:
         self._source = source
         self._events = events
+        self._gathered = gathered
 
     def gather(self, wanted: Sequence[tuple[AlertingRule, Alert]], at: int) -> list[Document]:
-        """One document for each alert, in order; what could not be had stands in its notes."""
-        deadline = time.monotonic() + _BUDGET_SECONDS
-        return [self._of(rule, alert, at, deadline) for rule, alert in wanted]
+        """One document for each alert, in order; what could not be had stands in its notes.
 
-    def _of(self, rule: AlertingRule, alert: Alert, at: int, deadline: float) -> Document:
-        document: Document = {
-            "alert": dict(alert.labels),
-            "gathered_at": at,
-            "value": plain_float(alert.value),
-            "inputs": [],
-            "queries": [],
-            "events": [],
-            "notes": [],
-        }
-        steps: list[tuple[str, Callable[[], None]]] = [
+        The first step of each is taken before the second of any, so that of very many tasks each
+        has the samples that its rule read.
+        """
+        end = time.monotonic() + _BUDGET_SECONDS
+        documents = [_begun(alert, at) for _, alert in wanted]
+        steps = [
+            self._steps(document, rule, alert, at, Deadline(end))
+            for document, (rule, alert) in zip(documents, wanted, strict=True)
+        ]
+        for round_ in zip_longest(*steps):
+            for document, step in zip(documents, round_, strict=True):
+                if step is not None:
+                    _take(step, end, document)
+        self._tell(end, documents)
+        return documents
+
+    def follow_up(self, documents: Sequence[Mapping[str, Any]], at: int) -> list[Document]:
+        """The follow-ups of the first documents, one at least, in order."""
+        end = time.monotonic() + _BUDGET_SECONDS
+        found: list[Document] = []
+        for document in documents:
+            if not found or time.monotonic() <= end:
+                found.append(self._after(document, at, end))
+        self._tell(end, found)
+        return found
+
+    def _tell(self, end: float, documents: Sequence[Document]) -> None:
+        took = time.monotonic() - (end - _BUDGET_SECONDS)
+        notes = [note for document in documents for note in document["notes"]]
+        if documents:
+            self._gathered(took, len(notes))
+        if notes:
+            log.warning(
+                "evidence of %d tasks took %.2f s and has %d gaps, the first: %s",
+                len(documents), took, len(notes), notes[0],
+            )  # fmt: skip
+
+    def _steps(
+        self, document: Document, rule: AlertingRule, alert: Alert, at: int, deadline: Deadline
+    ) -> list[_Step]:
+        """How a document is filled, the most telling first."""
+        steps: list[_Step] = [
             ("inputs", partial(self._inputs, document, rule, alert, at)),
+            ("values", partial(self._values, document, rule, alert, at, deadline)),
             *(
-                (spec.expr or spec.events, partial(self._asked, document, spec, alert, at))
+                (
+                    spec.expr or spec.events,
+                    partial(self._asked, document, spec, alert, at, deadline),
+                )
                 for spec in rule.task.evidence
             ),
         ]
         if not any(spec.events for spec in rule.task.evidence):
             steps.append(("events", partial(self._host_events, document, alert, at)))
-        for name, step in steps:
-            if time.monotonic() > deadline:
-                document["notes"].append(f"{name}: left out, gathering took too long")
-                continue
-            try:
-                step()
-            except Exception as error:  # noqa: BLE001 - evidence never stands in a task's way
-                document["notes"].append(f"{name}: {error or type(error).__name__}")
+        if _host(alert.labels):
+            steps += [
+                ("changes", partial(self._changes, document, rule, alert)),
+                ("processes", partial(self._processes, document, alert, deadline)),
+            ]
+        return steps
+
+    def _after(self, before: Mapping[str, Any], at: int, end: float) -> Document:
+        document: Document = {
+            "follows": before["gathered_at"],
+            "alert": before["alert"],
+            "gathered_at": at,
+            "notes": [],
+        }
+
+        def values() -> None:
+            found = values_after(
+                self._source, before["values"], before["gathered_at"], Deadline(end)
+            )
+            document["values"] = found
+
+        _take(("values", values), end, document)
         return document
 
     def _inputs(self, document: Document, rule: AlertingRule, alert: Alert, at: int) -> None:
@@ -99,7 +186,28 @@ class StoreEvidence:
                     break
             document["inputs"].append({"query": _written(selector.matchers), "series": series})
 
-    def _asked(self, document: Document, spec: EvidenceSpec, alert: Alert, at: int) -> None:
+    def _values(
+        self, document: Document, rule: AlertingRule, alert: Alert, at: int, deadline: Deadline
+    ) -> None:
+        values = values_of(self._source, rule, alert, at, deadline)
+        if values["samples"]:
+            document["values"] = values
+            document["follow_up_at"] = at + AFTER
+
+    def _changes(self, document: Document, rule: AlertingRule, alert: Alert) -> None:
+        host, onset = _host(alert.labels), alert.onset
+        told = [*host, Matcher("type", MatchOp.REGEX, EVENT_TYPES)]
+        events = self._events(told, onset - REACH, onset, EVENTS)
+        apart = rule.query.metrics or ()
+        document["changes"] = changes_before(self._source, events, host, onset, apart)
+
+    def _processes(self, document: Document, alert: Alert, deadline: Deadline) -> None:
+        host = _braced(_host(alert.labels))
+        document["processes"] = top_processes(self._source, host, alert.onset, deadline)
+
+    def _asked(
+        self, document: Document, spec: EvidenceSpec, alert: Alert, at: int, deadline: Deadline
+    ) -> None:
         text = substitute(spec.expr or spec.events, alert.labels)
         try:
             query = compile_query(text)
@@ -107,15 +215,15 @@ class StoreEvidence:
                 found = self._events(query.selectors[0].matchers, at - spec.last, at, _EVENTS)
                 document["events"].extend(_event(event) for event in found[:_EVENTS])
                 return
-            step = max(1_000, spec.last // _POINTS)
-            result = query.range(self._source, at - spec.last, at, step)
+            step = max(1_000, spec.last // POINTS)
+            result = query.range(self._source, at - spec.last, at, step, deadline=deadline)
         except (PromQLError, EvalError) as error:
             document["notes"].append(f"{text}: {error}")
             return
         series = [
             {
                 "labels": dict(labels),
-                "samples": _samples(
+                "samples": samples_of(
                     result.times[result.present[row]], result.values[row][result.present[row]]
                 ),
             }
@@ -124,12 +232,47 @@ class StoreEvidence:
         document["queries"].append({"query": text, "series": series})
 
     def _host_events(self, document: Document, alert: Alert, at: int) -> None:
-        instance = dict(alert.labels).get("instance")
-        if instance is None:
-            return
-        matchers = [Matcher("instance", MatchOp.EQUAL, instance)]
-        found = self._events(matchers, at - _EVENT_SPAN, at, _EVENTS)
-        document["events"].extend(_event(event) for event in found[:_EVENTS])
+        host = _host(alert.labels)
+        if host:
+            found = self._events(host, at - _EVENT_SPAN, at, _EVENTS)
+            document["events"].extend(_event(event) for event in found[:_EVENTS])
+
+
+def _begun(alert: Alert, at: int) -> Document:
+    return {
+        "alert": dict(alert.labels),
+        "gathered_at": at,
+        "onset": alert.onset,
+        "detected": alert.active_at,
+        "value": plain_float(alert.value),
+        "inputs": [],
+        "queries": [],
+        "events": [],
+        "changes": [],
+        "processes": {},
+        "notes": [],
+    }
+
+
+def _take(step: _Step, end: float, document: Document) -> None:
+    """Take a step, up to a moment in seconds of `time.monotonic`; note if it failed or is left."""
+    name, fill = step
+    if time.monotonic() > end:
+        document["notes"].append(f"{name}: left out, gathering took too long")
+        return
+    try:
+        fill()
+    except Exception as error:  # noqa: BLE001 - evidence never stands in a task's way
+        document["notes"].append(f"{name}: {error or type(error).__name__}")
+
+
+def _host(labels: Labels) -> list[Matcher]:
+    """What finds the signals of an alert's host; nothing where it has none.
+
+    Two customers may have hosts of one name.
+    """
+    found = [Matcher(name, MatchOp.EQUAL, value) for name, value in labels if name in _HOST]
+    return found if any(matcher.name == HOST for matcher in found) else []
 
 
 def substitute(text: str, labels: Labels) -> str:
@@ -152,8 +295,8 @@ def _narrowings(matchers: Sequence[Matcher], series: Labels) -> Iterator[list[Ma
     """
     pairs = [pair for pair in series if pair[0] != METRIC_NAME]
     yield [*matchers, *(Matcher(name, MatchOp.EQUAL, value) for name, value in pairs)]
-    host = [Matcher(name, MatchOp.EQUAL, value) for name, value in pairs if name == "instance"]
-    if host and len(pairs) > 1:
+    host = [Matcher(name, MatchOp.EQUAL, value) for name, value in pairs if name in _HOST]
+    if host and len(pairs) > len(host):
         yield [*matchers, *host]
 
 
@@ -163,8 +306,14 @@ def _written(matchers: Sequence[Matcher]) -> str:
         if matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL:
             name = matcher.value
         else:
-            rest.append(f"{matcher.name}{matcher.op.value}{json.dumps(matcher.value)}")
-    return f"{name}{{{', '.join(rest)}}}" if rest or not name else name
+            rest.append(matcher)
+    return f"{name}{{{_braced(rest, ', ')}}}" if rest or not name else name
+
+
+def _braced(matchers: Sequence[Matcher], between: str = ",") -> str:
+    return between.join(
+        f"{matcher.name}{matcher.op.value}{json.dumps(matcher.value)}" for matcher in matchers
+    )
 
 
 def _series(columns: SeriesColumns) -> list[Document]:
@@ -173,18 +322,11 @@ def _series(columns: SeriesColumns) -> list[Document]:
         start, end = columns.offsets[row], columns.offsets[row + 1]
         if start < end:
             part = slice(max(start, end - _SAMPLES), end)
-            samples = _samples(columns.times[part], columns.values[part])
+            samples = samples_of(columns.times[part], columns.values[part])
             found.append({"labels": dict(labels), "samples": samples})
         if len(found) == _SERIES:
             break
     return found
-
-
-def _samples(times: Ints, values: Floats) -> list[list[Any]]:
-    return [
-        [int(at), "stale" if is_stale(value) else plain_float(value)]
-        for at, value in zip(times.tolist(), values.tolist(), strict=True)
-    ]
 
 
 def _event(event: Event) -> Document:

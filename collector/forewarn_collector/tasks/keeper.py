@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
-from forewarn_collector.rules.alerts import Alert, AlertChange, AlertState
-from forewarn_collector.rules.model import AlertingRule
+from forewarn_collector.rules.alerts import AlertChange, AlertState
 from forewarn_collector.tasks.due import find_due, find_quiet, settle_quiet, sources, wake_waiting
 from forewarn_collector.tasks.escalator import Escalator
+from forewarn_collector.tasks.evidence_source import EvidenceSource
 from forewarn_collector.tasks.firing import Firing
+from forewarn_collector.tasks.follow_ups import keep_follow_ups
 from forewarn_collector.tasks.gates import Verdicts, first_holds
 from forewarn_collector.tasks.hold_rows import KEPT, current_holds, forget_holds, gated_alerts
 from forewarn_collector.tasks.ledger import Ledger, chunks
@@ -33,15 +34,6 @@ from forewarn_wire.clock import Clock
 
 _FORGETTING = 3_600_000
 """How often (ms) rows of holds that ended long ago are dropped."""
-
-
-class EvidenceSource(Protocol):
-    """Where the keeper gets evidence from; see `evidence.py`."""
-
-    def gather(
-        self, wanted: Sequence[tuple[AlertingRule, Alert]], at: int
-    ) -> Sequence[Mapping[str, Any]]:
-        """One JSON document for each alert, in order. Never raises, and returns soon."""
 
 
 class TaskKeeper:
@@ -99,8 +91,14 @@ class TaskKeeper:
 
         What was held and is held no more opens, if it still fires; tasks whose alerts are all held
         fall quiet, others speak again; what has waited for long enough is open again; what has
-        flapped is calm; what nobody has taken in time escalates.
+        flapped is calm; what nobody has taken in time escalates; evidence of what came after the
+        onset is added.
         """
+        self._tend(at)
+        # What is read of the store holds up no round.
+        keep_follow_ups(self._ledger, self._evidence, at)
+
+    def _tend(self, at: int) -> None:
         with self._lock:
             firing = self._known()
             everything = firing.alerts.values()

@@ -341,7 +341,8 @@ class Delivery:
     `id` is a UUID, stable for (ledger, task, revision, queue): the receiver's key to tell a resend
     from news. `thread_id` is the id of the task's first delivery to this queue. `task` is the task
     as it was at this revision. `external_ref` is what the queue answered to an earlier delivery of
-    this task. `attempt` counts from 1: above 1, the queue may have it already. Times in ms.
+    this task. `attempt` counts from 1: above 1, the queue may have it already. `external_url` is
+    where people reach this collector, empty where that is not known. Times in ms.
     """
 
     id: str
@@ -356,6 +357,19 @@ class Delivery:
     attempt: int
     sent_at: int
     external_ref: str | None = None
+    external_url: str = ""
+
+    @property
+    def page_url(self) -> str:
+        """The address of the task's page, where one is known."""
+        return self.external_url and f"{self.external_url}/tasks/{self.task.number}"
+
+    @property
+    def plot_url(self) -> str:
+        """The address of a plot of its evidence, where it comes with any and one is known."""
+        if not self.task.evidence or not self.external_url:
+            return ""
+        return f"{self.external_url}/api/tasks/{self.task.number}/plot.svg"
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,8 +77,10 @@ class DeliveryStatus:
 class Outbox:
     """The rows of deliveries. Times in ms. Every method may raise LedgerError."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, external_url: str = "") -> None:
+        """`external_url` is where people reach the collector, for links in deliveries."""
         self._ledger = ledger
+        self._external_url = external_url.rstrip("/")
 
     def recover(self, queue: str, now: int) -> None:
         """Take back what this collector had on its way when it died; it is due at once.
@@ -235,6 +237,7 @@ class Outbox:
             attempt=row["attempts"] + 1,
             sent_at=now,
             external_ref=known,
+            external_url=self._external_url,
         )
 
 

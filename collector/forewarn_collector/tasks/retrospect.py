@@ -13,8 +13,8 @@ from sqlalchemy import Connection, bindparam, update
 from forewarn_collector.rules.alerts import Alert
 from forewarn_collector.rules.model import AlertingRule
 from forewarn_collector.tasks.backlogs import forget_backlogs
+from forewarn_collector.tasks.evidence_source import EvidenceSource
 from forewarn_collector.tasks.identity import severity_rank
-from forewarn_collector.tasks.keeper import EvidenceSource
 from forewarn_collector.tasks.ledger import Ledger, chunks
 from forewarn_collector.tasks.lifecycle import Draft
 from forewarn_collector.tasks.model import (

@@ -207,6 +207,11 @@ evidence = Table(
     # The revision whose delivery carries it; none where an alert joined an open task.
     Column("revision", Integer),
     Column("document", JSON, nullable=False),
+    # Until its follow-up is kept: when that is due, and which collector has its samples. With
+    # version 3.
+    _time("follow_up_at"),
+    Column("gathered_by", _TEXT, nullable=False, server_default=""),
+    Index("ix_evidence_follow_up_at", "follow_up_at"),
 )
 
 deliveries = Table(

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, s
 
 from forewarn_collector.tasks.audit import RULES, Actor, AuditEntry, add_audit
 from forewarn_collector.tasks.drafts import Drafts
+from forewarn_collector.tasks.earlier import earlier_tasks
 from forewarn_collector.tasks.escalation import Progress, to_look_at
 from forewarn_collector.tasks.escalation_rows import load_progress
 from forewarn_collector.tasks.gates import HoldKind
@@ -213,12 +214,20 @@ class Work(Drafts):
 
     def _save_evidence(self) -> None:
         rows: list[Row] = []
+        earlier = earlier_tasks(self._connection, [draft.task for draft, _ in self._evidence])
         for draft, document in self._evidence:
             revision = draft.opening_revision
             if revision is None and self._has_enough_evidence(draft.task.id):
                 continue
+            found = earlier[draft.task.id]
             rows.append(
-                {"task_id": draft.task.id, "revision": revision, "document": dict(document)}
+                {
+                    "task_id": draft.task.id,
+                    "revision": revision,
+                    "document": {**document, **({"earlier": found} if found else {})},
+                    "follow_up_at": document.get("follow_up_at"),
+                    "gathered_by": self._ledger.member,
+                }
             )
         self._insert(evidence, rows)
 

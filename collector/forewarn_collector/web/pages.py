@@ -10,7 +10,8 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from forewarn_collector.tasks import STANDING, NoSuchTaskError, TaskFilter, TaskQueries
-from forewarn_collector.tasks.evidence_text import evidence_lines
+from forewarn_collector.tasks.evidence_html import evidence_html
+from forewarn_collector.tasks.evidence_plot import evidence_plot
 from forewarn_wire.clock import Clock
 
 _HERE = Path(__file__).parent
@@ -40,6 +41,7 @@ class WebPages:
         self._templates.filters["when"] = _when
         self._templates.filters["span"] = format_span
         self._templates.filters["dict"] = dict
+        self._templates.tests["web_address"] = _is_web_address
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """The routes."""
@@ -61,12 +63,21 @@ class WebPages:
             task = await asyncio.to_thread(self._queries.one, request.match_info["number"])
         except NoSuchTaskError as error:
             raise web.HTTPNotFound(text=f"{error}\n") from error
-        evidence = "\n".join(evidence_lines(task.evidence))
-        return self._page("task.html", task=task, evidence=evidence)
+        return self._page(
+            "task.html",
+            task=task,
+            evidence=evidence_html(task.evidence, "/tasks/"),
+            has_plot=evidence_plot(task.title, task.evidence) is not None,
+        )
 
     def _page(self, template: str, **values: object) -> web.Response:
         text = self._templates.get_template(template).render(now=self._clock(), **values)
         return web.Response(text=text, content_type="text/html", headers=_HEADERS)
+
+
+def _is_web_address(text: str) -> bool:
+    """Whether a link may lead there: an annotation could also be a script."""
+    return text.startswith(("https://", "http://"))
 
 
 def _when(milliseconds: int | None) -> str:

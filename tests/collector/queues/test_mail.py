@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 
 from forewarn_collector.queues import DeliveryError, EmailQueue
 from forewarn_collector.queues.mail import Mailbox, compose
+from forewarn_collector.tasks import Delivery
+from support.alerts import T0
 from support.deliveries import OPEN, OPEN_ID, RESOLVE, RESOLVE_ID, TASK, PostOffice, post_office
 from support.servers import program
 
@@ -66,7 +68,9 @@ async def test_a_message_goes_to_all_and_says_what_to_do(office: PostOffice) -> 
     assert message["Auto-Submitted"] == "auto-generated"
     # T0 is 2023-11-14 22:13:20 UTC.
     assert message["Date"] == "Tue, 14 Nov 2023 22:13:20 +0000"
-    text = message.get_content()
+    plain = message.get_body(("plain",))
+    assert plain is not None
+    text = plain.get_content()
     for part in (
         "FW-17: / on a fills",
         "open: It fires.",
@@ -77,6 +81,47 @@ async def test_a_message_goes_to_all_and_says_what_to_do(office: PostOffice) -> 
         "no space",
     ):
         assert part in text
+
+
+def parts_of(delivery: Delivery) -> dict[str, str]:
+    """The parts of a message that was read back, by their types."""
+    text = compose(delivery, MAILBOX).as_bytes()
+    message = email.message_from_bytes(text, policy=email.policy.default)
+    found = {}
+    for part in message.walk():
+        if not part.is_multipart():
+            content = part.get_content()
+            found[part.get_content_type()] = (
+                content if isinstance(content, str) else content.decode()
+            )
+    return found
+
+
+def test_a_message_with_evidence_is_text_and_html_with_a_plot() -> None:
+    parts = parts_of(replace(OPEN, external_url="https://fw.example.org"))
+    assert list(parts) == ["text/plain", "text/html", "image/svg+xml"]
+    html = parts["text/html"]
+    assert '<a href="https://example.org/runbooks/disk">' in html
+    assert '<a href="https://fw.example.org/tasks/FW-17">' in html
+    assert f'<img src="cid:plot.{OPEN_ID}@example.org"' in html
+    assert "no space" in html
+    assert parts["image/svg+xml"].startswith("<svg ")
+    message = compose(OPEN, MAILBOX)
+    assert f"Content-ID: <plot.{OPEN_ID}@example.org>" in message.as_string()
+    assert list(parts_of(RESOLVE)) == ["text/plain", "text/html"]
+
+
+@pytest.mark.parametrize("text", ["<script>x</script>", '"><a href="javascript:x">', "\ud800"])
+def test_what_a_task_tells_is_no_part_of_the_html(text: str) -> None:
+    evidence = ({"gathered_at": T0, "value": text},)
+    runbook = {"runbook_url": f"javascript:alert(1){text}"}
+    task = replace(
+        TASK, title=text, description=text, checklist=(text,), customer=text,
+        annotations=runbook, labels=((text, text),), evidence=evidence,
+    )  # fmt: skip
+    html = parts_of(replace(OPEN, task=task, text=text))["text/html"]
+    assert "<script" not in html
+    assert "<a " not in html
 
 
 def test_every_attempt_composes_the_same_message() -> None:

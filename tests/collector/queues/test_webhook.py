@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forewarn_collector.queues import DeliveryError, WebhookQueue
-from forewarn_collector.queues.webhook import parse_retry_after
+from forewarn_collector.queues.webhook import encode_delivery, parse_retry_after
 from support.alerts import T0
 from support.deliveries import OPEN, RESOLVE, Posted, Receiver, webhook_receiver
 
@@ -54,12 +55,20 @@ async def test_the_body_is_as_documented(queue: WebhookQueue, receiver: Receiver
         "text": "The alert ended.",
         "revision": 2,
         "created_at": T0 + 60_000,
+        "url": None,
+        "plot_url": None,
         "external_ref": "TICKET-1",
     }
     assert (task["number"], task["state"], task["severity"]) == ("FW-17", "resolved", "high")
     assert task["labels"] == {"alertname": "DiskFull", "instance": "a"}
     # A value that JSON's numbers can't hold is text.
     assert task["value"] == "NaN"
+
+
+def test_a_body_leads_to_the_tasks_page_and_plot() -> None:
+    body = json.loads(encode_delivery(replace(OPEN, external_url="https://fw.example.org")))
+    assert body["url"] == "https://fw.example.org/tasks/FW-17"
+    assert body["plot_url"] == "https://fw.example.org/api/tasks/FW-17/plot.svg"
 
 
 async def test_the_signature_is_that_of_the_documentation(

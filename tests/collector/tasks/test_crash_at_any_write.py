@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Table, event, select
 
 from forewarn_collector.config_damping import Damping
-from forewarn_collector.rules.alerts import AlertState
+from forewarn_collector.rules.alerts import Alert, AlertState
+from forewarn_collector.rules.model import AlertingRule
 from forewarn_collector.tasks import CloseReason, LostHosts, TaskCommands
 from forewarn_collector.tasks.rows import rows_of
-from forewarn_collector.tasks.schema import audit, deliveries, holds, task_alerts, tasks, timeline
-from support.alerts import HOUR, MINUTE, T0, Desk, alert_of, change, rule_of
+from forewarn_collector.tasks.schema import (
+    audit,
+    deliveries,
+    evidence,
+    holds,
+    task_alerts,
+    tasks,
+    timeline,
+)
+from support.alerts import HOUR, MINUTE, T0, Desk, NoEvidence, alert_of, change, rule_of
 from support.gates import Silence
 
 FIRING, INACTIVE, UNKNOWN = AlertState.FIRING, AlertState.INACTIVE, AlertState.UNKNOWN
@@ -46,6 +55,14 @@ STORY: list[Step] = [
 ]
 
 
+class Followed(NoEvidence):
+    """Evidence that has a follow-up a minute later."""
+
+    def gather(self, wanted: Sequence[tuple[AlertingRule, Alert]], at: int) -> list[dict[str, Any]]:
+        found = super().gather(wanted, at)
+        return [{**each, "follow_up_at": at + MINUTE} for each in found]
+
+
 class CrashError(Exception):
     """The process is gone."""
 
@@ -66,7 +83,7 @@ class Fuse:
 
 
 def opened(folder: Path) -> Desk:
-    desk = Desk(folder)
+    desk = Desk(folder, evidence=Followed())
     desk.rules |= RULES
     desk.gates += [LostHosts(), Silence("c", T0 + MINUTE)]
     return desk
@@ -82,6 +99,7 @@ def everything(desk: Desk) -> dict[str, list[Any]]:
         (audit, "id"),
         (holds, "id"),
         (deliveries, "seq"),
+        (evidence, "id"),
     ]
     with desk.ledger.read() as connection:
         for table, order in tables:
@@ -104,6 +122,7 @@ def test_a_crash_before_any_statement_of_a_story_changes_nothing_in_the_end(
     smooth.close()
     # The story has what it is to have: more than one of each.
     assert {row["kind"] for row in expected["holds"]} == {"host_lost", "silence"}
+    assert any("follows" in row["document"] for row in expected["evidence"])
     kinds = {row["kind"] for row in expected["timeline"]}
     assert kinds >= {"flapping", "resolved", "under", "alone", "wait_over", "held", "closed"}
 

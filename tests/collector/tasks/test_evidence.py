@@ -5,39 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pytest
 
 from forewarn_collector.promql import compile_query
 from forewarn_collector.rules.alerts import Alert
 from forewarn_collector.rules.model import AlertingRule, EvidenceSpec, TaskSpec
-from forewarn_collector.store import Matcher, MatchOp, SeriesColumns
+from forewarn_collector.store import LatestColumns, Matcher, MatchOp, SeriesColumns
 from forewarn_collector.tasks.evidence import StoreEvidence, substitute
 from forewarn_wire import STALE_NAN, Event, Labels, Severity, labels_from
 from support.alerts import MINUTE, T0, alert_of
+from support.memory_source import MemorySource
 
 FREE, SIZE = "node_filesystem_avail_bytes", "node_filesystem_size_bytes"
 
 
-class Source:
-    """Series in memory, with equality matchers only; `asked` keeps what was asked for."""
-
-    def __init__(self, series: dict[Labels, list[tuple[int, float]]]) -> None:
-        self._series = series
-        self.asked: list[tuple[Sequence[Matcher], int, int]] = []
-
-    def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
-        self.asked.append((matchers, start, end))
-        labels, times, values, offsets = [], [], [], [0]
-        for one, samples in self._series.items():
-            given = dict(one)
-            if all(given.get(m.name, "") == m.value for m in matchers if m.op is MatchOp.EQUAL):
-                labels.append(one)
-                inside = [(at, value) for at, value in samples if start <= at <= end]
-                times += [at for at, _ in inside]
-                values += [value for _, value in inside]
-                offsets.append(len(times))
-        return SeriesColumns(labels, np.array(times, np.int64), np.array(values), np.array(offsets))
+def source_of(stored: dict[Labels, list[tuple[int, float]]]) -> MemorySource:
+    source = MemorySource()
+    source.samples = {labels: dict(samples) for labels, samples in stored.items()}
+    return source
 
 
 def series(metric: str, **labels: str) -> Labels:
@@ -64,12 +49,12 @@ def gather(
     events: Sequence[Event] = (),
 ) -> dict[str, Any]:
     def found(matchers: Sequence[Matcher], start: int, end: int, limit: int) -> list[Event]:
-        wanted = {m.name: m.value for m in matchers}
+        wanted = {m.name: m.value for m in matchers if m.name != "type"}
         return [e for e in events if start <= e.time <= end and wanted.items() <= {*e.labels}][
             :limit
         ]
 
-    (document,) = StoreEvidence(Source(stored), found).gather([(made, alert)], T0)
+    (document,) = StoreEvidence(source_of(stored), found).gather([(made, alert)], T0)
     return document
 
 
@@ -87,7 +72,8 @@ STORED = {
 def test_a_rules_inputs_are_shown_for_this_alert_and_until_its_time() -> None:
     document = gather(DISK, ALERT, STORED)
     assert document["value"] == "0.5"
-    assert document["gathered_at"] == T0
+    times = document["onset"], document["detected"], document["gathered_at"]
+    assert times == (T0 - 500, T0, T0)
     assert document["inputs"] == [
         {
             "query": FREE,
@@ -202,11 +188,22 @@ def test_a_store_that_fails_leaves_a_note() -> None:
         def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
             raise OSError("disk on fire")
 
+        def read(self, series: Sequence[Labels], start: int, end: int) -> SeriesColumns:
+            raise OSError("disk on fire")
+
+        def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
+            raise OSError("disk on fire")
+
     def broken(matchers: Sequence[Matcher], start: int, end: int, limit: int) -> list[Event]:
         raise OSError("disk on fire")
 
-    (document,) = StoreEvidence(Broken(), broken).gather([(DISK, ALERT)], T0)
-    assert document["notes"] == ["inputs: disk on fire", "events: disk on fire"]
+    told: list[int] = []
+    evidence = StoreEvidence(Broken(), broken, lambda _, missing: told.append(missing))
+    (document,) = evidence.gather([(DISK, ALERT)], T0)
+    assert told == [5]
+    assert document["notes"] == [
+        f"{step}: disk on fire" for step in ("inputs", "values", "events", "changes", "processes")
+    ]
 
 
 def test_a_round_of_many_tasks_does_not_wait_for_all_their_evidence(
@@ -214,12 +211,12 @@ def test_a_round_of_many_tasks_does_not_wait_for_all_their_evidence(
 ) -> None:
     clock = iter(range(10_000))
     monkeypatch.setattr("forewarn_collector.tasks.evidence.time.monotonic", lambda: next(clock))
-    evidence = StoreEvidence(Source(STORED), lambda *_: [])
+    evidence = StoreEvidence(source_of(STORED), lambda *_: [])
     documents = evidence.gather([(DISK, ALERT)] * 50, T0)
     assert len(documents) == 50
     assert documents[-1]["notes"] == [
-        "inputs: left out, gathering took too long",
-        "events: left out, gathering took too long",
+        f"{step}: left out, gathering took too long"
+        for step in ("inputs", "values", "events", "changes", "processes")
     ]
 
 

@@ -31,6 +31,9 @@ def upgrade() -> None:
         postgresql_where=_STANDING,
     )
     op.add_column("deliveries", _text("claimed_by"))
+    for column in (_time("follow_up_at"), _text("gathered_by")):
+        op.add_column("evidence", column)
+    op.create_index("ix_evidence_follow_up_at", "evidence", ["follow_up_at"])
     op.create_table(
         "holds",
         sa.Column("id", _SERIAL, nullable=False),

@@ -1,0 +1,40 @@
+"""What a plot shows: lines over time, marks at moments, a threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A series: `points` are times (ms) and values, ascending in time.
+
+    A value that is no finite number interrupts the line, and so does a pause of more than `gap`
+    (ms).
+    """
+
+    name: str
+    points: Sequence[tuple[int, float]]
+    gap: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment (ms) with a name. A suspect is shown below the plot, others across it."""
+
+    at: int
+    name: str
+    suspect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A plot from `start` to `end` (ms). `threshold` is a value and what it is called."""
+
+    title: str
+    start: int
+    end: int
+    lines: Sequence[Line]
+    marks: Sequence[Mark] = ()
+    threshold: tuple[float, str] | None = None

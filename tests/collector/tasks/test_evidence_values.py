@@ -1,0 +1,122 @@
+"""What a rule measures, around an alert's onset."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from forewarn_collector.promql import Deadline, QueryTimeoutError, compile_query
+from forewarn_collector.rules.model import AlertingRule
+from forewarn_collector.tasks.evidence import StoreEvidence
+from forewarn_collector.tasks.evidence_values import AFTER, measured, values_of
+from support.alerts import HOUR, MINUTE, T0, alert_of
+from support.memory_source import MemorySource
+
+FOREVER = Deadline()
+
+
+def rule(expr: str, **more: Any) -> AlertingRule:
+    return AlertingRule("g/R", "R", "g", "r.yml", 1, expr, compile_query(expr), **more)
+
+
+@pytest.mark.parametrize(
+    ("expr", "query", "operator", "threshold"),
+    [
+        ("x > 5", "x", ">", 5),
+        ("5 > x", "x", "<", 5),
+        ("(x / y <= -2 * 3)", "x / y", "<=", -6),
+        ("x < 1 and y > 2", "x", "<", 1),
+        ("x != 0 unless on(a) y", "x", "!=", 0),
+        ("x < y", "x", "", None),
+        ("scalar(x) < y", "y", "", None),
+        ("x > bool 5", "x > bool 5", "", None),
+        ("x > 1 or y > 1", "x > 1 or y > 1", "", None),
+        ("absent(x)", "absent(x)", "", None),
+        ("predict_linear(x[1h], 3 * 86400) < 0", "predict_linear(x[1h], 3 * 86400)", "<", 0),
+    ],
+)
+def test_a_comparison_with_a_constant_has_a_threshold(
+    expr: str, query: str, operator: str, threshold: float | None
+) -> None:
+    assert measured(compile_query(expr)) == (query, operator, threshold)
+
+
+def test_values_come_from_well_before_the_onset_until_it_fired() -> None:
+    source = MemorySource()
+    # One sample a minute: 0 until the onset, 9 from then on.
+    source.every('x{instance="a"}', MINUTE, T0 - HOUR, T0 - MINUTE, 0)
+    source.every('x{instance="a"}', MINUTE, T0, T0 + 30 * MINUTE, 9)
+    source.every('x{instance="b"}', MINUTE, T0 - HOUR, T0 + HOUR, 7)
+    made = rule("x > 5", for_=30 * MINUTE)
+    alert = alert_of(made, {"instance": "a"}, onset=T0)
+    found = values_of(source, made, alert, T0 + 30 * MINUTE, FOREVER)
+    # An hour, from `for` before the onset on, in 60 steps.
+    assert (found["step"], found["for"]) == (MINUTE, 30 * MINUTE)
+    assert (found["operator"], found["threshold"]) == (">", "5")
+    assert found["samples"] == [[T0 + k * MINUTE, "0" if k < 0 else "9"] for k in range(-30, 31)]
+
+
+def test_an_element_of_many_hosts_is_the_one_of_the_alert() -> None:
+    source = MemorySource()
+    for host, job, value in (("a", "web", 1), ("b", "web", 2), ("c", "db", 4)):
+        source.every(f'x{{instance="{host}",job="{job}"}}', MINUTE, T0 - HOUR, T0, value)
+    made = rule("sum by (job) (x) > 2")
+    found = values_of(source, made, alert_of(made, {"job": "web"}), T0, FOREVER)
+    assert {value for _, value in found["samples"]} == {"3"}
+    # Of one host only what is its own may be left out: the mean is that of all.
+    made = rule("x > scalar(avg(x)) * 1.5")
+    found = values_of(source, made, alert_of(made, {"instance": "c", "job": "db"}), T0, FOREVER)
+    assert {value for _, value in found["samples"]} == {"4"}
+    made = rule("x / on() group_left() sum(x) > 0.5")
+    found = values_of(source, made, alert_of(made, {"instance": "c", "job": "db"}), T0, FOREVER)
+    # 4 of 7.
+    assert {round(float(value), 3) for _, value in found["samples"]} == {0.571}
+
+
+def test_numbers_that_are_none_are_text_and_no_samples_are_none() -> None:
+    source = MemorySource()
+    source.add("x", (T0 - 15 * MINUTE, float("nan")), (T0 - MINUTE, float("inf")), (T0, 1.0))
+    made = rule("x * 2 > 1")
+    found = values_of(source, made, alert_of(made, {}), T0, FOREVER)
+    assert {value for _, value in found["samples"]} == {"NaN", "+Inf", "2"}
+    assert values_of(MemorySource(), made, alert_of(made, {}), T0, FOREVER)["samples"] == []
+    (document,) = StoreEvidence(MemorySource(), lambda *_: []).gather(
+        [(made, alert_of(made, {}))], T0
+    )
+    assert "values" not in document
+    assert "follow_up_at" not in document
+
+
+def test_an_evaluation_that_takes_too_long_ends() -> None:
+    made = rule("x > 1")
+    with pytest.raises(QueryTimeoutError):
+        values_of(MemorySource(), made, alert_of(made, {}), T0, Deadline(time.monotonic() - 1))
+
+
+def test_a_follow_up_has_what_came_after_and_nothing_twice() -> None:
+    source = MemorySource()
+    source.every('x{instance="a"}', MINUTE, T0 - HOUR, T0, 9)
+    source.every('x{instance="a"}', MINUTE, T0 + MINUTE, T0 + HOUR, 1)
+    evidence = StoreEvidence(source, lambda *_: [])
+    made = rule("x > 5")
+    (before,) = evidence.gather([(made, alert_of(made, {"instance": "a"}))], T0)
+    assert before["follow_up_at"] == T0 + AFTER
+    (after,) = evidence.follow_up([before], T0 + AFTER)
+    assert (after["follows"], after["alert"]) == (T0, before["alert"])
+    times = [at for at, _ in after["values"]["samples"]]
+    # A quarter of an hour in 60 steps of 15 s, none of them the moment at which it fired.
+    assert times == list(range(T0 + 15_000, T0 + AFTER + 1, 15_000))
+    # The last sample counts until the next one comes.
+    assert [value for _, value in after["values"]["samples"][:4]] == ["9", "9", "9", "1"]
+
+
+def test_follow_ups_that_there_is_no_time_for_are_left_to_the_next_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = iter(range(1_000))
+    monkeypatch.setattr("forewarn_collector.tasks.evidence.time.monotonic", lambda: next(clock))
+    evidence = StoreEvidence(MemorySource(), lambda *_: [])
+    document = {"gathered_at": T0, "alert": {}, "values": {"query": "x", "labels": {}}}
+    assert len(evidence.follow_up([document] * 9, T0)) == 1
