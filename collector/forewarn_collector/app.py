@@ -372,7 +372,9 @@ class Collector:
         except (TokenError, OSError) as error:
             raise StartError(str(error)) from error
         log.info("the token for writes is in %s", self._config.data / TOKEN_FILE)
-        return Gate(callers, auth=True, open_reads=listen.is_loopback)
+        # Behind a proxy on this machine a customer could read all by leaving its token out.
+        shared = any(token.reads_for_customer for token in self._config.tokens)
+        return Gate(callers, auth=True, open_reads=listen.is_loopback and not shared)
 
     def _open_databases(self) -> None:
         try:

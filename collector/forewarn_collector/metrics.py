@@ -68,6 +68,10 @@ class Metrics:
             "forewarn_ingest_exemplars_dropped_total", "Exemplars that came; none is kept."
         )
         self.events = counter("forewarn_ingest_events_total", "Events accepted that were new.")
+        self.forbidden = counter(
+            "forewarn_http_forbidden_total",
+            "Requests refused since the token's role or customer may not do that.",
+        )
         self.unauthorized = counter(
             "forewarn_http_unauthorized_total", "Requests refused for want of a right token."
         )

@@ -12,6 +12,7 @@ from functools import partial
 
 from aiohttp import web
 
+from forewarn_collector.api.auth import CALLER
 from forewarn_collector.api.receiving import Handler, Receiving, body_of, extra_labels, shown
 from forewarn_collector.config_otlp import OtlpSettings
 from forewarn_collector.ingest import (
@@ -97,7 +98,7 @@ class OtlpApi:
         late = self._receiving.admission.too_fast(request, samples)
         if late is not None:
             return late
-        self._metadata.update(decoded.metadata)
+        self._metadata.update(decoded.metadata, request[CALLER].customer)
         refused, over = await self._append(request, decoded)
         rejected = [*decoded.rejected, *refused]
         if decoded.exemplars:

@@ -52,13 +52,13 @@ class TasksApi:
             states=_states(query), **{name: query.get(name, "") for name in _FILTERS}
         )
         limit, offset = _count(query, "limit", _DEFAULT_LIMIT), _count(query, "offset", 0)
-        page = await asyncio.to_thread(self._queries.list, wanted, limit=limit, offset=offset)
+        page = await asyncio.to_thread(self._of(request).list, wanted, limit=limit, offset=offset)
         return json_response(
             {"tasks": [task.to_json() for task in page.tasks], "total": page.total}
         )
 
     async def _one(self, request: web.Request) -> web.Response:
-        task = await asyncio.to_thread(self._queries.one, request.match_info["number"])
+        task = await asyncio.to_thread(self._of(request).one, request.match_info["number"])
         return json_response(task.to_json())
 
     async def _acknowledge(self, request: web.Request) -> web.Response:

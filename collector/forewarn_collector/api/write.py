@@ -7,6 +7,7 @@ from functools import partial
 
 from aiohttp import web
 
+from forewarn_collector.api.auth import CALLER
 from forewarn_collector.api.receiving import Receiving, body_of, extra_labels, shown
 from forewarn_collector.api.remote_write import accepted_version, written
 from forewarn_collector.ingest import MetadataTable, Version, WriteDecoder
@@ -51,7 +52,7 @@ class WriteApi:
                 partial(self._decoder.decode, body, extra, version)
             )
         if decoded.metadata:
-            self._metadata.update(decoded.metadata)
+            self._metadata.update(decoded.metadata, request[CALLER].customer)
         samples = len(decoded.batch.times)
         rejected = decoded.rejected
         if samples:

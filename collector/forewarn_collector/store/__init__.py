@@ -25,6 +25,7 @@ from forewarn_collector.store.eventlog import (
     TextQueryError,
 )
 from forewarn_collector.store.jobs import Appended, AppendedEvents
+from forewarn_collector.store.narrowed import NarrowedSource
 from forewarn_collector.store.past import Past
 from forewarn_collector.store.quota import SeriesLimits
 from forewarn_collector.store.sliding import Contents, Slide, SlidingWindow, Turn
@@ -51,6 +52,7 @@ __all__ = [
     "Layout",
     "MatchOp",
     "Matcher",
+    "NarrowedSource",
     "Past",
     "SeriesColumns",
     "SeriesLabels",

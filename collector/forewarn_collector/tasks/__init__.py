@@ -2,8 +2,14 @@
 
 from forewarn_collector.tasks.alertmanager import AlertmanagerPlace
 from forewarn_collector.tasks.audit import Actor, AuditEntry, AuditLog
-from forewarn_collector.tasks.commands import TaskCommands
-from forewarn_collector.tasks.errors import LedgerError, NoSuchTaskError, RefusedError, TaskError
+from forewarn_collector.tasks.commands import TaskCommands, Terms
+from forewarn_collector.tasks.errors import (
+    ChangedError,
+    LedgerError,
+    NoSuchTaskError,
+    RefusedError,
+    TaskError,
+)
 from forewarn_collector.tasks.gates import Gate, GatedAlert, Hold, HoldKind
 from forewarn_collector.tasks.keeper import EvidenceSource, TaskKeeper
 from forewarn_collector.tasks.ledger import Ledger, StoredAlert
@@ -24,6 +30,7 @@ from forewarn_collector.tasks.model import (
     TimelineEntry,
     TimelineKind,
 )
+from forewarn_collector.tasks.once import KeyReusedError, Once, RepeatedError
 from forewarn_collector.tasks.outbox import DeliveryStatus, Outbox, QueueCounts
 from forewarn_collector.tasks.placing import ByRule, Place, Placing
 from forewarn_collector.tasks.policy import Policy
@@ -37,6 +44,7 @@ __all__ = [
     "AuditEntry",
     "AuditLog",
     "ByRule",
+    "ChangedError",
     "CloseReason",
     "Delivery",
     "DeliveryAction",
@@ -47,12 +55,14 @@ __all__ = [
     "GatedAlert",
     "Hold",
     "HoldKind",
+    "KeyReusedError",
     "Ledger",
     "LedgerError",
     "LostHosts",
     "Member",
     "NoSuchTaskError",
     "Notify",
+    "Once",
     "OpenReason",
     "Outbox",
     "Place",
@@ -60,6 +70,7 @@ __all__ = [
     "Policy",
     "QueueCounts",
     "RefusedError",
+    "RepeatedError",
     "ResolveReason",
     "ServiceLevels",
     "Step",
@@ -74,6 +85,7 @@ __all__ = [
     "TaskPage",
     "TaskQueries",
     "TaskState",
+    "Terms",
     "TimelineEntry",
     "TimelineKind",
 ]

@@ -22,6 +22,12 @@ class Actor:
 
     name: str
     role: str = ""
+    token: str = ""
+    """The name of the token by which that came."""
+
+    def detail(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """What the audit log says beside: `found`, and by which token it came, if by any."""
+        return {**found, "token": self.token} if self.token else dict(found)
 
 
 RULES = Actor("rules", "collector")

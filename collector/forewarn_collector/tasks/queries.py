@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_, select
 
 from forewarn_collector.tasks.errors import NoSuchTaskError
 from forewarn_collector.tasks.ledger import Ledger
@@ -54,12 +55,18 @@ class TaskCount:
 class TaskQueries:
     """Reads of the ledger. Every method may raise LedgerError."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, customer: str = "") -> None:
+        """Of one customer there is nothing but its own tasks; of none, those of all."""
         self._ledger = ledger
+        self._customer = customer
+
+    def of(self, customer: str) -> TaskQueries:
+        """The same of one customer; of all where that is empty."""
+        return TaskQueries(self._ledger, customer)
 
     def list(self, wanted: TaskFilter, *, limit: int = 100, offset: int = 0) -> TaskPage:
         """Tasks without timeline and evidence: those that stand first, then the newest."""
-        condition = and_(*_conditions(wanted))
+        condition = and_(*_conditions(wanted), *self._within())
         ended_last = case((tasks.c.state.in_([state.value for state in STANDING]), 0), else_=1)
         page = (
             select(tasks)
@@ -77,31 +84,14 @@ class TaskQueries:
 
     def one(self, number: str) -> Task:
         """A task with timeline, members and evidence. Raises NoSuchTaskError."""
-        task_id = id_of(number)
         with self._ledger.read() as connection:
-            found = rows_of(connection.execute(select(tasks).where(tasks.c.id == task_id)))
-            if not found:
-                raise NoSuchTaskError(number)
-            of_task = timeline.c.task_id == task_id
-            entries = connection.execute(select(timeline).where(of_task).order_by(timeline.c.id))
-            members = connection.execute(
-                select(task_alerts)
-                .where(task_alerts.c.task_id == task_id)
-                .order_by(task_alerts.c.joined_at, task_alerts.c.alert_id)
-            )
-            documents = connection.execute(
-                select(evidence.c.document)
-                .where(evidence.c.task_id == task_id)
-                .order_by(evidence.c.id)
-            )
-            following = select(tasks.c.id).where(tasks.c.previous == task_id).order_by(tasks.c.id)
-            return replace(
-                task_from_row(found[0]),
-                following=tuple(connection.execute(following).scalars()),
-                timeline=tuple(entry_from_row(entry) for entry in rows_of(entries)),
-                members=tuple(member_from_row(member) for member in rows_of(members)),
-                evidence=tuple(documents.scalars()),
-            )
+            found = whole_task(connection, id_of(number))
+        if found is None or self._customer not in ("", found.customer):
+            raise NoSuchTaskError(number)
+        return found
+
+    def _within(self) -> Sequence[ColumnElement[bool]]:
+        return [tasks.c.customer == self._customer] if self._customer else []
 
     def in_time(self, since: int, within: int) -> tuple[int, int]:
         """How many tasks opened since then (ms), and how many of these within this time (ms).
@@ -131,6 +121,37 @@ class TaskQueries:
         with self._ledger.read() as connection:
             rows = connection.execute(counted).all()
         return tuple(TaskCount(TaskState(row[0]), row[1], row[2], row[3]) for row in rows)
+
+
+def whole_task(connection: Connection, task_id: int | None) -> Task | None:
+    """A task with timeline, members and evidence, within a transaction; None if there is none."""
+    found = rows_of(connection.execute(select(tasks).where(tasks.c.id == task_id)))
+    if not found:
+        return None
+    of_task = timeline.c.task_id == task_id
+    entries = connection.execute(select(timeline).where(of_task).order_by(timeline.c.id))
+    members = connection.execute(
+        select(task_alerts)
+        .where(task_alerts.c.task_id == task_id)
+        .order_by(task_alerts.c.joined_at, task_alerts.c.alert_id)
+    )
+    documents = connection.execute(
+        select(evidence.c.document).where(evidence.c.task_id == task_id).order_by(evidence.c.id)
+    )
+    following = select(tasks.c.id).where(tasks.c.previous == task_id).order_by(tasks.c.id)
+    return replace(
+        task_from_row(found[0]),
+        following=tuple(connection.execute(following).scalars()),
+        timeline=tuple(entry_from_row(entry) for entry in rows_of(entries)),
+        members=tuple(member_from_row(member) for member in rows_of(members)),
+        evidence=tuple(documents.scalars()),
+    )
+
+
+def version_of(connection: Connection, task_id: int) -> str:
+    """The version of a task as it is within a transaction; empty if there is none."""
+    found = whole_task(connection, task_id)
+    return found.version if found is not None else ""
 
 
 def _conditions(wanted: TaskFilter) -> list[ColumnElement[bool]]:

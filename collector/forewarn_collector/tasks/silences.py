@@ -178,7 +178,7 @@ def _entry(before: Silence | None, after: Silence, actor: Actor, at: int) -> Aud
         action = "silence expired"
     else:
         action = "silence changed"
-    detail = _row(after)
+    detail = actor.detail(_row(after))
     return AuditEntry(at, actor.name, actor.role, action, after.id, after.comment, detail)
 
 
