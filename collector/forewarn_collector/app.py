@@ -6,7 +6,7 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from aiohttp import web
 from forewarn_collector.alertmanagers import Alertmanagers, Notices
 from forewarn_collector.api.admission import Admission
 from forewarn_collector.api.alertmanager import AlertmanagerApi
+from forewarn_collector.api.audit import AuditApi
 from forewarn_collector.api.auth import (
     TOKEN_FILE,
     Gate,
@@ -29,12 +30,17 @@ from forewarn_collector.api.events import EventsApi
 from forewarn_collector.api.health import HealthApi
 from forewarn_collector.api.labels import LabelsApi
 from forewarn_collector.api.measured import measured
+from forewarn_collector.api.openapi import OpenApi
+from forewarn_collector.api.operations import Operation, routes_of
 from forewarn_collector.api.otlp import OtlpApi
 from forewarn_collector.api.plans import PlansApi
 from forewarn_collector.api.prometheus import PrometheusApi
+from forewarn_collector.api.queues import QueuesApi
 from forewarn_collector.api.receiving import Receiving
 from forewarn_collector.api.rules import RulesApi
+from forewarn_collector.api.silences import SilencesApi
 from forewarn_collector.api.status import StatusApi
+from forewarn_collector.api.stream import TaskStream
 from forewarn_collector.api.targets import TargetsApi
 from forewarn_collector.api.tasks import TasksApi
 from forewarn_collector.api.threads import AnswerThreads
@@ -82,6 +88,7 @@ from forewarn_collector.store import (
     Thinning,
 )
 from forewarn_collector.tasks import (
+    AuditLog,
     Ledger,
     LedgerError,
     Outbox,
@@ -91,6 +98,8 @@ from forewarn_collector.tasks import (
     TaskQueries,
 )
 from forewarn_collector.tasks.backlogs import BacklogRows
+from forewarn_collector.tasks.changes import Happenings
+from forewarn_collector.tasks.delivery_log import DeliveryLog
 from forewarn_collector.tasks.evidence import StoreEvidence
 from forewarn_collector.tasks.incidents import read_incidents
 from forewarn_collector.tasks.received import is_received
@@ -143,6 +152,7 @@ class Collector:
         )
         self._ledger = Ledger(config.data, config.ledger, member_of(config))
         self._outbox = Outbox(self._ledger)
+        self._stream = TaskStream(Happenings(self._ledger), self._metrics.task_streams.set)
         self._open_databases()
         self._store.keep(windows_of(rules))
         self._caretaker = Caretaker(self._store)
@@ -221,6 +231,11 @@ class Collector:
         self._tasks: list[asyncio.Task[None]] = []
         self._ready = False
 
+    @property
+    def routes(self) -> Iterable[web.AbstractRoute]:
+        """Every route that is served."""
+        return self._runner.app.router.routes()
+
     def url(self, port: int) -> str:
         """The address by which this machine reaches the collector at `port`."""
         scheme = "https" if self._config.tls else "http"
@@ -266,7 +281,10 @@ class Collector:
             self._clock,
             self._look_at_files,
         )
-        self._tasks = [asyncio.create_task(upkeep.run(), name="upkeep")]
+        self._tasks = [
+            asyncio.create_task(upkeep.run(), name="upkeep"),
+            asyncio.create_task(self._stream.run(), name="task stream"),
+        ]
         where = "" if listen.is_loopback else f", on {Address(listen.host, port)}"
         log.info("listening on %s%s (data in %s)", self.url(port), where, self._config.data)
         if not self._config.auth:
@@ -322,6 +340,7 @@ class Collector:
     def _task_changed(self, changes: Sequence[TaskChange]) -> None:
         """Called on the scheduler's thread (or an API thread), after the ledger has the change."""
         self._workers.notify()
+        self._stream.notify()
         for change in changes:
             task = change.task
             log.info("%s %s (%s): %s", task.number, change.action, change.reason, task.title)
@@ -397,7 +416,10 @@ class Collector:
         )
         queries = TaskQueries(self._ledger)
         signals = self._store, self._agents, self._metadata, self._receiving
+        operations = self._operations(queries)
+        application.add_routes(routes_of(operations))
         for part in (
+            OpenApi(operations),
             WriteApi(*signals, self._clock),
             OtlpApi(*signals, self._config.otlp, self._clock),
             PrometheusApi(
@@ -415,12 +437,12 @@ class Collector:
             TargetsApi(self._agents),
             RulesApi(self._scheduler, self._answer_threads),
             PlansApi(self._scheduler, self._store),
-            TasksApi(queries, TaskCommands(self._ledger, self._task_changed), self._clock),
             AlertmanagerApi(self._place, self._keeper, self._metrics, self._clock),
             HealthApi(self._metrics, self._why_not_ready),
             WebPages(queries, self._clock),
         ):
             application.add_routes(part.routes())
+        application.on_shutdown.append(self._stream.end)
         self._metrics.add(lambda: store_families(self._store, self._agents))
         self._metrics.add(lambda: archive_families(self._store, self._caretaker))
         self._metrics.add(lambda: admission_families(self._admission))
@@ -437,6 +459,24 @@ class Collector:
             lambda: objective_families(queries, self._config.objective, self._clock())
         )
         return application
+
+    def _operations(self, queries: TaskQueries) -> list[Operation]:
+        """What is served of our own API, the stream before the task that might bear its name."""
+        commands = TaskCommands(self._ledger, self._task_changed)
+        parts = (
+            self._stream,
+            TasksApi(queries, commands, self._clock),
+            SilencesApi(self._place.silences, self._clock),
+            QueuesApi(
+                self._outbox,
+                DeliveryLog(self._ledger),
+                self._queue_names,
+                self._workers.notify,
+                self._clock,
+            ),
+            AuditApi(AuditLog(self._ledger)),
+        )
+        return [operation for part in parts for operation in part.operations()]
 
     def _why_not_ready(self) -> str:
         return "" if self._ready else "it is starting or stopping"

@@ -27,7 +27,7 @@ from forewarn_collector.config_otlp import OtlpSettings, read_otlp
 from forewarn_collector.config_relabel import RelabelConfig, read_relabel_configs
 from forewarn_collector.config_service import ServiceConfig, check_queues, read_service
 from forewarn_collector.config_thinning import ThinningConfig, read_thinning
-from forewarn_collector.config_tokens import Token, read_tokens
+from forewarn_collector.config_tokens import Token, check_tokens, read_tokens
 from forewarn_wire import Labels, Problem
 from forewarn_wire.document import Section, read_document
 from forewarn_wire.durations import parse_duration
@@ -181,6 +181,7 @@ def read_config(content: str, file: str) -> CollectorConfig:
         problems=problems,
     )
     document.refuse_unknown()
+    check_tokens(document, config.tokens)
     names = config.queues.names() if config.queues is not None else []
     check_queues(document, config.service, names)
     return _with_default_queue(document, config)

@@ -43,10 +43,8 @@ class Token:
 
 
 def read_tokens(document: Section) -> tuple[Token, ...]:
-    """The tokens under `tokens`; what is wrong with them goes to the document's problems."""
-    tokens = tuple(_token(section) for section in document.sections("tokens"))
-    _check_names(document, tokens)
-    return tokens
+    """The tokens under `tokens`; what is wrong with each goes to the document's problems."""
+    return tuple(_token(section) for section in document.sections("tokens"))
 
 
 def _token(section: Section) -> Token:
@@ -77,7 +75,8 @@ def _role(value: Any) -> Role:
         raise ValueError(f"expected one of {', '.join(Role)}, found {given!r}") from None
 
 
-def _check_names(document: Section, tokens: Sequence[Token]) -> None:
+def check_tokens(document: Section, tokens: Sequence[Token]) -> None:
+    """Note as a problem that tokens share a name."""
     for name, count in Counter(token.name for token in tokens).items():
         if count > 1:
             document.problem("tokens", f"{count} tokens are named {name}", "give each its own name")

@@ -99,6 +99,11 @@ class Metrics:
         self.rule_reloads = counter(
             "forewarn_rule_reloads_total", "Reloads of the rule files, by outcome.", "outcome"
         )
+        self.task_streams = Gauge(
+            "forewarn_task_streams",
+            "Clients that follow what happens to tasks.",
+            registry=self.registry,
+        )
         self.rules_current = Gauge(
             "forewarn_rules_current",
             "Whether the rules in force are those of the files, 0 where these are refused.",

@@ -59,7 +59,7 @@ _BY_RIGHT: tuple[tuple[Right, str, tuple[str, ...]], ...] = (
     (_READ_OPEN, "GET POST", ("/api/v1/format_query", "/api/v1/parse_query")),
     # No exemplars are kept.
     (_READ_OPEN, "GET POST", ("/api/v1/query_exemplars",)),
-    (_READ_OPEN, "GET", ("/static", "/api/v1/status/buildinfo")),
+    (_READ_OPEN, "GET", ("/static", "/api/openapi.json", "/api/v1/status/buildinfo")),
     (_READ_OPEN, "*", ("/api/v2/{path}",)),
     (
         _READ,
@@ -74,7 +74,10 @@ _BY_RIGHT: tuple[tuple[Right, str, tuple[str, ...]], ...] = (
             "/tasks/{number}",
             "/api/events",
             "/api/events/{uid}",
+            "/api/silences",
+            "/api/silences/{id}",
             "/api/tasks",
+            "/api/tasks/stream",
             "/api/tasks/{number}",
             "/api/v1/alerts",
             "/api/v1/label/{name}/values",
@@ -103,17 +106,24 @@ _BY_RIGHT: tuple[tuple[Right, str, tuple[str, ...]], ...] = (
             "/metrics",
         ),
     ),
-    (_HANDLE, "POST", ("/api/v2/silences",)),
+    (_HANDLE, "POST", ("/api/silences", "/api/silences/{id}/expire", "/api/v2/silences")),
     (_HANDLE, "DELETE", ("/api/v2/silence/{id}",)),
     (
         _HANDLE,
         "POST",
         (
             "/api/tasks/{number}/acknowledge",
+            "/api/tasks/{number}/assign",
+            "/api/tasks/{number}/close",
             "/api/tasks/{number}/comment",
+            "/api/tasks/{number}/reopen",
             "/api/tasks/{number}/resolve",
+            "/api/tasks/{number}/start",
+            "/api/tasks/{number}/wait",
         ),
     ),
+    (_ADMIN, "GET", ("/api/audit", "/api/queues", "/api/queues/{queue}/deliveries")),
+    (_ADMIN, "POST", ("/api/queues/{queue}/deliveries/{id}/revive",)),
 )
 
 RIGHTS: Mapping[tuple[str, str], Right] = {

@@ -13,6 +13,7 @@ from forewarn_collector.tasks.errors import (
 from forewarn_collector.tasks.gates import Gate, GatedAlert, Hold, HoldKind
 from forewarn_collector.tasks.keeper import EvidenceSource, TaskKeeper
 from forewarn_collector.tasks.ledger import Ledger, StoredAlert
+from forewarn_collector.tasks.listing import CursorError, TaskFilter, TaskOrder, TaskPage
 from forewarn_collector.tasks.lost_hosts import LostHosts
 from forewarn_collector.tasks.model import (
     STANDING,
@@ -34,7 +35,7 @@ from forewarn_collector.tasks.once import KeyReusedError, Once, RepeatedError
 from forewarn_collector.tasks.outbox import DeliveryStatus, Outbox, QueueCounts
 from forewarn_collector.tasks.placing import ByRule, Place, Placing
 from forewarn_collector.tasks.policy import Policy
-from forewarn_collector.tasks.queries import TaskCount, TaskFilter, TaskPage, TaskQueries
+from forewarn_collector.tasks.queries import TaskCount, TaskQueries
 from forewarn_collector.tasks.service import ServiceLevels, Step
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "ByRule",
     "ChangedError",
     "CloseReason",
+    "CursorError",
     "Delivery",
     "DeliveryAction",
     "DeliveryState",
@@ -82,6 +84,7 @@ __all__ = [
     "TaskError",
     "TaskFilter",
     "TaskKeeper",
+    "TaskOrder",
     "TaskPage",
     "TaskQueries",
     "TaskState",

@@ -18,10 +18,10 @@ from forewarn_collector.tasks import (
     RefusedError,
     Task,
     TaskCommands,
-    Terms,
     TaskFilter,
     TaskQueries,
     TaskState,
+    Terms,
 )
 from forewarn_collector.tasks.hold_rows import current_holds
 from support.alerts import DAY, HOUR, MINUTE, T0, Desk, alert_of, change, rule_of
