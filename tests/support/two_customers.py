@@ -66,6 +66,26 @@ class TwoCustomers:
             named.setdefault("Content-Type", "application/json")
         return call(self.collector.url + path, data, named, method)
 
+    def settled(self, task: str) -> dict[str, Any]:
+        """A task once nothing but people changes it: delivered, and looked at for escalation."""
+
+        def found() -> dict[str, Any] | None:
+            queues = self.call("admin", "GET", "/api/queues").json()["queues"]
+            answer: dict[str, Any] = self.call("admin", "GET", f"/api/tasks/{task}").json()
+            # Until somebody has looked it is the time of the change itself.
+            looked_at = (answer["next_escalation_at"] or 4e12) > time.time() * 1000
+            return answer if looked_at and not any(each["owed"] for each in queues) else None
+
+        return wait_until(f"{task} is settled", found)
+
+    def place(self, who: str) -> int:
+        """Where the stream of tasks has come to."""
+        url = f"{self.collector.url}/api/tasks/stream"
+        headers = {"Authorization": f"Bearer {self.tokens[who]}"}
+        with urllib.request.urlopen(urllib.request.Request(url, None, headers)) as answer:
+            opening = answer.readline() + answer.readline()
+        return int(opening.partition(b"id: ")[2])
+
     def follow(self, who: str, since: int, events: int) -> list[bytes]:
         """The first events of the stream of tasks behind one, each as it came."""
         headers = {"Authorization": f"Bearer {self.tokens[who]}", "Last-Event-ID": str(since)}
@@ -89,7 +109,7 @@ def two_customers(folder: Path) -> Iterator[TwoCustomers]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "rules.yml").write_text(RULES)
     tokens: dict[str, str] = {}
-    lines = ["rules: [rules.yml]", "tokens:"]
+    lines = ["rules: [rules.yml]", "queues: {support: {kind: log}}", "tokens:"]
     given = [(role, who) for who in (ACME, BRAVO, "") for role in ROLES]
     for role, who in [*given, ("admin", "")]:
         name = f"{role} {who}".strip()

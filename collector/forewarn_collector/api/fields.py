@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from multidict import MultiMapping
 
 Schema = dict[str, Any]
+T = TypeVar("T")
 Values = Mapping[str, Any]
 
 LATEST = 253_402_300_799_999
@@ -146,15 +147,24 @@ class Many(Kind):
             "maxItems": self.most,
         }
 
-    def of_text(self, text: str) -> Any:
-        """Of one of the repeated parameters."""
-        return self.of.of_text(text)
+    def of_text(self, text: str) -> tuple[Any, ...]:
+        """See `Kind`."""
+        return self.of_texts([text])
+
+    def of_texts(self, texts: Sequence[str]) -> tuple[Any, ...]:
+        """The values of a parameter that is repeated. Raises ValueError."""
+        return tuple(self.of.of_text(text) for text in self._few(texts))
 
     def of_json(self, value: Any) -> tuple[Any, ...]:
         """See `Kind`."""
-        if not isinstance(value, list) or not self.least <= len(value) <= self.most:
-            raise ValueError(f"expected an array of {self.least} to {self.most} elements")
-        return tuple(self.of.of_json(each) for each in value)
+        if not isinstance(value, list):
+            raise ValueError("expected an array")
+        return tuple(self.of.of_json(each) for each in self._few(value))
+
+    def _few(self, values: Sequence[T]) -> Sequence[T]:
+        if not self.least <= len(values) <= self.most:
+            raise ValueError(f"expected {self.least} to {self.most} values")
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +187,7 @@ def read_query(fields: Sequence[Field], given: MultiMapping[str]) -> Values:
         texts = given.getall(field.name, [])
         try:
             if isinstance(field.kind, Many):
-                values[field.name] = tuple(field.kind.of_text(text) for text in texts)
+                values[field.name] = field.kind.of_texts(texts)
                 continue
             if len(texts) > 1:
                 raise ValueError("it is there more than once")

@@ -71,9 +71,8 @@ def _described(operation: Operation) -> dict[str, Any]:
         "responses": _responses(operation),
     }
     if operation.body is not None:
-        needed = any(field.required for field in operation.body)
         schema = body_schema(operation.body)
-        found["requestBody"] = {"required": needed, "content": {JSON: {"schema": schema}}}
+        found["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
     return found
 
 

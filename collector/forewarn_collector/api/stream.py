@@ -26,7 +26,7 @@ MOST_CLIENTS = 64
 HEARTBEAT = 15.0
 """Seconds after which a client that has heard nothing hears that the connection stands."""
 _LOOK = 1.0
-"""Seconds between looks for what other collectors wrote to the same ledger."""
+"""Seconds between looks for what other collectors wrote to the ledger, and for clients gone."""
 _AT_ONCE = 200
 _RETRY = b"retry: 2000\n"
 
@@ -142,12 +142,25 @@ class TaskStream:
                 await response.write(b"".join(map(_event, found)))
                 place = found[-1].place
                 continue
-            try:
-                await asyncio.wait_for(news.wait(), HEARTBEAT)
-            except TimeoutError:
+            if not await _heard(news, request):
+                if request.transport is None:
+                    return response
                 await response.write(b": still here\n\n")
         await response.write_eof()
         return response
+
+
+async def _heard(news: asyncio.Event, request: web.Request) -> bool:
+    """Whether there is news before it is time for a heartbeat, or the client has gone."""
+    for _ in range(round(HEARTBEAT / _LOOK)):
+        try:
+            await asyncio.wait_for(news.wait(), _LOOK)
+        except TimeoutError:
+            if request.transport is None:
+                return False
+        else:
+            return True
+    return False
 
 
 def _event(happening: Happening) -> bytes:
