@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
@@ -16,25 +15,24 @@ from aiohttp import web
 from forewarn_collector.alertmanagers import Alertmanagers, Notices
 from forewarn_collector.api.admission import Admission
 from forewarn_collector.api.alertmanager import AlertmanagerApi
-from forewarn_collector.api.auth import (
-    TOKEN_FILE,
-    Gate,
-    TokenError,
-    callers_from,
-    middleware,
-    own_token,
-)
+from forewarn_collector.api.audit import AuditApi
+from forewarn_collector.api.auth import Gate, middleware
 from forewarn_collector.api.envelope import unknown_paths
 from forewarn_collector.api.events import EventsApi
 from forewarn_collector.api.health import HealthApi
 from forewarn_collector.api.labels import LabelsApi
 from forewarn_collector.api.measured import measured
+from forewarn_collector.api.openapi import OpenApi
+from forewarn_collector.api.operations import routes_of
 from forewarn_collector.api.otlp import OtlpApi
 from forewarn_collector.api.plans import PlansApi
 from forewarn_collector.api.prometheus import PrometheusApi
+from forewarn_collector.api.queues import QueuesApi
 from forewarn_collector.api.receiving import Receiving
 from forewarn_collector.api.rules import RulesApi
+from forewarn_collector.api.silences import SilencesApi
 from forewarn_collector.api.status import StatusApi
+from forewarn_collector.api.stream import TaskStream
 from forewarn_collector.api.targets import TargetsApi
 from forewarn_collector.api.tasks import TasksApi
 from forewarn_collector.api.threads import AnswerThreads
@@ -44,6 +42,12 @@ from forewarn_collector.calendars import CalendarWatch
 from forewarn_collector.config import Address, CollectorConfig
 from forewarn_collector.ingest import Limits, MetadataTable
 from forewarn_collector.ingest.agents import AgentWatch, known_agents
+from forewarn_collector.listening import (
+    StartError,
+    gate_of,
+    make_data_directory,
+    ssl_context_of,
+)
 from forewarn_collector.metrics import Metrics
 from forewarn_collector.observe import (
     admission_families,
@@ -88,6 +92,7 @@ from forewarn_collector.store import (
     Thinning,
 )
 from forewarn_collector.tasks import (
+    AuditLog,
     Ledger,
     LedgerError,
     Outbox,
@@ -97,6 +102,8 @@ from forewarn_collector.tasks import (
     TaskQueries,
 )
 from forewarn_collector.tasks.backlogs import BacklogRows
+from forewarn_collector.tasks.changes import Happenings
+from forewarn_collector.tasks.delivery_log import DeliveryLog
 from forewarn_collector.tasks.evidence import StoreEvidence
 from forewarn_collector.tasks.incidents import read_incidents
 from forewarn_collector.tasks.received import is_received
@@ -112,10 +119,6 @@ log = logging.getLogger(__name__)
 _SHUTDOWN_SECONDS = 5.0
 _LONGEST_ADDRESS = 1 << 20
 """Bytes of a request's first line: as much as Go's servers take, for dashboards that use GET."""
-
-
-class StartError(Exception):
-    """The collector can't start; the text says why and what to do."""
 
 
 class Collector:
@@ -135,8 +138,8 @@ class Collector:
         rules = self._first_rules()
         self._alerting = rules.alerting()
         self._last_reload = LastReload(clock())
-        self._make_data_directory()
-        gate = self._gate()
+        make_data_directory(config.data)
+        gate = gate_of(config)
         by_customer = {item.customer: item.series for item in config.limits.customers}
         self._store = Store(
             config.data,
@@ -149,6 +152,7 @@ class Collector:
         )
         self._ledger = Ledger(config.data, config.ledger, member_of(config))
         self._outbox = Outbox(self._ledger)
+        self._stream = TaskStream(Happenings(self._ledger), self._metrics.task_streams.set)
         self._open_databases()
         self._store.keep(windows_of(rules))
         self._caretaker = Caretaker(self._store)
@@ -229,6 +233,11 @@ class Collector:
         self._tasks: list[asyncio.Task[None]] = []
         self._ready = False
 
+    @property
+    def routes(self) -> Iterable[web.AbstractRoute]:
+        """Every route that is served."""
+        return self._runner.app.router.routes()
+
     def url(self, port: int) -> str:
         """The address by which this machine reaches the collector at `port`."""
         scheme = "https" if self._config.tls else "http"
@@ -254,7 +263,7 @@ class Collector:
             self._runner,
             listen.host,
             listen.port,
-            ssl_context=self._ssl_context(),
+            ssl_context=ssl_context_of(self._config),
         )
         try:
             await site.start()
@@ -274,7 +283,10 @@ class Collector:
             self._clock,
             self._look_at_files,
         )
-        self._tasks = [asyncio.create_task(upkeep.run(), name="upkeep")]
+        self._tasks = [
+            asyncio.create_task(upkeep.run(), name="upkeep"),
+            asyncio.create_task(self._stream.run(), name="task stream"),
+        ]
         where = "" if listen.is_loopback else f", on {Address(listen.host, port)}"
         log.info("listening on %s%s (data in %s)", self.url(port), where, self._config.data)
         if not self._config.auth:
@@ -330,6 +342,7 @@ class Collector:
     def _task_changed(self, changes: Sequence[TaskChange]) -> None:
         """Called on the scheduler's thread (or an API thread), after the ledger has the change."""
         self._workers.notify()
+        self._stream.notify()
         for change in changes:
             task = change.task
             log.info("%s %s (%s): %s", task.number, change.action, change.reason, task.title)
@@ -347,28 +360,6 @@ class Collector:
             raise StartError(f"the rules are refused:\n{error}") from error
         log.info("%d rules in %d groups", _count(rules), len(rules.groups))
         return rules
-
-    def _make_data_directory(self) -> None:
-        try:
-            self._config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise StartError(
-                f"cannot make the data directory {self._config.data}: {error.strerror}; "
-                "--data chooses another"
-            ) from error
-
-    def _gate(self) -> Gate:
-        listen = self._config.listen
-        if not self._config.auth:
-            if not listen.is_loopback:
-                raise StartError(f"--no-auth works on a loopback address only, not on {listen}")
-            return Gate({}, auth=False, open_reads=True)
-        try:
-            callers = callers_from(own_token(self._config.data), self._config.tokens)
-        except (TokenError, OSError) as error:
-            raise StartError(str(error)) from error
-        log.info("the token for writes is in %s", self._config.data / TOKEN_FILE)
-        return Gate(callers, auth=True, open_reads=listen.is_loopback)
 
     def _open_databases(self) -> None:
         try:
@@ -391,7 +382,24 @@ class Collector:
         )
         queries = TaskQueries(self._ledger)
         signals = self._store, self._agents, self._metadata, self._receiving
+        # The stream comes before the task that might bear its name.
+        parts = (
+            self._stream,
+            TasksApi(queries, TaskCommands(self._ledger, self._task_changed), self._clock),
+            SilencesApi(self._place.silences, self._clock),
+            QueuesApi(
+                self._outbox,
+                DeliveryLog(self._ledger),
+                self._queue_names,
+                self._workers.notify,
+                self._clock,
+            ),
+            AuditApi(AuditLog(self._ledger)),
+        )
+        operations = [operation for part in parts for operation in part.operations()]
+        application.add_routes(routes_of(operations))
         for part in (
+            OpenApi(operations),
             WriteApi(*signals, self._clock),
             OtlpApi(*signals, self._config.otlp, self._clock),
             PrometheusApi(
@@ -409,12 +417,12 @@ class Collector:
             TargetsApi(self._agents),
             RulesApi(self._scheduler, self._answer_threads),
             PlansApi(self._scheduler, self._store),
-            TasksApi(queries, TaskCommands(self._ledger, self._task_changed), self._clock),
             AlertmanagerApi(self._place, self._keeper, self._metrics, self._clock),
             HealthApi(self._metrics, self._why_not_ready),
             WebPages(queries, self._clock),
         ):
             application.add_routes(part.routes())
+        application.on_shutdown.append(self._stream.end)
         self._metrics.add(lambda: store_families(self._store, self._agents))
         self._metrics.add(lambda: archive_families(self._store, self._caretaker))
         self._metrics.add(lambda: admission_families(self._admission))
@@ -434,16 +442,6 @@ class Collector:
 
     def _why_not_ready(self) -> str:
         return "" if self._ready else "it is starting or stopping"
-
-    def _ssl_context(self) -> ssl.SSLContext | None:
-        if self._config.tls is None:
-            return None
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        try:
-            context.load_cert_chain(self._config.tls.cert, self._config.tls.key)
-        except (OSError, ssl.SSLError) as error:
-            raise StartError(f"cannot use the tls certificate or key: {error}") from error
-        return context
 
 
 def _count(rules: RuleSet) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from forewarn_collector.config_otlp import OtlpSettings, read_otlp
 from forewarn_collector.config_relabel import RelabelConfig, read_relabel_configs
 from forewarn_collector.config_service import ServiceConfig, check_queues, read_service
 from forewarn_collector.config_thinning import ThinningConfig, read_thinning
+from forewarn_collector.config_tokens import Token, check_tokens, read_tokens
 from forewarn_wire import Labels, Problem
 from forewarn_wire.document import Section, read_document
 from forewarn_wire.durations import parse_duration
@@ -58,15 +58,6 @@ class Address:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A token from the configuration: a file that holds it, and the customer it writes for."""
-
-    name: str
-    file: Path
-    customer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +157,7 @@ def read_config(content: str, file: str) -> CollectorConfig:
         ),
         evaluate_late=document.take("evaluate_late", duration, defaults.evaluate_late),
         external_url=document.take("external_url", text, "").rstrip("/"),
-        tokens=tuple(_token(section) for section in document.sections("tokens")),
+        tokens=read_tokens(document),
         tls=_tls(document.section("tls")),
         max_body=document.take("max_body", size, defaults.max_body),
         query_timeout=document.take("query_timeout", _interval, defaults.query_timeout),
@@ -190,7 +181,7 @@ def read_config(content: str, file: str) -> CollectorConfig:
         problems=problems,
     )
     document.refuse_unknown()
-    _check_tokens(document, config.tokens)
+    check_tokens(document, config.tokens)
     names = config.queues.names() if config.queues is not None else []
     check_queues(document, config.service, names)
     return _with_default_queue(document, config)
@@ -210,28 +201,12 @@ def _interval(value: Any) -> int:
     return milliseconds
 
 
-def _token(section: Section) -> Token:
-    token = Token(
-        name=section.require("name", text, ""),
-        file=required_file(section, "token_file"),
-        customer=section.take("customer", text, ""),
-    )
-    section.refuse_unknown()
-    return token
-
-
 def _tls(section: Section | None) -> Tls | None:
     if section is None:
         return None
     tls = Tls(required_file(section, "cert"), required_file(section, "key"))
     section.refuse_unknown()
     return tls
-
-
-def _check_tokens(document: Section, tokens: Sequence[Token]) -> None:
-    for name, count in Counter(token.name for token in tokens).items():
-        if count > 1:
-            document.problem("tokens", f"{count} tokens are named {name}", "give each its own name")
 
 
 def _with_default_queue(document: Section, config: CollectorConfig) -> CollectorConfig:

@@ -74,6 +74,10 @@ class Metrics:
             registry=self.registry,
         )
         self.events = counter("forewarn_ingest_events_total", "Events accepted that were new.")
+        self.forbidden = counter(
+            "forewarn_http_forbidden_total",
+            "Requests refused since the token's role or customer may not do that.",
+        )
         self.unauthorized = counter(
             "forewarn_http_unauthorized_total", "Requests refused for want of a right token."
         )
@@ -110,6 +114,11 @@ class Metrics:
         )
         self.rule_reloads = counter(
             "forewarn_rule_reloads_total", "Reloads of the rule files, by outcome.", "outcome"
+        )
+        self.task_streams = Gauge(
+            "forewarn_task_streams",
+            "Clients that follow what happens to tasks.",
+            registry=self.registry,
         )
         self.rules_current = Gauge(
             "forewarn_rules_current",

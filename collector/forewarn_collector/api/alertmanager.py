@@ -26,18 +26,26 @@ from forewarn_collector.api.alertmanager_forms import (
 from forewarn_collector.api.auth import CALLER
 from forewarn_collector.api.envelope import Handler, json_response
 from forewarn_collector.api.formats import rfc3339
+from forewarn_collector.api.narrowing import (
+    actor_of,
+    customer_of,
+    is_of,
+    silence_for,
+    silence_is_of,
+)
 from forewarn_collector.metrics import Metrics
 from forewarn_collector.silencing import (
     Matcher,
     MatcherError,
     MatchKind,
     NoSuchSilenceError,
+    Silence,
     SilenceError,
     make_matcher,
     parse_matcher,
     sorted_silences,
 )
-from forewarn_collector.tasks import Actor, LedgerError, TaskKeeper
+from forewarn_collector.tasks import LedgerError, TaskKeeper
 from forewarn_collector.tasks.alertmanager import AlertmanagerPlace
 from forewarn_collector.tasks.board import BoardAlert, groups_of
 from forewarn_wire.clock import Clock
@@ -45,6 +53,7 @@ from forewarn_wire.clock import Clock
 log = logging.getLogger(__name__)
 
 _TRUE = frozenset({"true", "1", "yes", "ok", "y", "on", "selected", "checked", "t", "enabled"})
+_HIDDEN = "# shown to those who may see all customers\n"
 _UUID = re.compile(r"[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -80,7 +89,7 @@ class AlertmanagerApi:
         return _answer(
             {
                 "cluster": {"name": "", "peers": [], "status": "disabled"},
-                "config": {"original": self._place.shown},
+                "config": {"original": _HIDDEN if customer_of(request) else self._place.shown},
                 "uptime": rfc3339(self._started),
                 "versionInfo": {
                     "branch": "forewarn",
@@ -94,15 +103,25 @@ class AlertmanagerApi:
         )
 
     async def _receivers(self, request: web.Request) -> web.Response:
-        return _answer([{"name": name} for name in self._place.receivers])
+        return _answer([{"name": name} for name in await self._receivers_for(request)])
+
+    async def _receivers_for(self, request: web.Request) -> Sequence[str]:
+        """All of them; of a customer those that its alerts go to now."""
+        customer = customer_of(request)
+        if not customer:
+            return self._place.receivers
+        alerts = await asyncio.to_thread(self._board, customer, self._clock())
+        names = {route.receiver for alert in alerts for route in alert.routes}
+        return [name for name in self._place.receivers if name in names]
 
     async def _alerts(self, request: web.Request) -> web.Response:
         admits, admits_receiver, now = _admits(request), _receiver_filter(request), self._clock()
+        customer = customer_of(request)
 
         def found() -> list[dict[str, Any]]:
             return [
                 alert_json(alert)
-                for alert in self._place.board.alerts(now)
+                for alert in self._board(customer, now)
                 if any(admits_receiver(route.receiver) for route in alert.routes) and admits(alert)
             ]
 
@@ -110,17 +129,23 @@ class AlertmanagerApi:
 
     async def _groups(self, request: web.Request) -> web.Response:
         admits, admits_receiver, now = _admits(request), _receiver_filter(request), self._clock()
+        customer = customer_of(request)
 
         def found() -> list[dict[str, Any]]:
-            alerts = [alert for alert in self._place.board.alerts(now) if admits(alert)]
+            alerts = [alert for alert in self._board(customer, now) if admits(alert)]
             groups = groups_of(alerts)
             return [group_json(each) for each in groups if admits_receiver(each.route.receiver)]
 
         return _answer(await asyncio.to_thread(found))
 
+    def _board(self, customer: str, now: int) -> list[BoardAlert]:
+        """All alerts that fire, or those of a customer. Raises LedgerError."""
+        alerts = self._place.board.alerts(now)
+        return [each for each in alerts if is_of(customer, each.alert.labels)]
+
     async def _post_alerts(self, request: web.Request) -> web.Response:
         given = read_json(await _body(request), "alerts")
-        now, customer = self._clock(), request[CALLER].customer
+        now, customer = self._clock(), customer_of(request)
         alerts, wrong = read_alerts(given, now, self._place.resolve_timeout, customer)
         over = sum(alert.is_over(now) for alert in alerts)
         self._metrics.received_alerts.labels("firing").inc(len(alerts) - over)
@@ -139,21 +164,27 @@ class AlertmanagerApi:
         return _empty()
 
     async def _silences(self, request: web.Request) -> web.Response:
-        wanted = _filter(request)
+        wanted, customer = _filter(request), customer_of(request)
         now = self._clock()
         found = [
             silence
             for silence in self._place.silences.all()
-            if all(matcher in silence.matchers for matcher in wanted)
+            if silence_is_of(customer, silence)
+            and all(matcher in silence.matchers for matcher in wanted)
         ]
         return _answer([silence_json(each, now) for each in sorted_silences(found, now)])
 
     async def _post_silence(self, request: web.Request) -> web.Response:
         given = read_json(await _body(request), "silence")
         now = self._clock()
-        silence = read_silence(given, now)
-        actor = Actor(request[CALLER].name)
+        customer = customer_of(request)
+        silence = silence_for(customer, read_silence(given, now))
+        actor = actor_of(request)
         try:
+            if silence.id:
+                self._one(silence.id, customer)
+            if not silence_is_of(customer, silence):
+                raise FormError(f"a silence of this token is for customer={customer} and no other")
             written = await asyncio.to_thread(self._place.silences.set, silence, actor, now)
         except NoSuchSilenceError as error:
             return _answer(str(error), 404)
@@ -163,18 +194,26 @@ class AlertmanagerApi:
 
     async def _silence(self, request: web.Request) -> web.Response:
         try:
-            found = self._place.silences.one(_silence_id(request))
+            found = self._one(_silence_id(request), customer_of(request))
         except NoSuchSilenceError:
             return _empty(404)
         return _answer(silence_json(found, self._clock()))
 
     async def _expire(self, request: web.Request) -> web.Response:
-        silence_id, actor = _silence_id(request), Actor(request[CALLER].name)
+        silence_id, actor = _silence_id(request), actor_of(request)
         try:
+            self._one(silence_id, customer_of(request))
             await asyncio.to_thread(self._place.silences.expire, silence_id, actor, self._clock())
         except NoSuchSilenceError:
             return _empty(404)
         return _empty()
+
+    def _one(self, silence_id: str, customer: str) -> Silence:
+        """A silence that the customer may see. Raises NoSuchSilenceError."""
+        found = self._place.silences.one(silence_id)
+        if not silence_is_of(customer, found):
+            raise NoSuchSilenceError
+        return found
 
 
 def _answering(handler: Handler) -> Handler:

@@ -14,33 +14,23 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from forewarn_collector.config import Address, Token
+from forewarn_collector.api.rights import Customers, Right, right_of
+from forewarn_collector.config import Address
+from forewarn_collector.config_tokens import Role, Token
 from forewarn_collector.metrics import Metrics
 
 TOKEN_FILE = "token"  # noqa: S105 - a file's name
-WRITE_PATHS = frozenset({"/api/v1/write", "/v1/logs", "/v1/metrics"})
-ALERTS_PATH = "/api/v2/alerts"
-OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
-# Only reads by another method: Grafana's and promtool's form POSTs.
-_READING_POSTS = frozenset(
-    {
-        "/api/v1/format_query",
-        "/api/v1/labels",
-        "/api/v1/parse_query",
-        "/api/v1/query",
-        "/api/v1/query_exemplars",
-        "/api/v1/query_range",
-        "/api/v1/series",
-    }
-)
+OWN = "own"
+_ANYONE = "anyone"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request: the token's name, and the customer it is bound to ("" for none)."""
+    """Who sent a request: the token's name, its role, its customer ("" for all of them)."""
 
     name: str
     customer: str = ""
+    role: Role = Role.ADMIN
 
 
 CALLER = web.RequestKey("caller", Caller)
@@ -88,7 +78,7 @@ class Gate:
 
     `auth` off lets everybody do everything; the caller of this class sees to it that this happens
     on a loopback address only. With it on, writes need a token, reads need one unless
-    `open_reads`.
+    `open_reads`; whoever gives a token is held to it.
     """
 
     def __init__(self, callers: Mapping[str, Caller], *, auth: bool, open_reads: bool) -> None:
@@ -97,22 +87,32 @@ class Gate:
         self._auth = auth
         self._open_reads = open_reads
 
-    def caller(self, request: web.BaseRequest) -> Caller | None:
-        """The caller; None where the request must be refused."""
+    def caller(self, request: web.BaseRequest, right: Right) -> Caller | None:
+        """The caller; None where the request must be refused for want of a right token."""
+        if not self._auth:
+            return Caller(_ANYONE)
         token = _token(request.headers.get("Authorization", ""))
         if token:
-            return self._callers.get(_digest(token)) if self._auth else Caller("anyone")
-        reads = request.method in {"GET", "HEAD"} or request.path in _READING_POSTS
-        if not self._auth or request.path in OPEN_PATHS or (reads and self._open_reads):
-            return Caller("anyone")
+            return self._callers.get(_digest(token))
+        if right.public or (right.reads and self._open_reads):
+            return Caller(_ANYONE, role=Role.VIEWER)
         return None
 
 
 def callers_from(own: str, tokens: tuple[Token, ...]) -> dict[str, Caller]:
-    """The callers by token: the data directory's own, and those of the configuration."""
-    callers = {own: Caller("own")}
+    """The callers by token: the data directory's own, and those of the configuration.
+
+    Raises TokenError, also where two have the same one: nobody could tell which role counts.
+    """
+    callers = {own: Caller(OWN)}
     for token in tokens:
-        callers[read_token(token.file)] = Caller(token.name, token.customer)
+        secret = read_token(token.file)
+        if secret in callers:
+            raise TokenError(
+                f"the tokens {callers[secret].name} and {token.name} are the same; "
+                f"write another one to {token.file}"
+            )
+        callers[secret] = Caller(token.name, token.customer, token.role)
     return callers
 
 
@@ -131,7 +131,8 @@ def middleware(gate: Gate, metrics: Metrics, *, hosts: frozenset[str] | None) ->
             raise web.HTTPForbidden(text=text)
         if request.method not in {"GET", "HEAD"} and _is_cross_site(request):
             raise web.HTTPForbidden(text="a write from another site's page is refused\n")
-        caller = gate.caller(request)
+        right = right_of(request)
+        caller = gate.caller(request, right)
         if caller is None:
             metrics.unauthorized.inc()
             given = "no" if "Authorization" not in request.headers else "a wrong"
@@ -140,18 +141,30 @@ def middleware(gate: Gate, metrics: Metrics, *, hosts: frozenset[str] | None) ->
                 "(the collector's own is in the file 'token' of its data directory)\n",
                 headers={"WWW-Authenticate": 'Basic realm="forewarn", charset="UTF-8"'},
             )
-        if caller.customer and not _writes_signals(request):
-            raise web.HTTPForbidden(text="a customer's token may only write signals\n")
+        refused = _refusal(caller, right, request)
+        if refused:
+            metrics.forbidden.inc()
+            raise web.HTTPForbidden(text=f"{refused}\n")
         request[CALLER] = caller
         return await handler(request)
 
     return check
 
 
-def _writes_signals(request: web.BaseRequest) -> bool:
-    # Who may send alerts there may not read those of others.
-    posts_alerts = request.method == "POST" and request.path == ALERTS_PATH
-    return request.path in WRITE_PATHS or posts_alerts
+def _refusal(caller: Caller, right: Right, request: web.Request) -> str:
+    """Why the caller may not do that; empty if they may."""
+    if caller.role not in right.roles:
+        needed = " or ".join(role for role in Role if role in right.roles)
+        return (
+            f"the token {caller.name} has the role {caller.role}; "
+            f"{request.method} {request.path} needs the role {needed}"
+        )
+    if caller.customer and right.customers is Customers.REFUSED:
+        return (
+            f"{request.path} tells of all customers; the token {caller.name} is that of one, "
+            f"{caller.customer}"
+        )
+    return ""
 
 
 _HOST = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>[a-z0-9_.-]+))(?::[0-9]*)?")

@@ -11,6 +11,7 @@ from aiohttp import web
 from forewarn_collector.api.answers import enveloped_pieces, json_bytes
 from forewarn_collector.api.envelope import ApiError, enveloped
 from forewarn_collector.api.formats import EARLIEST, LATEST, rfc3339
+from forewarn_collector.api.narrowing import customer_of, is_of, matchers_for
 from forewarn_collector.api.parameters import (
     Given,
     bad,
@@ -57,7 +58,7 @@ class EventsApi:
         ]
 
     async def _search(self, request: web.Request) -> web.StreamResponse:
-        query = _query(await parameters(request))
+        query = _query(await parameters(request), matchers_for(customer_of(request)))
 
         def pieces(deadline: Deadline) -> Iterator[bytes]:
             try:
@@ -77,14 +78,14 @@ class EventsApi:
         return await self._threads.answer(request, pieces)
 
     async def _one(self, request: web.Request) -> web.StreamResponse:
-        uid = request.match_info["uid"]
+        uid, customer = request.match_info["uid"], customer_of(request)
 
         def pieces(deadline: Deadline) -> Iterator[bytes]:
             try:
                 event = self._store.event_store.one(uid)
             except StoreError as error:
                 raise ApiError("unavailable", str(error)) from error
-            if event is None:
+            if event is None or not is_of(customer, event.labels):
                 raise ApiError(
                     "not_found", f"there is no event {uid!r}, or it is older than what is kept"
                 )
@@ -93,7 +94,7 @@ class EventsApi:
         return await self._threads.answer(request, pieces)
 
 
-def _query(given: Given) -> EventQuery:
+def _query(given: Given, within: Sequence[Matcher]) -> EventQuery:
     for name in given:
         if name not in _KNOWN:
             known = ", ".join(sorted(_KNOWN))
@@ -104,6 +105,7 @@ def _query(given: Given) -> EventQuery:
     common = [
         *_either("type", [kind for kind in given.getall("type", []) if kind]),
         *_severe(given),
+        *within,
     ]
     selectors: Sequence[Sequence[Matcher]] = selectors_of(given) or [()]
     selectors = [(*matchers, *common) for matchers in selectors]

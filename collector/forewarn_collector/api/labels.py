@@ -11,6 +11,7 @@ from aiohttp import web
 from forewarn_collector.api.answers import enveloped_pieces, list_pieces
 from forewarn_collector.api.envelope import ApiError, enveloped, success
 from forewarn_collector.api.formats import EARLIEST, LATEST
+from forewarn_collector.api.narrowing import customer_of, matchers_for
 from forewarn_collector.api.parameters import (
     Given,
     bad,
@@ -24,7 +25,7 @@ from forewarn_collector.api.parameters import (
 from forewarn_collector.api.threads import AnswerThreads
 from forewarn_collector.ingest import MetadataTable
 from forewarn_collector.promql import Deadline
-from forewarn_collector.store import Store
+from forewarn_collector.store import Matcher, Store
 
 
 class LabelsApi:
@@ -52,7 +53,7 @@ class LabelsApi:
             raise ApiError("bad_data", "no match[] parameter provided")
         limit, (start, end) = limit_of(given), _span(given)
         try:
-            selectors = selectors_of(given)
+            selectors = selectors_of(given, _own(request))
         except ApiError as error:
             raise bad("match[]", error) from error
 
@@ -65,7 +66,7 @@ class LabelsApi:
     async def _labels(self, request: web.Request) -> web.StreamResponse:
         given = await parameters(request)
         limit, (start, end) = limit_of(given), _span(given)
-        selectors = selectors_of(given)
+        selectors = selectors_of(given, _own(request))
 
         def pieces(deadline: Deadline) -> Iterator[bytes]:
             return _texts(self._store.label_names(selectors, start, end), limit)
@@ -76,7 +77,7 @@ class LabelsApi:
         given = await parameters(request)
         name = unescaped(request.match_info["name"])
         limit, (start, end) = limit_of(given), _span(given)
-        selectors = selectors_of(given)
+        selectors = selectors_of(given, _own(request))
 
         def pieces(deadline: Deadline) -> Iterator[bytes]:
             return _texts(self._store.label_values(name, selectors, start, end), limit)
@@ -90,9 +91,13 @@ class LabelsApi:
         metric = given.get("metric", "")
         found: list[tuple[str, Any]] = [
             (name, [{"type": entry.type, "help": entry.help, "unit": entry.unit}])
-            for name, entry in self._metadata.entries(metric)
+            for name, entry in self._metadata.entries(metric, customer_of(request))
         ]
         return success(dict(found if limit < 0 else found[:limit]))
+
+
+def _own(request: web.Request) -> Sequence[Matcher]:
+    return matchers_for(customer_of(request))
 
 
 def _span(given: Given) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from functools import partial
 
 from aiohttp import web
 
+from forewarn_collector.api.auth import CALLER
 from forewarn_collector.api.receiving import Handler, Receiving, body_of, extra_labels, shown
 from forewarn_collector.config_otlp import OtlpSettings
 from forewarn_collector.ingest import (
@@ -112,7 +113,7 @@ class OtlpApi:
         decoded = _within(decoded, self._span())
         samples = len(decoded.batch.times) + len(decoded.increases.starts)
         self._receiving.admission.spend(request, samples)
-        self._metadata.update(decoded.metadata)
+        self._metadata.update(decoded.metadata, request[CALLER].customer)
         refused, over = await self._append(request, decoded)
         rejected = [*decoded.rejected, *refused]
         if decoded.exemplars:

@@ -86,9 +86,12 @@ def whole(text: str) -> int:
     return int(text)
 
 
-def selectors_of(given: Given) -> list[Sequence[Matcher]]:
-    """The matchers of each series selector in `match[]`."""
-    return [_matchers(text) for text in given.getall("match[]", [])]
+def selectors_of(given: Given, within: Sequence[Matcher] = ()) -> list[Sequence[Matcher]]:
+    """The matchers of each series selector in `match[]`, each with those of `within`, too."""
+    asked: list[Sequence[Matcher]] = [
+        (*_matchers(text), *within) for text in given.getall("match[]", [])
+    ]
+    return asked or ([within] if within else [])
 
 
 def _matchers(text: str) -> Sequence[Matcher]:

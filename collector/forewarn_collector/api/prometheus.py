@@ -16,6 +16,7 @@ from aiohttp import web
 from forewarn_collector.api.answers import enveloped_pieces, result_pieces
 from forewarn_collector.api.envelope import ApiError, enveloped, success
 from forewarn_collector.api.formats import EARLIEST, LATEST, parse_step
+from forewarn_collector.api.narrowing import customer_of, source_for
 from forewarn_collector.api.parameters import (
     TRUNCATED,
     Given,
@@ -58,7 +59,7 @@ class PrometheusApi:
         self._threads = threads
         self._timeout = timeout
         self._clock = clock
-        self._queries: dict[str, Query] = {}
+        self._queries: dict[tuple[str, str], Query] = {}
 
     def routes(self) -> list[web.RouteDef]:
         """The routes."""
@@ -80,10 +81,11 @@ class PrometheusApi:
         limit = limit_of(given)
         at = time_of(given, "time", self._clock())
         timeout, lookback = self._timeout_of(given), _lookback_of(given)
-        query = await self._compiled(given)
+        customer = customer_of(request)
+        query, source = await self._compiled(given, customer), source_for(customer, self._store)
 
         def evaluate(deadline: Deadline) -> Result:
-            return query.instant(self._store, at, lookback=lookback, deadline=deadline)
+            return query.instant(source, at, lookback=lookback, deadline=deadline)
 
         pieces = partial(_pieces, evaluate, limit, bool(given.get("stats")), True)
         return await self._threads.answer(request, pieces, timeout)
@@ -105,14 +107,15 @@ class PrometheusApi:
                 "Try decreasing the query resolution (?step=XX)",
             )
         timeout, lookback = self._timeout_of(given), _lookback_of(given)
-        query = await self._compiled(given)
+        customer = customer_of(request)
+        query, source = await self._compiled(given, customer), source_for(customer, self._store)
         if query.result_type in (ValueType.MATRIX, ValueType.STRING):
             name = "range vector" if query.result_type is ValueType.MATRIX else "string"
             text = f'invalid expression type "{name}" for range query'
             raise bad("query", f"{text}, must be Scalar or instant Vector")
 
         def evaluate(deadline: Deadline) -> Result:
-            return query.range(self._store, start, end, step, lookback=lookback, deadline=deadline)
+            return query.range(source, start, end, step, lookback=lookback, deadline=deadline)
 
         pieces = partial(_pieces, evaluate, limit, bool(given.get("stats")), False)
         return await self._threads.answer(request, pieces, timeout)
@@ -135,10 +138,13 @@ class PrometheusApi:
     async def _parse_query(self, request: web.Request) -> web.StreamResponse:
         return success(tree_json((await self._compiled(await parameters(request))).expr))
 
-    async def _compiled(self, given: Given) -> Query:
-        """The query, kept: a dashboard asks the same again and again."""
+    async def _compiled(self, given: Given, customer: str = "") -> Query:
+        """The query, kept: a dashboard asks the same again and again.
+
+        Each customer has its own, since a query keeps what it derived from the series it found.
+        """
         text = given.get("query", "")
-        query = self._queries.get(text)
+        query = self._queries.get((customer, text))
         if query is None:
             try:
                 if len(text) > _LONG_TEXT:
@@ -149,7 +155,7 @@ class PrometheusApi:
                 raise bad("query", error) from error
             if len(self._queries) >= _KEPT_QUERIES:
                 self._queries.pop(next(iter(self._queries)))
-            self._queries[text] = query
+            self._queries[customer, text] = query
         return query
 
     def _timeout_of(self, given: Given) -> int:

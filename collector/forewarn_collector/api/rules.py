@@ -13,6 +13,7 @@ from aiohttp import web
 from forewarn_collector.api.answers import enveloped_pieces, json_bytes, list_pieces
 from forewarn_collector.api.envelope import enveloped
 from forewarn_collector.api.formats import exponent_float, rfc3339
+from forewarn_collector.api.narrowing import customer_of, is_of, rule_is_for
 from forewarn_collector.api.parameters import Given, bad, selectors_of, whole
 from forewarn_collector.api.threads import AnswerThreads
 from forewarn_collector.promql import Deadline
@@ -34,6 +35,7 @@ _WORST_FIRST = (
     AlertState.INACTIVE,
 )
 _TRUE = frozenset({"1", "t", "true"})
+_HIDDEN = "it can't be evaluated; why is shown to those who may see all customers"
 _FALSE = frozenset({"", "0", "f", "false"})
 
 
@@ -52,14 +54,16 @@ class RulesApi:
         ]
 
     async def _rules(self, request: web.Request) -> web.StreamResponse:
-        wanted = _wanted(request.query)
+        customer = customer_of(request)
+        wanted = _wanted(request.query, customer)
         page = _page(request.query)
         # Before anything is sent: a token that is wrong must still be an error.
         groups, token = page.cut(wanted.found(self._scheduler.groups()))
 
         def pieces(deadline: Deadline) -> Iterator[bytes]:
             bodies = [
-                _group_json(group, rules, with_alerts=wanted.alerts) for group, rules in groups
+                _group_json(group, rules, customer, with_alerts=wanted.alerts)
+                for group, rules in groups
             ]
             end = b',"groupNextToken":' + json_bytes(token) if token else b""
             return enveloped_pieces(chain([b'{"groups":'], list_pieces(bodies), [end, b"}"]))
@@ -67,12 +71,15 @@ class RulesApi:
         return await self._threads.answer(request, pieces)
 
     async def _alerts(self, request: web.Request) -> web.StreamResponse:
+        customer = customer_of(request)
+
         def pieces(deadline: Deadline) -> Iterator[bytes]:
             alerts = [
                 _alert_json(alert)
                 for group in self._scheduler.groups()
                 for rule in group.rules
                 for alert in rule.alerts
+                if is_of(customer, alert.labels)
             ]
             return enveloped_pieces(chain([b'{"alerts":'], list_pieces(alerts), [b"}"]))
 
@@ -92,6 +99,7 @@ class _Wanted:
     names: frozenset[str]
     labels: Sequence[Callable[[Labels], bool]]
     alerts: bool
+    customer: str
 
     def found(self, groups: Sequence[GroupStatus]) -> list[tuple[GroupStatus, list[RuleStatus]]]:
         """All groups, each with the rules that are wanted of it."""
@@ -110,6 +118,7 @@ class _Wanted:
             (not self.type or _type(status) == self.type)
             and (not self.names or status.rule.name in self.names)
             and (not self.labels or self._labelled(status))
+            and rule_is_for(self.customer, status)
         )
 
     def _labelled(self, status: RuleStatus) -> bool:
@@ -117,7 +126,7 @@ class _Wanted:
         return any(meets(labels) for meets in self.labels)
 
 
-def _wanted(query: Given) -> _Wanted:
+def _wanted(query: Given, customer: str) -> _Wanted:
     kinds = {"": "", "alert": "alerting", "record": "recording"}
     kind = query.get("type", "").lower()
     if kind not in kinds:
@@ -132,6 +141,7 @@ def _wanted(query: Given) -> _Wanted:
         frozenset(query.getall("rule_name[]", [])),
         [labels_predicate(matchers) for matchers in selectors_of(query)],
         without in _FALSE,
+        customer,
     )
 
 
@@ -189,12 +199,12 @@ def _labels_of(status: RuleStatus) -> dict[str, str]:
 
 
 def _group_json(
-    status: GroupStatus, rules: Sequence[RuleStatus], *, with_alerts: bool
+    status: GroupStatus, rules: Sequence[RuleStatus], customer: str, *, with_alerts: bool
 ) -> dict[str, Any]:
     return {
         "name": status.group.name,
         "file": status.group.file,
-        "rules": [_rule_json(rule, with_alerts=with_alerts) for rule in rules],
+        "rules": [_rule_json(rule, customer, with_alerts=with_alerts) for rule in rules],
         "interval": status.group.interval / 1000,
         "limit": status.group.limit,
         "evaluationTime": status.evaluation_seconds,
@@ -202,7 +212,7 @@ def _group_json(
     }
 
 
-def _rule_json(status: RuleStatus, *, with_alerts: bool) -> dict[str, Any]:
+def _rule_json(status: RuleStatus, customer: str, *, with_alerts: bool) -> dict[str, Any]:
     rule = status.rule
     body: dict[str, Any] = {
         "name": rule.name,
@@ -214,17 +224,21 @@ def _rule_json(status: RuleStatus, *, with_alerts: bool) -> dict[str, Any]:
         "labels": _labels_of(status),
     }
     if status.last_error:
-        body["lastError"] = status.last_error
+        # It may name series of anybody.
+        body["lastError"] = _HIDDEN if customer else status.last_error
     if not isinstance(rule, AlertingRule):
         return body
-    states = status.standing.states()
+    alerts: list[Alert] = []
+    if with_alerts or customer:
+        alerts = [alert for alert in status.alerts if is_of(customer, alert.labels)]
+    states = {alert.state for alert in alerts} if customer else status.standing.states()
     worst = next((state for state in _WORST_FIRST if state in states), AlertState.INACTIVE)
     return body | {
         "state": worst.value,
         "duration": rule.for_ / 1000,
         "keepFiringFor": rule.keep_firing_for / 1000,
         "annotations": {name: text.source for name, text in rule.annotations.items()},
-        "alerts": [_alert_json(alert) for alert in status.alerts] if with_alerts else [],
+        "alerts": [_alert_json(alert) for alert in alerts] if with_alerts else [],
     }
 
 

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from forewarn_collector.api.envelope import enveloped, success
 from forewarn_collector.api.formats import rfc3339
+from forewarn_collector.api.narrowing import customer_of, is_of
 from forewarn_collector.ingest.agents import MISSED_INTERVALS, Agent, AgentWatch
 from forewarn_wire.durations import format_duration
 
@@ -28,15 +29,17 @@ class TargetsApi:
     async def _targets(self, request: web.Request) -> web.StreamResponse:
         pool = request.query.get("scrapePool", "")
         active = request.query.get("state", "").lower() in {"", "any", "active"}
-        agents = self._sorted() if active else []
+        agents = self._sorted(request) if active else []
         targets = [_target(agent) for agent in agents if not pool or _pool(agent) == pool]
         return success({"activeTargets": targets, "droppedTargets": [], "droppedTargetCounts": {}})
 
     async def _pools(self, request: web.Request) -> web.StreamResponse:
-        return success({"scrapePools": sorted({_pool(agent) for agent in self._sorted()})})
+        return success({"scrapePools": sorted({_pool(agent) for agent in self._sorted(request)})})
 
-    def _sorted(self) -> list[Agent]:
-        return sorted(self._agents.agents(), key=lambda agent: (_pool(agent), agent.labels))
+    def _sorted(self, request: web.Request) -> list[Agent]:
+        customer = customer_of(request)
+        found = [agent for agent in self._agents.agents() if is_of(customer, agent.labels)]
+        return sorted(found, key=lambda agent: (_pool(agent), agent.labels))
 
 
 def _pool(agent: Agent) -> str:

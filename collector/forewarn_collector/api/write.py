@@ -9,6 +9,7 @@ import numpy as np
 from aiohttp import web
 
 from forewarn_collector.api.appending import Appender
+from forewarn_collector.api.auth import CALLER
 from forewarn_collector.api.receiving import Receiving, body_of, extra_labels, shown
 from forewarn_collector.api.remote_write import accepted_version, written
 from forewarn_collector.ingest import Decoded, MetadataTable, Span, Version, WriteDecoder
@@ -75,7 +76,7 @@ class WriteApi:
         receiving.metrics.samples.inc(appended.added)
         receiving.metrics.duplicates.inc(appended.duplicates)
         if decoded.metadata:
-            self._metadata.update(decoded.metadata)
+            self._metadata.update(decoded.metadata, request[CALLER].customer)
         if appended.refused:
             rejected = [*rejected, *receiving.over_limit(request, appended.refused)]
             samples -= body.samples - appended.added - appended.duplicates

@@ -46,28 +46,37 @@ class MetricMetadata:
 
 
 class MetadataTable:
-    """One entry for each metric family, the last one that came; of too many the oldest go."""
+    """One entry for each metric family of a customer, the last one that came.
+
+    Of too many the oldest go.
+    """
 
     def __init__(self, most: int = MOST_FAMILIES) -> None:
         self._most = most
-        self._entries: OrderedDict[str, MetricMetadata] = OrderedDict()
+        self._entries: OrderedDict[tuple[str, str], MetricMetadata] = OrderedDict()
         self._lock = threading.Lock()
 
-    def update(self, found: Mapping[str, MetricMetadata]) -> None:
-        """Take what a request brought."""
+    def update(self, found: Mapping[str, MetricMetadata], customer: str = "") -> None:
+        """Take what a request brought, of a customer or of none."""
         with self._lock:
             for name, entry in found.items():
-                self._entries[name] = entry
-                self._entries.move_to_end(name)
+                self._entries[customer, name] = entry
+                self._entries.move_to_end((customer, name))
             while len(self._entries) > self._most:
                 self._entries.popitem(last=False)
 
-    def entries(self, name: str = "") -> list[tuple[str, MetricMetadata]]:
-        """All families by name, or the one with that name if it is known."""
+    def entries(self, name: str = "", customer: str = "") -> list[tuple[str, MetricMetadata]]:
+        """All families by name, or the one with that name; of a customer, else of everybody.
+
+        What several say of one family, the last one says for everybody.
+        """
         with self._lock:
-            if name:
-                return [(name, self._entries[name])] if name in self._entries else []
-            return sorted(self._entries.items(), key=lambda item: item[0])
+            found = {
+                family: entry
+                for (owner, family), entry in self._entries.items()
+                if customer in ("", owner) and name in ("", family)
+            }
+        return sorted(found.items(), key=lambda item: item[0])
 
 
 def decode_metadata(message: bytes, start: int, stop: int) -> tuple[str, MetricMetadata] | None:

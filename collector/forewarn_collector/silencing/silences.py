@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from forewarn_collector.silencing.matchers import Matcher, matches_all
 
@@ -53,6 +54,19 @@ class Silence:
         if now < self.starts_at:
             return SilenceState.PENDING
         return SilenceState.EXPIRED if now >= self.ends_at else SilenceState.ACTIVE
+
+    def to_json(self, now: int) -> dict[str, Any]:
+        """The silence as our own API shows it at a time (ms)."""
+        return {
+            "id": self.id,
+            "state": self.state(now).value,
+            "matchers": [str(matcher) for matcher in self.matchers],
+            "starts_at": self.starts_at,
+            "ends_at": self.ends_at,
+            "updated_at": self.updated_at,
+            "created_by": self.created_by,
+            "comment": self.comment,
+        }
 
     def silences(self, labels: Mapping[str, str], now: int) -> bool:
         """Whether an alert with these labels is silent at a time (ms)."""

@@ -28,6 +28,7 @@ from forewarn_collector.store.eventlog import (
 )
 from forewarn_collector.store.events import LATE
 from forewarn_collector.store.jobs import Appended, AppendedEvents
+from forewarn_collector.store.narrowed import NarrowedSource
 from forewarn_collector.store.past import Past
 from forewarn_collector.store.quota import SeriesLimits
 from forewarn_collector.store.sliding import Contents, Slide, SlidingWindow, Turn
@@ -57,6 +58,7 @@ __all__ = [
     "Layout",
     "MatchOp",
     "Matcher",
+    "NarrowedSource",
     "Past",
     "RunColumns",
     "SeriesColumns",

@@ -2,12 +2,19 @@
 
 from forewarn_collector.tasks.alertmanager import AlertmanagerPlace
 from forewarn_collector.tasks.audit import Actor, AuditEntry, AuditLog
-from forewarn_collector.tasks.commands import TaskCommands
-from forewarn_collector.tasks.errors import LedgerError, NoSuchTaskError, RefusedError, TaskError
+from forewarn_collector.tasks.commands import TaskCommands, Terms
+from forewarn_collector.tasks.errors import (
+    ChangedError,
+    LedgerError,
+    NoSuchTaskError,
+    RefusedError,
+    TaskError,
+)
 from forewarn_collector.tasks.evidence_source import EvidenceSource
 from forewarn_collector.tasks.gates import Gate, GatedAlert, Hold, HoldKind
 from forewarn_collector.tasks.keeper import TaskKeeper
 from forewarn_collector.tasks.ledger import Ledger, StoredAlert
+from forewarn_collector.tasks.listing import CursorError, TaskFilter, TaskOrder, TaskPage
 from forewarn_collector.tasks.lost_hosts import LostHosts
 from forewarn_collector.tasks.model import (
     STANDING,
@@ -25,10 +32,11 @@ from forewarn_collector.tasks.model import (
     TimelineEntry,
     TimelineKind,
 )
+from forewarn_collector.tasks.once import KeyReusedError, Once, RepeatedError
 from forewarn_collector.tasks.outbox import DeliveryStatus, Outbox, QueueCounts
 from forewarn_collector.tasks.placing import ByRule, Place, Placing
 from forewarn_collector.tasks.policy import Policy
-from forewarn_collector.tasks.queries import TaskCount, TaskFilter, TaskPage, TaskQueries
+from forewarn_collector.tasks.queries import TaskCount, TaskQueries
 from forewarn_collector.tasks.service import ServiceLevels, Step
 
 __all__ = [
@@ -38,7 +46,9 @@ __all__ = [
     "AuditEntry",
     "AuditLog",
     "ByRule",
+    "ChangedError",
     "CloseReason",
+    "CursorError",
     "Delivery",
     "DeliveryAction",
     "DeliveryState",
@@ -48,12 +58,14 @@ __all__ = [
     "GatedAlert",
     "Hold",
     "HoldKind",
+    "KeyReusedError",
     "Ledger",
     "LedgerError",
     "LostHosts",
     "Member",
     "NoSuchTaskError",
     "Notify",
+    "Once",
     "OpenReason",
     "Outbox",
     "Place",
@@ -61,6 +73,7 @@ __all__ = [
     "Policy",
     "QueueCounts",
     "RefusedError",
+    "RepeatedError",
     "ResolveReason",
     "ServiceLevels",
     "Step",
@@ -72,9 +85,11 @@ __all__ = [
     "TaskError",
     "TaskFilter",
     "TaskKeeper",
+    "TaskOrder",
     "TaskPage",
     "TaskQueries",
     "TaskState",
+    "Terms",
     "TimelineEntry",
     "TimelineKind",
 ]

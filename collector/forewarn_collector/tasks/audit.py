@@ -22,6 +22,12 @@ class Actor:
 
     name: str
     role: str = ""
+    token: str = ""
+    """The name of the token by which that came."""
+
+    def detail(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """What the audit log says beside: `found`, and by which token it came, if by any."""
+        return {**found, "token": self.token} if self.token else dict(found)
 
 
 RULES = Actor("rules", "collector")
@@ -72,14 +78,31 @@ class AuditLog:
         self._ledger = ledger
 
     def list(
-        self, *, of: str = "", who: str = "", before: int | None = None, limit: int = 100
+        self,
+        *,
+        of: str = "",
+        who: str = "",
+        action: str = "",
+        since: int | None = None,
+        until: int | None = None,
+        before: int | None = None,
+        limit: int = 100,
     ) -> list[AuditEntry]:
-        """Entries, the newest first, `of` one object; `before` is the id of the last known."""
+        """Entries, the newest first, `of` one object; `before` is the id of the last known.
+
+        `since` and `until` (ms, the latter not included) are when that was.
+        """
         found = select(audit).order_by(audit.c.id.desc()).limit(max(0, min(limit, MOST)))
         if of:
             found = found.where(audit.c.object == of)
         if who:
             found = found.where(audit.c.who == who)
+        if action:
+            found = found.where(audit.c.action == action)
+        if since is not None:
+            found = found.where(audit.c.at >= since)
+        if until is not None:
+            found = found.where(audit.c.at < until)
         if before is not None:
             found = found.where(audit.c.id < before)
         with self._ledger.read() as connection:

@@ -25,5 +25,12 @@ class NoSuchTaskError(TaskError):
         self.number = number
 
 
+class ChangedError(TaskError):
+    """The task is no longer as whoever gives the command has seen it."""
+
+    def __init__(self, number: str) -> None:
+        super().__init__(f"{number} has changed since; look at it again")
+
+
 class RefusedError(TaskError):
     """A command that does not fit the task's state, such as acknowledging a resolved task."""

@@ -72,6 +72,11 @@ def severity_rank(severity: str) -> int:
     return len(_SEVERITIES)
 
 
+def severity_order() -> list[tuple[str, ...]]:
+    """The names of severities in lower case, those of one rank together, the worst first."""
+    return [tuple(names) for names, _ in _SEVERITIES]
+
+
 def due_after(severity: str) -> int:
     """How long a task may take (ms) by severity alone.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -258,6 +260,12 @@ class Task:
     def number(self) -> str:
         """The number that people use: FW-17."""
         return number_of(self.id)
+
+    @property
+    def version(self) -> str:
+        """A digest of all that `to_json` has: another one once anything of that has changed."""
+        text = json.dumps(self.to_json(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     @property
     def muted_until(self) -> int | None:

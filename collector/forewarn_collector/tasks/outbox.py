@@ -169,13 +169,6 @@ class Outbox:
                 entry = TimelineEntry(at, TimelineKind.UNDELIVERABLE, text)
                 _note(connection, row["task_id"], entry)
 
-    def revive(self, delivery_id: str, now: int) -> bool:
-        """Owe a dead delivery again, at once; False where there is no such dead delivery."""
-        dead = and_(deliveries.c.id == delivery_id, deliveries.c.state == DeliveryState.DEAD.value)
-        owed = {"state": DeliveryState.OWED.value, "due_at": now, "done_at": None}
-        with self._ledger.write() as connection:
-            return connection.execute(update(deliveries).where(dead).values(owed)).rowcount == 1
-
     def counts(self) -> dict[str, QueueCounts]:
         """What each queue is owed, got and refused."""
         # A delivery's last attempt succeeded; all others, and every one of a dead one, failed.
@@ -206,7 +199,7 @@ class Outbox:
         if state is not None:
             found = found.where(deliveries.c.state == state.value)
         with self._ledger.read() as connection:
-            return [_status(row) for row in rows_of(connection.execute(found))]
+            return [status_of(row) for row in rows_of(connection.execute(found))]
 
     def _delivery(self, connection: Connection, row: Mapping[str, Any], now: int) -> Delivery:
         of_task = and_(deliveries.c.task_id == row["task_id"], deliveries.c.queue == row["queue"])
@@ -287,7 +280,8 @@ def _note(connection: Connection, task_id: int, entry: TimelineEntry) -> None:
     connection.execute(insert(timeline), [entry_to_row(task_id, entry)])
 
 
-def _status(row: Mapping[str, Any]) -> DeliveryStatus:
+def status_of(row: Mapping[str, Any]) -> DeliveryStatus:
+    """The status that a row of `deliveries` tells."""
     return DeliveryStatus(
         id=row["id"],
         number=number_of(row["task_id"]),

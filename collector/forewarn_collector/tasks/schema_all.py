@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from forewarn_collector.tasks.schema import metadata
+from forewarn_collector.tasks.schema_escalations import escalations
+from forewarn_collector.tasks.schema_idempotency import idempotency
 from forewarn_collector.tasks.schema_silences import received_alerts, silences
 
-__all__ = ["metadata", "received_alerts", "silences"]
+__all__ = ["escalations", "idempotency", "metadata", "received_alerts", "silences"]

@@ -26,6 +26,7 @@ from forewarn_collector.silencing import (
 from forewarn_collector.tasks.audit import Actor, AuditEntry, add_audit
 from forewarn_collector.tasks.gates import GatedAlert, Hold, HoldKind
 from forewarn_collector.tasks.ledger import Ledger
+from forewarn_collector.tasks.once import Once
 from forewarn_collector.tasks.rows import Row, rows_of
 from forewarn_collector.tasks.schema_silences import silences
 from forewarn_wire import Labels
@@ -64,23 +65,23 @@ class Silences:
             raise NoSuchSilenceError
         return found
 
-    def set(self, given: Silence, actor: Actor, at: int) -> Silence:
+    def set(self, given: Silence, actor: Actor, at: int, once: Once | None = None) -> Silence:
         """Make a silence, or change the one with its id, at a time (ms); what it has become.
 
-        Raises SilenceError, LedgerError.
+        Raises SilenceError, LedgerError, and what `once` raises.
         """
         with self._lock:
             written = set_silence(self._known, given, at, str(uuid.uuid4()))
-            self._write(written, actor, at)
+            self._write(written, actor, at, once)
         return written[-1]
 
-    def expire(self, silence_id: str, actor: Actor, at: int) -> Silence:
+    def expire(self, silence_id: str, actor: Actor, at: int, once: Once | None = None) -> Silence:
         """End a silence. Once it has ended that changes nothing. Raises as `set` does."""
         with self._lock:
             before = self.one(silence_id)
             after = expired(before, at)
             if after != before:
-                self._write((after,), actor, at)
+                self._write((after,), actor, at, once)
         return after
 
     def counts(self, at: int) -> Mapping[SilenceState, int]:
@@ -104,13 +105,17 @@ class Silences:
             answers = self._answers = _Answers(active, answers.matched)
         return [answers.of(alert) for alert in asked] if active else [None] * len(asked)
 
-    def _write(self, written: Sequence[Silence], actor: Actor, at: int) -> None:
+    def _write(self, written: Sequence[Silence], actor: Actor, at: int, once: Once | None) -> None:
         known = dict(self._known)
         entries = [_entry(known.get(silence.id), silence, actor, at) for silence in written]
         old = [silence.id for silence in known.values() if silence.ends_at < at - RETENTION]
         with self._ledger.write() as connection:
+            if once is not None:
+                once.begin(connection, at)
             _save(connection, written, old)
             add_audit(connection, entries)
+            if once is not None:
+                once.end(connection, written[-1].to_json(at), at)
         for name in old:
             del known[name]
         self._known = known | {silence.id: silence for silence in written}
@@ -178,7 +183,7 @@ def _entry(before: Silence | None, after: Silence, actor: Actor, at: int) -> Aud
         action = "silence expired"
     else:
         action = "silence changed"
-    detail = _row(after)
+    detail = actor.detail(_row(after))
     return AuditEntry(at, actor.name, actor.role, action, after.id, after.comment, detail)
 
 

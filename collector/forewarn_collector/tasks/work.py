@@ -154,11 +154,13 @@ class Work(Drafts):
                 action=entry.kind.value,
                 object=draft.task.number,
                 reason=entry.reason,
-                detail={
-                    "text": entry.text,
-                    "from": "" if draft.is_new else draft.loaded.state.value,
-                    "to": draft.task.state.value,
-                },
+                detail=self._actor.detail(
+                    {
+                        "text": entry.text,
+                        "from": "" if draft.is_new else draft.loaded.state.value,
+                        "to": draft.task.state.value,
+                    }
+                ),
             )
             for entry in draft.entries
         ]

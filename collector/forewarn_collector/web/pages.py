@@ -9,6 +9,7 @@ from pathlib import Path
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from forewarn_collector.api.narrowing import customer_of
 from forewarn_collector.tasks import STANDING, NoSuchTaskError, TaskFilter, TaskQueries
 from forewarn_collector.tasks.evidence_html import evidence_html
 from forewarn_collector.tasks.evidence_plot import evidence_plot
@@ -55,12 +56,14 @@ class WebPages:
         everything = "all" in request.query
         states = () if everything else STANDING
         wanted = TaskFilter(states=states, text=request.query.get("q", ""))
-        page = await asyncio.to_thread(self._queries.list, wanted, limit=_MOST)
+        queries = self._queries.of(customer_of(request))
+        page = await asyncio.to_thread(queries.list, wanted, limit=_MOST)
         return self._page("tasks.html", page=page, everything=everything, text=wanted.text)
 
     async def _task(self, request: web.Request) -> web.Response:
         try:
-            task = await asyncio.to_thread(self._queries.one, request.match_info["number"])
+            queries = self._queries.of(customer_of(request))
+            task = await asyncio.to_thread(queries.one, request.match_info["number"])
         except NoSuchTaskError as error:
             raise web.HTTPNotFound(text=f"{error}\n") from error
         return self._page(

@@ -18,6 +18,8 @@ from aiohttp import web
 from forewarn_collector.queues import BackOff, DeliveryError, Queue, QueueWorkers, WebhookQueue
 from forewarn_collector.rules.alerts import AlertState
 from forewarn_collector.tasks import (
+    Actor,
+    AuditLog,
     Delivery,
     DeliveryState,
     LedgerError,
@@ -26,6 +28,7 @@ from forewarn_collector.tasks import (
     TaskQueries,
     TimelineKind,
 )
+from forewarn_collector.tasks.delivery_log import DeliveryLog, NotDeadError
 from forewarn_wire.document import Section
 from support.alerts import T0, Desk, alert_of, change, rule_of
 from support.deliveries import Posted, webhook_receiver
@@ -190,8 +193,13 @@ async def test_what_is_refused_for_good_is_seen_and_holds_nothing_up(desk: Desk)
         assert (counts.owed, counts.delivered, counts.dead) == (0, 1, 1)
         assert counts.failed_attempts == 1
         # Once the project is there, it can be sent after all.
-        assert outbox.revive(dead.id, now())
-        assert not outbox.revive(dead.id, now())
+        log = DeliveryLog(desk.ledger)
+        assert log.revive("support", dead.id, Actor("ann", "admin"), now()).state == "owed"
+        with pytest.raises(NotDeadError):
+            log.revive("support", dead.id, Actor("ann", "admin"), now())
+        (entry,) = AuditLog(desk.ledger).list(who="ann")
+        assert (entry.action, entry.object) == ("delivery revived", "FW-1")
+        assert entry.detail["delivery"] == dead.id
         running.notify()
         await until(lambda: states(desk) == [DeliveryState.DELIVERED] * 2)
     assert queue.taken[0].id == queue.taken[2].id

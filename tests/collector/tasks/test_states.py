@@ -21,6 +21,7 @@ from forewarn_collector.tasks import (
     TaskFilter,
     TaskQueries,
     TaskState,
+    Terms,
 )
 from forewarn_collector.tasks.hold_rows import current_holds
 from support.alerts import DAY, HOUR, MINUTE, T0, Desk, alert_of, change, rule_of
@@ -279,8 +280,9 @@ def test_a_task_that_a_person_reopens_stands_although_nothing_fires(
 
 
 def test_the_audit_log_has_who_did_what_to_what_and_why(desk: Desk, people: TaskCommands) -> None:
-    people.acknowledge("FW-1", "ann", AT, role="operator")
-    people.close("FW-1", "ann", CloseReason.NO_ACTION, AT + 1, "a test", role="operator")
+    operator = people.on(Terms(role="operator"))
+    operator.acknowledge("FW-1", "ann", AT)
+    operator.close("FW-1", "ann", CloseReason.NO_ACTION, AT + 1, "a test")
     found = [
         (each.at, each.who, each.role, each.action, each.reason, each.detail["text"])
         for each in reversed(AuditLog(desk.ledger).list(of="FW-1"))

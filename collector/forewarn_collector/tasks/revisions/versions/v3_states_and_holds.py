@@ -105,6 +105,15 @@ def upgrade() -> None:
         sa.Column("timeout", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_received_alerts"),
     )
+    op.create_table(
+        "idempotency",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("request", sa.String(64), nullable=False),
+        sa.Column("answer", sa.JSON(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_idempotency"),
+    )
+    op.create_index("ix_idempotency_at", "idempotency", ["at"])
     for statement in ONLY_GROWS[op.get_bind().dialect.name]:
         op.execute(statement)
 

@@ -1,0 +1,55 @@
+"""What a collector needs to listen: who may do what there, its certificate, its directory."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from pathlib import Path
+
+from forewarn_collector.api.auth import TOKEN_FILE, Gate, TokenError, callers_from, own_token
+from forewarn_collector.config import CollectorConfig
+
+log = logging.getLogger(__name__)
+
+
+class StartError(Exception):
+    """The collector can't start; the text says why and what to do."""
+
+
+def make_data_directory(data: Path) -> None:
+    """Make the data directory where there is none. Raises StartError."""
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(
+            f"cannot make the data directory {data}: {error.strerror}; --data chooses another"
+        ) from error
+
+
+def gate_of(config: CollectorConfig) -> Gate:
+    """Who may do what, by the tokens given. Raises StartError."""
+    listen = config.listen
+    if not config.auth:
+        if not listen.is_loopback:
+            raise StartError(f"--no-auth works on a loopback address only, not on {listen}")
+        return Gate({}, auth=False, open_reads=True)
+    try:
+        callers = callers_from(own_token(config.data), config.tokens)
+    except (TokenError, OSError) as error:
+        raise StartError(str(error)) from error
+    log.info("the token for writes is in %s", config.data / TOKEN_FILE)
+    # Behind a proxy on this machine a customer could read all by leaving its token out.
+    shared = any(token.reads_for_customer for token in config.tokens)
+    return Gate(callers, auth=True, open_reads=listen.is_loopback and not shared)
+
+
+def ssl_context_of(config: CollectorConfig) -> ssl.SSLContext | None:
+    """The certificate to show, if one is given. Raises StartError."""
+    if config.tls is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(config.tls.cert, config.tls.key)
+    except (OSError, ssl.SSLError) as error:
+        raise StartError(f"cannot use the tls certificate or key: {error}") from error
+    return context
