@@ -205,9 +205,13 @@ class Journal:
             ).fetchall()
         for number in ids:
             with file_errors("read", self._path):
-                count, checksum, blob = self.connection.execute(
+                row = self.connection.execute(
                     "SELECT samples, checksum, columns FROM journal WHERE id = ?", (number,)
                 ).fetchone()
+                if row is None:
+                    # A page by which SQLite finds rows is not what it was.
+                    raise sqlite3.DatabaseError(f"commit {number} is listed, and not found")
+            count, checksum, blob = row
             try:
                 yield decode_columns(blob, count, checksum)
             except (ValueError, TypeError, OverflowError) as error:
