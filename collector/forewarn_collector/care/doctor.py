@@ -366,7 +366,13 @@ def _failures(name: str, report: Report) -> Iterator[None]:
 @contextmanager
 def _held(lock: Path) -> Iterator[None]:
     """The directory as its collector holds it. Raises CareError where one runs."""
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise CareError(
+            f"cannot write to {lock}: {error.strerror}; a repair needs a directory that it may"
+            " write to: mount it so, or repair a copy"
+        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

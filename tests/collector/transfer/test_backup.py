@@ -210,6 +210,21 @@ def test_the_doctor_says_who_may_read_too_much(store: Store, tmp_path: Path) -> 
     assert "chmod 600" in answer.output
 
 
+def test_a_repair_of_what_it_may_not_write_to_says_so(store: Store, tmp_path: Path) -> None:
+    store.close()
+    try:
+        lock = tmp_path / "data" / "store.lock"
+        # Root may write anywhere, but not to a directory.
+        lock.unlink()
+        lock.mkdir()
+        answer = forewarn("doctor", "--repair", tmp_path / "data")
+        assert answer.exit_code == 1
+        assert f"cannot write to {lock}: Is a directory" in answer.output
+        lock.rmdir()
+    finally:
+        store.open()
+
+
 def test_the_doctor_lives_through_a_file_that_is_none(store: Store, tmp_path: Path) -> None:
     data = tmp_path / "other"
     data.mkdir()
