@@ -23,6 +23,8 @@ from forewarn_collector.config import (
     parse_retention,
     read_config,
 )
+from forewarn_collector.store import StoreError
+from forewarn_collector.tasks.errors import LedgerError
 from forewarn_wire.clock import Clock
 
 
@@ -82,7 +84,8 @@ def serve(
     )
     try:
         asyncio.run(_serve(config, clock))
-    except (ConfigError, StartError) as error:
+    except (ConfigError, StartError, LedgerError, StoreError) as error:
+        # The last two where a file turns out to be damaged only after it was opened.
         raise click.ClickException(str(error)) from error
 
 

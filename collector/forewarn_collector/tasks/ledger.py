@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, se
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from forewarn_collector.rules.alerts import Alert
-from forewarn_collector.store.damage import is_damage
+from forewarn_collector.store.damage import is_damage, is_undecodable
 from forewarn_collector.tasks.errors import LedgerError
 from forewarn_collector.tasks.migrations import migrate_from_1
 from forewarn_collector.tasks.rows import alert_from_row, rows_of
@@ -141,7 +141,7 @@ class Ledger:
         except SQLAlchemyError as error:
             cause = getattr(error, "orig", None) or error
             remedy = "check free space and permissions there"
-            if is_damage(cause):
+            if is_damage(cause) or is_undecodable(cause):
                 remedy = (
                     "it is damaged: stop the collector, then restore a backup, or run `forewarn"
                     f" doctor --repair {self.path.parent}`, which saves what can be read"

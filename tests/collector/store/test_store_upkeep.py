@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import sqlite3
-import random
 import tempfile
 import threading
 from collections.abc import Callable, Iterator

@@ -16,6 +16,9 @@ from forewarn_collector.care import backup
 from forewarn_collector.cli import build
 from forewarn_collector.store import Store
 from forewarn_collector.store.readonly import connect_read_only
+from forewarn_collector.tasks.errors import LedgerError
+from forewarn_collector.tasks.ledger import LEDGER_FILE
+from forewarn_collector.tasks.ledger import Ledger as TaskLedger
 from support.stores import HOUR, START, Clock, batch, contents, matching, series
 
 
@@ -221,6 +224,30 @@ def test_a_repair_of_what_it_may_not_write_to_says_so(store: Store, tmp_path: Pa
         assert answer.exit_code == 1
         assert f"cannot write to {lock}: Is a directory" in answer.output
         lock.rmdir()
+    finally:
+        store.open()
+
+
+def test_a_ledger_whose_schema_is_no_text_any_more_is_found_and_repaired(
+    store: Store, tmp_path: Path
+) -> None:
+    store.close()
+    data = tmp_path / "data"
+    try:
+        ledger = TaskLedger(data)
+        ledger.open()
+        ledger.close()
+        content = (data / LEDGER_FILE).read_bytes()
+        # A bit of the type of a column flips.
+        (data / LEDGER_FILE).write_bytes(content.replace(b" TEXT", b" \xd4EXT", 1))
+        with pytest.raises(LedgerError, match="it is damaged: stop the collector"):
+            ledger.open()
+        answer = forewarn("doctor", data)
+        assert answer.exit_code == 1
+        assert "wrong: ledger.db: Could not decode" in answer.output
+        assert "ledger.db.damaged-1" in forewarn("doctor", "--repair", data).output
+        ledger.open()
+        ledger.close()
     finally:
         store.open()
 
