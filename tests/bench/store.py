@@ -224,32 +224,35 @@ def restart(series: int, folder: Path) -> None:
         stack.callback(server.kill)
         for what in ("a kill with samples in the journal", "a kill, all sealed"):
             began = time.perf_counter()
-            ready = server.start()
-            rows.append([f"ready to take samples after {what}, s", number(ready, 2)])
-            # What rules read, the ends of series, and the first seal.
-            wait_until("all is ready", lambda: _tended(server.figures()), 300, 0.1)
-            rows.append([f"all is ready after {what}, s", number(time.perf_counter() - began, 2)])
-            rows.append(["RSS then, MB", number(server.resident())])
+
+            def note(stage: str, began: float = began) -> None:
+                taken = number(time.perf_counter() - began, 2)
+                rows.append([stage, taken, number(server.cpu(), 2), number(server.resident())])
+
+            server.start()
+            note(f"ready to take samples after {what}")
+            # What rules read, and the ends of series.
+            wait_until("all is in memory", lambda: _runs(server, "restore") >= 2, 300, 0.1)
+            note("what rules read is in memory")
+            wait_until("it is sealed", lambda: _runs(server, "seal") >= 1, 300, 0.1)
+            note("the first seal is done")
             server.kill()
     print(
         f"\n{series:,} series, {filled['sealed']:,} samples sealed,"
         f" {filled['waiting']:,} in the journal, {disk(server.data) / 1e6:,.0f} MB\n"
     )
-    print(table(["a restart of Forewarn", ""], rows))
+    print(table(["a restart of Forewarn", "s", "CPU s", "RSS, MB"], rows))
 
 
-def _tended(figures: Mapping[str, float]) -> bool:
-    def runs(task: str) -> float:
-        of_task = (
-            value
-            for name, value in figures.items()
-            if name.startswith("forewarn_store_upkeep_total")
-            and f'task="{task}"' in name
-            and 'result="done"' in name
-        )
-        return sum(of_task)
-
-    return runs("restore") >= 2 and runs("seal") >= 1
+def _runs(server: Server, task: str) -> float:
+    """How often some upkeep was done."""
+    return sum(
+        value
+        for name, value in server.figures().items()
+        if name.startswith("forewarn_store_upkeep_total")
+        and f'task="{task}"' in name
+        and 'result="done"' in name
+    )
 
 
 if __name__ == "__main__":

@@ -86,6 +86,11 @@ class Server:
         assert self.process is not None
         return cost(self.process.pid).rss / 1e6
 
+    def cpu(self) -> float:
+        """The CPU seconds that it took until now."""
+        assert self.process is not None
+        return cost(self.process.pid).cpu
+
     def figures(self) -> dict[str, float]:
         """What it says of itself at /metrics."""
         lines = self.get("/metrics").decode().splitlines()

@@ -26,6 +26,7 @@ from forewarn_collector.store.label_rows import (
     drop_from_rows,
     give_out_after,
     last_ref,
+    mend_rows,
     read_rows,
     take_over_rows,
 )
@@ -159,7 +160,14 @@ class Journal:
             give_out_after(self.connection, ref)
 
     def load_series(self) -> Iterator[NewSeries]:
-        """All series, by ascending refs. Rows that are damaged are counted and left out."""
+        """All series, by ascending refs. Rows that are damaged are counted and left out.
+
+        Where another copy of them is sound, they are made anew of that.
+        """
+        with self.transaction():
+            made = mend_rows(self.connection)
+        if made:
+            log.warning("%s: %d rows of labels were made anew of their copies", self._path, made)
         with file_errors("read", self._path):
             for found in read_rows(self.connection):
                 if isinstance(found, ValueError):

@@ -1,7 +1,8 @@
 """The journal's rows of label sets: up to some hundred series each, by ascending refs.
 
 A row of a few series is joined with what comes next, as digits carry when one counts, so that there
-are few rows however few series come at a time, and none is written more than some times.
+are few rows however few series come at a time, and none is written more than some times. A page has
+the labels of many series: each row is in two tables, so that none is lost with it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sqlite3
 import struct
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cramjam
@@ -22,26 +23,25 @@ from forewarn_collector.store.columns import Ints
 from forewarn_wire import Labels
 
 MOST_SETS = 256
-"""Of a row. What damages a row costs as many series."""
-SCHEMA = """
+"""Of a row."""
+_TABLE, _COPY = "label_sets", "label_copies"
+_COLUMNS = """
+    first INTEGER NOT NULL, series INTEGER NOT NULL, checksum INTEGER NOT NULL, sets BLOB NOT NULL
+"""
+SCHEMA = f"""
 -- Label sets of series: `last` is the greatest ref of a row, `first` not greater than the least.
 -- AUTOINCREMENT: a ref is never given out twice, since old rows of samples may still name it.
-CREATE TABLE IF NOT EXISTS label_sets (
-    last INTEGER PRIMARY KEY AUTOINCREMENT, first INTEGER NOT NULL, series INTEGER NOT NULL,
-    checksum INTEGER NOT NULL, sets BLOB NOT NULL
-);
+CREATE TABLE IF NOT EXISTS {_TABLE} (last INTEGER PRIMARY KEY AUTOINCREMENT, {_COLUMNS});
+CREATE TABLE IF NOT EXISTS {_COPY} (last INTEGER PRIMARY KEY, {_COLUMNS});
 """
 _LAST = "SELECT seq FROM sqlite_sequence WHERE name = 'label_sets'"
 _LAST_OLD = "SELECT seq FROM sqlite_sequence WHERE name = 'series'"
-_OLD_TABLE = "SELECT 1 FROM sqlite_schema WHERE name = 'series'"
-_COUNT = "SELECT count(*) * ? FROM label_sets"
-_INSERT = "INSERT INTO label_sets (last, first, series, checksum, sets) VALUES (?, ?, ?, ?, ?)"
+_COUNT = "SELECT count(*) * ? FROM label_copies"
 # As bytes: one row that is no UTF-8 would fail them all.
-_SELECT = "SELECT last, first, series, checksum, CAST(sets AS BLOB) FROM label_sets"
-_EVERY = f"{_SELECT} ORDER BY last"
-_NEWEST = f"{_SELECT} ORDER BY last DESC LIMIT 1"
-_LATER = f"{_SELECT} WHERE last > ? ORDER BY last"
-_UPTO = f"{_SELECT} WHERE last >= ? ORDER BY last LIMIT 1"
+_SELECT = "SELECT last, first, series, checksum, CAST(sets AS BLOB) FROM"
+_NEWEST = f"{_SELECT} {_TABLE} ORDER BY last DESC LIMIT 1"
+_LATER = f"{_SELECT} {_TABLE} WHERE last > ? ORDER BY last"
+_UPTO = f"{_SELECT} {_TABLE} WHERE last >= ? ORDER BY last LIMIT 1"
 _SIZES = struct.Struct("<II")
 _LEVEL = 1
 
@@ -86,19 +86,74 @@ def read_rows(connection: sqlite3.Connection) -> Iterator[NewSeries | ValueError
     """
     if _has_old_rows(connection):
         yield from _old_rows(connection)
+    if not _has(connection, _COPY):
+        return
+    rows, damaged = _sound_rows(connection)
+    yield from damaged
     given = last_ref(connection)
     before = 0
-    for row in connection.execute(_EVERY).fetchall():
-        try:
-            series = _decoded(row)
-            # On a damaged page any key may stand before any row.
-            if not before < series.refs[0] <= series.refs[-1] <= given:
-                raise ValueError("its series are those of another row")
-        except (ValueError, TypeError, AttributeError, struct.error) as error:
-            yield ValueError(f"the labels of series up to {row[0]} are damaged: {error}")
-        else:
+    for row in rows:
+        series = _decoded(row)
+        if before < series.refs[0] <= series.refs[-1] <= given:
             before = int(series.refs[-1])
             yield series
+        else:
+            yield ValueError(f"the series up to {row[0]} have numbers of others, or none's")
+
+
+def mend_rows(connection: sqlite3.Connection) -> int:
+    """Within a transaction: where one of a row's two copies is damaged, make it of the other.
+
+    Returns how many were made.
+    """
+    rows, _ = _sound_rows(connection)
+    sound = set(rows)
+    made = 0
+    for table in (_TABLE, _COPY):
+        lacking = sound.difference(_rows_of(connection, table))
+        connection.executemany(_put_into(table), lacking)
+        made += len(lacking)
+    return made
+
+
+def _sound_rows(connection: sqlite3.Connection) -> tuple[list[Row], list[ValueError]]:
+    """Each row as one of its copies has it, in order, and what is wrong where none is sound."""
+    sound: dict[int, Row] = {}
+    damaged: set[int] = set()
+    for table in (_TABLE, _COPY):
+        for row in _rows_of(connection, table):
+            if _is_sound(row):
+                sound[row[0]] = row
+            else:
+                damaged.add(row[0])
+    wrong = [
+        ValueError(f"the labels of series up to {last} are damaged: their checksum does not match")
+        for last in sorted(damaged - sound.keys())
+    ]
+    return [sound[last] for last in sorted(sound)], wrong
+
+
+def _rows_of(connection: sqlite3.Connection, table: str) -> list[Row]:
+    rows: list[Row] = connection.execute(f"{_SELECT} {table} ORDER BY last").fetchall()
+    return rows
+
+
+def _put_into(table: str) -> str:
+    return (
+        f"INSERT OR REPLACE INTO {table} (last, first, series, checksum, sets)"  # noqa: S608
+        " VALUES (?, ?, ?, ?, ?)"
+    )
+
+
+def _put(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
+    rows = list(rows)
+    for table in (_TABLE, _COPY):
+        connection.executemany(_put_into(table), rows)
+
+
+def _delete(connection: sqlite3.Connection, last: int) -> None:
+    for table in (_TABLE, _COPY):
+        connection.execute(f"DELETE FROM {table} WHERE last = ?", (last,))  # noqa: S608
 
 
 def add_rows(connection: sqlite3.Connection, series: NewSeries) -> None:
@@ -114,10 +169,10 @@ def add_rows(connection: sqlite3.Connection, series: NewSeries) -> None:
         series = NewSeries(
             np.concatenate((before.refs, series.refs)), joined((before.sets, series.sets))
         )
-        connection.execute("DELETE FROM label_sets WHERE last = ?", (row[0],))
+        _delete(connection, row[0])
     for low in range(0, len(series.refs), MOST_SETS):
         part = series.part(low, low + MOST_SETS)
-        connection.execute(_INSERT, _encoded(part, int(part.refs[-1]), int(part.refs[0])))
+        _put(connection, [_encoded(part, int(part.refs[-1]), int(part.refs[0]))])
 
 
 def drop_from_rows(connection: sqlite3.Connection, refs: Ints) -> None:
@@ -132,11 +187,11 @@ def drop_from_rows(connection: sqlite3.Connection, refs: Ints) -> None:
         except ValueError:
             continue  # it is kept, for whoever can mend it
         kept = np.flatnonzero(~np.isin(series.refs, here))
-        connection.execute("DELETE FROM label_sets WHERE last = ?", (row[0],))
+        _delete(connection, row[0])
         if len(kept):
             labels = series.sets.labels()
             left = NewSeries(series.refs[kept], coded([labels[k] for k in kept.tolist()]))
-            connection.execute(_INSERT, _encoded(left, row[0], row[1]))
+            _put(connection, [_encoded(left, row[0], row[1])])
 
 
 def add_later_rows(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
@@ -151,8 +206,9 @@ def add_later_rows(source: sqlite3.Connection, target: sqlite3.Connection) -> No
     rows = source.execute(_LATER, (last_ref(target),)).fetchall()
     if rows:
         # What was the last row may have been joined with what came next.
-        target.execute("DELETE FROM label_sets WHERE last >= ?", (rows[0][1],))
-        target.executemany(_INSERT, rows)
+        for table in (_TABLE, _COPY):
+            target.execute(f"DELETE FROM {table} WHERE last >= ?", (rows[0][1],))  # noqa: S608
+        _put(target, rows)
 
 
 def _encoded(series: NewSeries, last: int, first: int) -> Row:
@@ -171,9 +227,9 @@ def _encoded(series: NewSeries, last: int, first: int) -> Row:
 
 def _decoded(row: Row) -> NewSeries:
     """The series of a row. Raises ValueError or TypeError where it is damaged."""
-    last, first, series, checksum, blob = row
-    if _checksum(last, first, series, blob) != checksum:
+    if not _is_sound(row):
         raise ValueError("its checksum does not match")
+    _, _, series, _, blob = row
     numbers, size = _SIZES.unpack_from(blob)
     ends = np.cumsum((series * 8, series * 4, numbers * 4, size)).tolist()
     raw = bytes(cramjam.zstd.decompress(memoryview(blob)[_SIZES.size :], output_len=ends[-1]))
@@ -190,6 +246,15 @@ def _decoded(row: Row) -> NewSeries:
             np.frombuffer(raw[ends[0] : ends[1]], dtype="<u4").astype(np.int64),
         ),
     )
+
+
+def _is_sound(row: Row) -> bool:
+    last, first, series, checksum, blob = row
+    try:
+        return _checksum(last, first, series, blob) == checksum
+    except (struct.error, TypeError):
+        # On a damaged page any column may be of any type.
+        return False
 
 
 def _checksum(last: int, first: int, series: int, blob: bytes) -> int:
@@ -214,7 +279,12 @@ def take_over_rows(connection: sqlite3.Connection) -> Iterator[ValueError]:
 
 
 def _has_old_rows(connection: sqlite3.Connection) -> bool:
-    return connection.execute(_OLD_TABLE).fetchone() is not None
+    return _has(connection, "series")
+
+
+def _has(connection: sqlite3.Connection, table: str) -> bool:
+    found = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
+    return found is not None
 
 
 def _given_of_old(connection: sqlite3.Connection) -> tuple[int]:

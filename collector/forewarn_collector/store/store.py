@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ from forewarn_collector.store.jobs import (
 )
 from forewarn_collector.store.journal import JOURNAL_FILE, Journal
 from forewarn_collector.store.late_counts import drop_late
-from forewarn_collector.store.loading import begin_lost, load_series, replay
+from forewarn_collector.store.loading import load_series, replay
 from forewarn_collector.store.quota import SeriesLimits, SeriesQuota
 from forewarn_collector.store.reader import StoreReader
 from forewarn_collector.store.reading import Columns, read_latest, read_samples
@@ -137,18 +138,14 @@ class Store(StoreReader):
         )
 
     def _open_files(self) -> None:
-        self._journal = Journal(self._directory / JOURNAL_FILE)
-        try:
+        with ExitStack() as opened:
+            self._journal = Journal(self._directory / JOURNAL_FILE)
+            opened.callback(self._journal.close)
             self._archive = Archive(self._directory / ARCHIVE_FILE)
-            try:
-                with file_errors("read", self._directory / JOURNAL_FILE):
-                    self._load()
-            except BaseException:
-                self._archive.close()
-                raise
-        except BaseException:
-            self._journal.close()
-            raise
+            opened.callback(self._archive.close)
+            with file_errors("read", self._directory / JOURNAL_FILE):
+                self._load()
+            opened.pop_all()
 
     def close(self) -> None:
         """Finish what is queued and close the files."""
@@ -171,9 +168,8 @@ class Store(StoreReader):
     def append_made(
         self, makes: Sequence[Callable[[], Batch]], heard: Callable[[], None]
     ) -> list[Future[Appended]]:
-        """Store what each of `makes` gives, as `append`; it is called on the writer's thread.
+        """As `append` of the batch that each of `makes` gives on the writer's thread.
 
-        So whoever has much to store at once need not compete with the writer for the interpreter.
         `heard` is called there when all are done, those that failed too.
         """
         return self._writer.append_made(makes, heard)
@@ -341,7 +337,7 @@ class Store(StoreReader):
         sealed = latest != NEVER
         self._head.begin(refs[sealed], earliest[sealed], latest[sealed] + 1)
         self._replayed = replay(self._journal, self._head, refs)
-        begin_lost(self._head, refs, self._clock())
+        self._head.begin_lost(refs, self._clock())
         if not was_salvaged(self._directory / JOURNAL_FILE):
             # Else their labels may be found again.
             self._archive.forget(np.setdiff1d(sealed_refs, refs))

@@ -269,7 +269,8 @@ def _write(folder: Path, content: bytes) -> None:
 def test_series_with_a_number_that_was_never_given_are_damaged(tmp_path: Path, ref: int) -> None:
     write_directory(tmp_path, past(), END)
     with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
-        connection.execute("UPDATE label_sets SET last = ?", (ref,))
+        for table in ("label_sets", "label_copies"):
+            connection.execute(f"UPDATE {table} SET last = ?", (ref,))
         connection.commit()
     with closing(Window(DirectoryFeed(tmp_path), [matching("m")])) as window:
         assert not pairs(window.select(matching("m"), START, END))

@@ -156,6 +156,26 @@ def test_a_journal_with_a_broken_page_is_set_aside_and_the_rest_goes_on(
     assert examine(broken, lambda _: None).sound
 
 
+@pytest.mark.parametrize("table", ["label_sets", "label_copies"])
+def test_a_page_with_the_labels_of_all_series_costs_none_of_them(
+    pristine: tuple[Path, Contents], tmp_path: Path, table: str
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(pristine[0], folder)
+    with closing(sqlite3.connect(folder / JOURNAL_FILE)) as connection:
+        root = "SELECT rootpage FROM sqlite_schema WHERE name = ?"
+        (page,) = connection.execute(root, (table,)).fetchone()
+    content = bytearray((folder / JOURNAL_FILE).read_bytes())
+    content[(page - 1) * PAGE : page * PAGE] = np.random.default_rng(7).bytes(PAGE)
+    (folder / JOURNAL_FILE).write_bytes(content)
+    store = opened(folder)
+    try:
+        assert served(store, pristine[1]) == 0
+    finally:
+        store.close()
+    assert examine(folder, lambda _: None).sound
+
+
 def test_what_was_loaded_before_the_broken_page_was_met_is_not_there_twice(
     pristine: tuple[Path, Contents], tmp_path: Path
 ) -> None:

@@ -128,8 +128,8 @@ def test_label_sets_of_a_data_directory_of_before_format_4_are_taken_over(
 
     damage = "UPDATE series SET labels = '[[\"__name__\"' WHERE ref = 4"
     last = "UPDATE sqlite_sequence SET seq = 9 WHERE name = 'series'"
-    drop = "DROP TABLE label_sets"
-    store = reopen(drop, OLD, *map(row, TEXTS), damage, last, f"PRAGMA user_version = {version}")
+    drop = "DROP TABLE label_sets", "DROP TABLE label_copies"
+    store = reopen(*drop, OLD, *map(row, TEXTS), damage, last, f"PRAGMA user_version = {version}")
     assert store.stats().damaged == 1
     assert contents(store, []) == {CPU: [(START, 0.0)], DISK: [(START, 2.0)]}
     # A ref that was given out once is not given again: old samples would be its own.

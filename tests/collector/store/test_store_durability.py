@@ -205,29 +205,47 @@ def test_a_torn_write_ahead_log_loses_only_its_torn_end(reopen: Reopen, tmp_path
         after.close()
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "UPDATE label_sets SET sets = substr(sets, 1, length(sets) - 1) WHERE last = 256",
-        "UPDATE label_sets SET sets = CAST(sets || x'ff' AS TEXT) WHERE last = 256",
-        "UPDATE label_sets SET sets = (SELECT sets FROM label_sets WHERE last = 512)"
-        " WHERE last = 256",
-        "UPDATE label_sets SET sets = 'text' WHERE last = 256",
-        "UPDATE label_sets SET series = 'x' WHERE last = 256",
-        "UPDATE label_sets SET last = 7 WHERE last = 256",
-        "UPDATE label_sets SET last = 515 WHERE last = 256",
-    ],
-)
+DAMAGE_OF_LABELS = [
+    "UPDATE {} SET sets = substr(sets, 1, length(sets) - 1) WHERE last = 256",
+    "UPDATE {} SET sets = CAST(sets || x'ff' AS TEXT) WHERE last = 256",
+    "UPDATE {0} SET sets = (SELECT sets FROM {0} WHERE last = 512) WHERE last = 256",
+    "UPDATE {} SET sets = 'text' WHERE last = 256",
+    "UPDATE {} SET series = 'x' WHERE last = 256",
+    "UPDATE {} SET last = 7 WHERE last = 256",
+]
+MANY = [series("cpu", core=f"{k:03}") for k in range(600)]
+
+
+def with_many(reopen: Reopen) -> None:
+    rows = [(labels, START, float(k)) for k, labels in enumerate(MANY)]
+    reopen().append(batch(*rows)).result(10)
+
+
+@pytest.mark.parametrize("damage", DAMAGE_OF_LABELS)
 def test_a_damaged_row_of_label_sets_costs_its_series_and_no_other(
     reopen: Reopen, damage: str
 ) -> None:
-    store, sets = reopen(), [series("cpu", core=f"{k:03}") for k in range(600)]
-    store.append(batch(*((labels, START, float(k)) for k, labels in enumerate(sets)))).result(10)
-    store = reopen(damage)
+    with_many(reopen)
+    store = reopen(*(damage.format(table) for table in ("label_sets", "label_copies")))
     assert store.stats().damaged == 1
-    others = {labels: [(START, float(k))] for k, labels in enumerate(sets) if k >= 256}
+    others = {labels: [(START, float(k))] for k, labels in enumerate(MANY) if k >= 256}
     assert contents(store, []) == others
     # Whoever sends them again makes new series of them, which get nothing of the others.
-    store.append(batch((sets[0], START + 1, 7.0))).result(10)
+    store.append(batch((MANY[0], START + 1, 7.0))).result(10)
     store = reopen()
-    assert contents(store, []) == others | {sets[0]: [(START + 1, 7.0)]}
+    assert contents(store, []) == others | {MANY[0]: [(START + 1, 7.0)]}
+
+
+@pytest.mark.parametrize("table", ["label_sets", "label_copies"])
+@pytest.mark.parametrize("damage", [*DAMAGE_OF_LABELS, "DELETE FROM {}", "DROP TABLE {}"])
+def test_label_sets_of_which_one_copy_is_damaged_are_all_there_and_it_is_made_anew(
+    reopen: Reopen, damage: str, table: str
+) -> None:
+    with_many(reopen)
+    whole = {labels: [(START, float(k))] for k, labels in enumerate(MANY)}
+    store = reopen(damage.format(table))
+    assert contents(store, []) == whole
+    # A row that is none's stays, for whoever can read it.
+    assert store.stats().damaged == ("last = 7" in damage)
+    other = "label_copies" if table == "label_sets" else "label_sets"
+    assert contents(reopen(f"DELETE FROM {other} WHERE last > 7"), []) == whole
