@@ -6,14 +6,17 @@ import gzip
 import json
 import math
 import socket
+import sqlite3
 import struct
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from forewarn_collector.tasks.ledger import Ledger
 from forewarn_wire import STALE_NAN, Event, Severity, labels_from
 from forewarn_wire.protobuf import varint
 from forewarn_wire.remote_write import Series, encode_write_request
@@ -329,3 +332,25 @@ def test_a_customers_token_writes_for_the_customer_and_reads_nothing(tmp_path: P
         assert call(f"{own.url}/api/v1/write", body, headers).status == 204
         assert own.query("spoofed")[0]["metric"]["customer"] == "acme"
         assert call(f"{own.url}/api/tasks", headers=headers).status == 403
+
+
+def test_a_ledger_that_turns_out_to_be_broken_once_open_is_named_with_a_remedy(
+    tmp_path: Path,
+) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.open()
+    ledger.close()
+    with closing(sqlite3.connect(ledger.path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        query = "SELECT rootpage FROM sqlite_schema WHERE name = 'alerts'"
+        (page,) = connection.execute(query).fetchone()
+    with ledger.path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(bytes(4096))
+    command = [sys.executable, "-m", "forewarn_collector", "serve", "--listen", "127.0.0.1:0"]
+    found = subprocess.run(
+        [*command, "--data", str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert found.returncode == 1
+    assert "Traceback" not in found.stderr
+    assert f"run `forewarn doctor --repair {tmp_path}`" in found.stderr

@@ -21,7 +21,7 @@ from forewarn_collector.care.errors import CareError
 from forewarn_collector.care.running import is_held
 from forewarn_collector.care.sealed import archive_facts
 from forewarn_collector.store import StoreError
-from forewarn_collector.store.damage import is_damage
+from forewarn_collector.store.damage import is_damage, is_undecodable
 from forewarn_collector.store.eventlog.schema import mark_unindexed, time_of
 from forewarn_collector.store.history import History
 from forewarn_collector.store.journal import JOURNAL_FILE, Journal
@@ -210,7 +210,7 @@ def _look_at_journal(file: Path, facts: dict[str, Any], report: Report, thorough
     with closing(connect_read_only(file)) as connection:
         _check_version(file, connection, JOURNAL_VERSION, facts)
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
-        if not {"damaged", "event_log"} <= tables:
+        if not {"damaged", "event_log", "label_sets"} <= tables:
             facts["format"] = "of an older version, taken over when the collector starts"
             return
         (aside,) = connection.execute("SELECT count(*) FROM damaged").fetchone()
@@ -286,6 +286,9 @@ def _look_at_ledger(file: Path, facts: dict[str, Any], report: Report, thorough:
     with closing(connect_read_only(file)) as connection:
         values = dict(connection.execute("SELECT name, value FROM facts").fetchall())
         states = connection.execute("SELECT state, count(*) FROM tasks GROUP BY state").fetchall()
+        # As the collector does at its start.
+        for (table,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'"):
+            connection.execute("SELECT * FROM pragma_table_info(?)", (table,)).fetchall()
     facts |= {"version": values.get("schema_version"), "tasks": dict(states)}
     if facts["version"] != str(SCHEMA_VERSION):
         report.findings.append(_other_version(file.name, facts["version"], SCHEMA_VERSION))
@@ -369,7 +372,7 @@ def _failures(name: str, report: Report) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, StoreError) as error:
-        if is_damage(error) or is_damage(error.__cause__):
+        if is_damage(error) or is_damage(error.__cause__) or is_undecodable(error):
             remedy = f"stop the collector and run `forewarn doctor --repair`: {_SALVAGE}"
             report.findings.append(Finding(name, str(error), remedy, mendable=True, broken=True))
             return
@@ -383,7 +386,13 @@ def _failures(name: str, report: Report) -> Iterator[None]:
 @contextmanager
 def _held(lock: Path) -> Iterator[None]:
     """The directory as its collector holds it. Raises CareError where one runs."""
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise CareError(
+            f"cannot write to {lock}: {error.strerror}; a repair needs a directory that it may"
+            " write to: mount it so, or repair a copy"
+        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

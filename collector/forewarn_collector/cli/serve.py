@@ -27,6 +27,8 @@ from forewarn_collector.config import (
 )
 from forewarn_collector.config_ledger import ledger_url
 from forewarn_collector.listening import StartError
+from forewarn_collector.store import StoreError
+from forewarn_collector.tasks.errors import LedgerError
 from forewarn_wire.clock import Clock
 
 
@@ -96,7 +98,8 @@ def serve(
     )
     try:
         asyncio.run(_serve(config, clock))
-    except (ConfigError, StartError) as error:
+    except (ConfigError, StartError, LedgerError, StoreError) as error:
+        # The last two where a file turns out to be damaged only after it was opened.
         raise click.ClickException(str(error)) from error
 
 

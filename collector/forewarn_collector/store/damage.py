@@ -33,6 +33,11 @@ def is_damage(error: BaseException | None) -> bool:
     return code in _OF_THE_FILE or code & 0xFF in _OF_THE_FILE
 
 
+def is_undecodable(error: BaseException | None) -> bool:
+    """Whether an error tells of a text, of a row or of the schema, that is no UTF-8 any more."""
+    return isinstance(error, sqlite3.OperationalError) and "Could not decode" in str(error)
+
+
 @contextmanager
 def file_errors(doing: str, path: Path) -> Iterator[None]:
     """Failures of SQLite as StoreError; `doing` goes before the path."""

@@ -64,8 +64,8 @@ class EventCounting:
         instead: dict[Labels, Labels] = {}
         for event in (event for each in inserted for event in each.added):
             labels = self._counter(event, instead, now)
-            if event.time < now - LATE:
-                late.append((labels, event.time))
+            if event.time < now - LATE or self._counters.is_ahead(labels, now):
+                late.append((labels, min(event.time, now)))
             else:
                 timely.append(labels)
         counts = late_among(late)

@@ -78,10 +78,23 @@ class EventCounters:
                 planned[labels] = replace(before, changed=now)
         if resample is not None:
             for labels, counter in self._counters.items():
-                if labels not in planned and counter.sampled < resample:
+                if labels in planned:
+                    continue
+                if counter.sampled < resample:
                     planned[labels] = replace(counter, sampled=resample)
                     samples.append(Sample(labels, resample, counter.value))
+                elif self.is_ahead(labels, resample):
+                    samples.append(Sample(labels, resample, counter.value))
         return samples, planned
+
+    def is_ahead(self, labels: Labels, now: int) -> bool:
+        """Whether a counter has samples of a clock that was ahead of the one now.
+
+        Until then its events count as late ones do, which raises those samples as well: if they
+        counted after them, no rule would see them, and if before, the counter would fall.
+        """
+        counter = self._counters.get(labels)
+        return counter is not None and counter.sampled > now + LATE
 
     def __contains__(self, labels: Labels) -> bool:
         return labels in self._counters

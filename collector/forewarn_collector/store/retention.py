@@ -20,12 +20,16 @@ class SampleLimits:
 
 
 def size_cutoff(archive: Archive, max_bytes: int | None) -> int:
-    """The time (ms) before which chunks must go for the rest to be within `max_bytes`, or NEVER."""
+    """The time (ms) before which chunks must go for the rest to be within `max_bytes`, or NEVER.
+
+    What was just sealed may reach over years, and would go with its newest samples: it waits until
+    it is cut into days, and so does all that is younger.
+    """
     if max_bytes is None or (excess := archive.stats().bytes - max_bytes) <= 0:
         return NEVER
     cutoff = NEVER
     for chunk in sorted(archive.chunks(), key=lambda chunk: chunk.latest):
-        if excess <= 0:
+        if excess <= 0 or not (chunk.level or chunk.damaged):
             break
         excess -= chunk.bytes
         cutoff = chunk.latest + 1

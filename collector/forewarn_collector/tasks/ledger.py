@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, Engine, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from forewarn_collector.rules.alerts import Alert
-from forewarn_collector.store.damage import is_damage
+from forewarn_collector.store.damage import is_damage, is_undecodable
 from forewarn_collector.tasks.database import WRITES, postgresql_engine, sqlite_engine
 from forewarn_collector.tasks.errors import LedgerError
 from forewarn_collector.tasks.migrations import create, is_older, keep_aside, upgrade, version_of
@@ -205,7 +205,7 @@ class Ledger:
     def _remedy(self, cause: BaseException) -> str:
         if self._url is not None:
             return "check that the server runs, and that this user may make and write tables there"
-        if is_damage(cause):
+        if is_damage(cause) or is_undecodable(cause):
             return (
                 "it is damaged: stop the collector, then restore a backup, or run `forewarn doctor"
                 f" --repair {self.path.parent}`, which saves what can be read"

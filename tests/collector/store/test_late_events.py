@@ -253,3 +253,25 @@ def test_late_events_go_with_retention_and_the_rest_counts_on(reopen: Reopen, cl
     assert rise(store, "30s", clock.now)["a"] == 1
     store = reopen()
     assert counted(store)[-1] == (clock.now, 1.0)
+
+
+def test_events_are_seen_at_once_after_a_clock_that_was_ahead(
+    store: Store, clock: Clock, reopen: Reopen
+) -> None:
+    send(store, event("1", START))
+    run(store, clock, START + 5 * MINUTE)
+    clock.now += 3 * HOUR
+    store.sample_counters(clock.now)
+    clock.now = START + 6 * MINUTE
+    store = reopen()
+    send(store, event("2", clock.now))
+    assert rise(store, "5m", clock.now) == {"a": 1.0}
+    run(store, clock, START + 8 * MINUTE)
+    send(store, event("3", clock.now - 1000))
+    assert rise(store, "1m", clock.now) == {"a": 1.0}
+    # It is sampled on, and never falls, also where its samples of the other clock are met.
+    run(store, clock, START + 4 * HOUR)
+    times, values = zip(*counted(store), strict=True)
+    assert list(values) == sorted(values)
+    assert values[-1] == 3.0
+    assert max(np.diff(times)) <= 2 * MINUTE

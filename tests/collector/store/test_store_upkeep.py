@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import sqlite3
 import tempfile
@@ -217,18 +218,37 @@ def test_retention_forgets_series_and_gives_the_room_back(kept: Kept) -> None:
 
 
 def test_the_oldest_goes_where_history_takes_too_much_room() -> None:
-    with keeping(max_bytes=40_000) as kept:
+    with keeping(max_bytes=20_000) as kept:
         for _ in range(20):
             kept.tick(30)
             kept.write([(0, kept.clock.now + k, k**0.5) for k in range(1, 1_000)])
             kept.clock.now += HOUR
             kept.store.seal()
-        assert kept.store.archive_stats().bytes > 40_000
+            kept.compact()
+        assert kept.store.archive_stats().bytes > 20_000
         cutoff = kept.store.enforce_retention()
         assert START < cutoff < kept.clock.now
-        assert kept.store.archive_stats().bytes <= 40_000
+        assert kept.store.archive_stats().bytes <= 20_000
         kept.check(cutoff)
         assert not contents(kept.store, matching("load"), 0, START + HOUR)[ALL[0]]
+
+
+def test_what_came_at_once_of_many_days_goes_by_the_day_where_it_is_too_much() -> None:
+    with keeping(max_bytes=60_000) as kept:
+        ends = [START + day * 24 * HOUR for day in range(10)]
+        dice = random.Random(1)
+        kept.write([(0, end + k * 1_000, dice.random()) for end in ends for k in range(1_000)])
+        kept.store.seal()
+        assert kept.store.archive_stats().bytes > 60_000
+        kept.store.enforce_retention()
+        kept.check()
+        kept.clock.now = ends[-1] + 4 * HOUR
+        kept.tick(1)
+        kept.compact()
+        cutoff = kept.store.enforce_retention()
+        assert ends[1] < cutoff < ends[-1]
+        assert kept.store.archive_stats().bytes <= 60_000
+        kept.check(cutoff)
 
 
 def test_a_full_disk_at_a_seal_loses_nothing(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:

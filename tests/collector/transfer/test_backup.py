@@ -17,6 +17,8 @@ from forewarn_collector.cli import build
 from forewarn_collector.store import Store
 from forewarn_collector.store.readonly import connect_read_only
 from forewarn_collector.tasks import Ledger
+from forewarn_collector.tasks.errors import LedgerError
+from forewarn_collector.tasks.ledger import LEDGER_FILE
 from support.databases import DATABASES
 from support.stores import HOUR, START, Clock, batch, contents, matching, series
 
@@ -210,6 +212,45 @@ def test_the_doctor_says_who_may_read_too_much(store: Store, tmp_path: Path) -> 
     assert answer.exit_code == 0
     assert "note: store.db: others may read it" in answer.output
     assert "chmod 600" in answer.output
+
+
+def test_a_repair_of_what_it_may_not_write_to_says_so(store: Store, tmp_path: Path) -> None:
+    store.close()
+    try:
+        lock = tmp_path / "data" / "store.lock"
+        # Root may write anywhere, but not to a directory.
+        lock.unlink()
+        lock.mkdir()
+        answer = forewarn("doctor", "--repair", tmp_path / "data")
+        assert answer.exit_code == 1
+        assert f"cannot write to {lock}: Is a directory" in answer.output
+        lock.rmdir()
+    finally:
+        store.open()
+
+
+def test_a_ledger_whose_schema_is_no_text_any_more_is_found_and_repaired(
+    store: Store, tmp_path: Path
+) -> None:
+    store.close()
+    data = tmp_path / "data"
+    try:
+        ledger = Ledger(data)
+        ledger.open()
+        ledger.close()
+        content = (data / LEDGER_FILE).read_bytes()
+        # A bit of the type of a column flips.
+        (data / LEDGER_FILE).write_bytes(content.replace(b" TEXT", b" \xd4EXT", 1))
+        with pytest.raises(LedgerError, match="it is damaged: stop the collector"):
+            ledger.open()
+        answer = forewarn("doctor", data)
+        assert answer.exit_code == 1
+        assert "wrong: ledger.db: Could not decode" in answer.output
+        assert "ledger.db.damaged-1" in forewarn("doctor", "--repair", data).output
+        ledger.open()
+        ledger.close()
+    finally:
+        store.open()
 
 
 def test_the_doctor_lives_through_a_file_that_is_none(store: Store, tmp_path: Path) -> None:
