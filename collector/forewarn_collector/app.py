@@ -16,33 +16,23 @@ from aiohttp import web
 from forewarn_collector.alertmanagers import Alertmanagers, Notices
 from forewarn_collector.api.admission import Admission
 from forewarn_collector.api.alertmanager import AlertmanagerApi
-from forewarn_collector.api.audit import AuditApi
-from forewarn_collector.api.auth import (
-    TOKEN_FILE,
-    Gate,
-    TokenError,
-    callers_from,
-    middleware,
-    own_token,
-)
+from forewarn_collector.api.auth import Gate, TokenError, gate_of, middleware
 from forewarn_collector.api.envelope import unknown_paths
 from forewarn_collector.api.events import EventsApi
 from forewarn_collector.api.health import HealthApi
 from forewarn_collector.api.labels import LabelsApi
 from forewarn_collector.api.measured import measured
 from forewarn_collector.api.openapi import OpenApi
-from forewarn_collector.api.operations import Operation, routes_of
+from forewarn_collector.api.operations import routes_of
 from forewarn_collector.api.otlp import OtlpApi
+from forewarn_collector.api.own import own_operations
 from forewarn_collector.api.plans import PlansApi
 from forewarn_collector.api.prometheus import PrometheusApi
-from forewarn_collector.api.queues import QueuesApi
 from forewarn_collector.api.receiving import Receiving
 from forewarn_collector.api.rules import RulesApi
-from forewarn_collector.api.silences import SilencesApi
 from forewarn_collector.api.status import StatusApi
 from forewarn_collector.api.stream import TaskStream
 from forewarn_collector.api.targets import TargetsApi
-from forewarn_collector.api.tasks import TasksApi
 from forewarn_collector.api.threads import AnswerThreads
 from forewarn_collector.api.write import WriteApi
 from forewarn_collector.backlog import Backlogs, Reviewer
@@ -88,18 +78,15 @@ from forewarn_collector.store import (
     Thinning,
 )
 from forewarn_collector.tasks import (
-    AuditLog,
     Ledger,
     LedgerError,
     Outbox,
     TaskChange,
-    TaskCommands,
     TaskKeeper,
     TaskQueries,
 )
 from forewarn_collector.tasks.backlogs import BacklogRows
 from forewarn_collector.tasks.changes import Happenings
-from forewarn_collector.tasks.delivery_log import DeliveryLog
 from forewarn_collector.tasks.evidence import StoreEvidence
 from forewarn_collector.tasks.incidents import read_incidents
 from forewarn_collector.tasks.received import is_received
@@ -139,7 +126,10 @@ class Collector:
         self._alerting = rules.alerting()
         self._last_reload = LastReload(clock())
         self._make_data_directory()
-        gate = self._gate()
+        try:
+            gate = gate_of(config)
+        except (TokenError, OSError) as error:
+            raise StartError(str(error)) from error
         by_customer = {item.customer: item.series for item in config.limits.customers}
         self._store = Store(
             config.data,
@@ -380,21 +370,6 @@ class Collector:
                 "--data chooses another"
             ) from error
 
-    def _gate(self) -> Gate:
-        listen = self._config.listen
-        if not self._config.auth:
-            if not listen.is_loopback:
-                raise StartError(f"--no-auth works on a loopback address only, not on {listen}")
-            return Gate({}, auth=False, open_reads=True)
-        try:
-            callers = callers_from(own_token(self._config.data), self._config.tokens)
-        except (TokenError, OSError) as error:
-            raise StartError(str(error)) from error
-        log.info("the token for writes is in %s", self._config.data / TOKEN_FILE)
-        # Behind a proxy on this machine a customer could read all by leaving its token out.
-        shared = any(token.reads_for_customer for token in self._config.tokens)
-        return Gate(callers, auth=True, open_reads=listen.is_loopback and not shared)
-
     def _open_databases(self) -> None:
         try:
             self._store.open()
@@ -416,7 +391,15 @@ class Collector:
         )
         queries = TaskQueries(self._ledger)
         signals = self._store, self._agents, self._metadata, self._receiving
-        operations = self._operations(queries)
+        operations = own_operations(
+            self._ledger,
+            self._stream,
+            self._place.silences,
+            self._queue_names,
+            self._task_changed,
+            self._workers.notify,
+            self._clock,
+        )
         application.add_routes(routes_of(operations))
         for part in (
             OpenApi(operations),
@@ -459,24 +442,6 @@ class Collector:
             lambda: objective_families(queries, self._config.objective, self._clock())
         )
         return application
-
-    def _operations(self, queries: TaskQueries) -> list[Operation]:
-        """What is served of our own API, the stream before the task that might bear its name."""
-        commands = TaskCommands(self._ledger, self._task_changed)
-        parts = (
-            self._stream,
-            TasksApi(queries, commands, self._clock),
-            SilencesApi(self._place.silences, self._clock),
-            QueuesApi(
-                self._outbox,
-                DeliveryLog(self._ledger),
-                self._queue_names,
-                self._workers.notify,
-                self._clock,
-            ),
-            AuditApi(AuditLog(self._ledger)),
-        )
-        return [operation for part in parts for operation in part.operations()]
 
     def _why_not_ready(self) -> str:
         return "" if self._ready else "it is starting or stopping"
