@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -34,6 +33,7 @@ from forewarn_collector.api.status import StatusApi
 from forewarn_collector.api.stream import TaskStream
 from forewarn_collector.api.targets import TargetsApi
 from forewarn_collector.api.threads import AnswerThreads
+from forewarn_collector.api.tls import TlsError, tls_of
 from forewarn_collector.api.write import WriteApi
 from forewarn_collector.backlog import Backlogs, Reviewer
 from forewarn_collector.calendars import CalendarWatch
@@ -56,11 +56,16 @@ from forewarn_collector.observe import (
     silence_families,
     store_families,
 )
-from forewarn_collector.policies import member_of, place_of, policy_of, queues_of, routing_of
-from forewarn_collector.promql import LiveWindows
-from forewarn_collector.queues import (
-    QueueWorkers,
+from forewarn_collector.policies import (
+    member_of,
+    place_of,
+    policy_of,
+    queues_of,
+    routing_of,
+    unknown_queues,
 )
+from forewarn_collector.promql import LiveWindows
+from forewarn_collector.queues import QueueWorkers
 from forewarn_collector.rules import (
     LastReload,
     RuleFileError,
@@ -94,7 +99,7 @@ from forewarn_collector.tasks.retrospect import Retrospect
 from forewarn_collector.tasks.ticker import Ticker
 from forewarn_collector.upkeep import Upkeep
 from forewarn_collector.web import WebPages
-from forewarn_wire import Problem, labels_from
+from forewarn_wire import labels_from
 from forewarn_wire.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -127,8 +132,8 @@ class Collector:
         self._last_reload = LastReload(clock())
         self._make_data_directory()
         try:
-            gate = gate_of(config)
-        except (TokenError, OSError) as error:
+            gate, self._tls = gate_of(config), tls_of(config)
+        except (TokenError, TlsError, OSError) as error:
             raise StartError(str(error)) from error
         by_customer = {item.customer: item.series for item in config.limits.customers}
         self._store = Store(
@@ -251,7 +256,7 @@ class Collector:
             self._runner,
             listen.host,
             listen.port,
-            ssl_context=self._ssl_context(),
+            ssl_context=self._tls,
         )
         try:
             await site.start()
@@ -338,17 +343,7 @@ class Collector:
 
     def _load_rules(self) -> RuleSet:
         rules = self._rule_files.load()
-        problems = [
-            Problem(
-                rule.file,
-                rule.line,
-                1,
-                f"{rule.name}: there is no queue {rule.task.queue}",
-                f"queues of the configuration: {', '.join(self._queue_names) or 'none'}",
-            )
-            for rule in rules.alerting().values()
-            if rule.task.queue and rule.task.queue not in self._queue_names
-        ]
+        problems = unknown_queues(rules, self._queue_names)
         if problems:
             raise RuleFileError(problems)
         return rules
@@ -445,16 +440,6 @@ class Collector:
 
     def _why_not_ready(self) -> str:
         return "" if self._ready else "it is starting or stopping"
-
-    def _ssl_context(self) -> ssl.SSLContext | None:
-        if self._config.tls is None:
-            return None
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        try:
-            context.load_cert_chain(self._config.tls.cert, self._config.tls.key)
-        except (OSError, ssl.SSLError) as error:
-            raise StartError(f"cannot use the tls certificate or key: {error}") from error
-        return context
 
 
 def _count(rules: RuleSet) -> int:

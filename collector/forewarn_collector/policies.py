@@ -13,7 +13,7 @@ from forewarn_collector.queues import (
     queues_from_section,
     queues_of_receivers,
 )
-from forewarn_collector.rules import TemplateContext
+from forewarn_collector.rules import RuleSet, TemplateContext
 from forewarn_collector.silencing import AlertmanagerFile, read_alertmanager_file
 from forewarn_collector.tasks import AlertmanagerPlace, ByRule, Ledger, LostHosts, Policy
 from forewarn_collector.tasks.incidents import ByIncident, Incident
@@ -55,6 +55,21 @@ def queues_of(
     if config.problems:
         raise ConfigError(config.problems)
     return receivers | queues
+
+
+def unknown_queues(rules: RuleSet, queues: Collection[str]) -> list[Problem]:
+    """What is wrong with rules whose tasks go to a queue that there is not."""
+    return [
+        Problem(
+            rule.file,
+            rule.line,
+            1,
+            f"{rule.name}: there is no queue {rule.task.queue}",
+            f"queues of the configuration: {', '.join(queues) or 'none'}",
+        )
+        for rule in rules.alerting().values()
+        if rule.task.queue and rule.task.queue not in queues
+    ]
 
 
 def place_of(
