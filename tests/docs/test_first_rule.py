@@ -19,7 +19,7 @@ def masked(text: str) -> list[list[str]]:
     """The words of each line, without times, ports and figures, which differ from run to run."""
     text = re.sub(r"127\.0\.0\.1:\d+", "ADDRESS", text)
     text = re.sub(r"\d\d:\d\d:\d\d", "TIME", text)
-    text = re.sub(r"\b\d+\.\d+(MiB\b| ms\b|  -)", r"0\1", text)
+    text = re.sub(r"\b\d+(?:\.\d+)?(MiB\b| ms\b|  -)", r"0\1", text)
     return [line.split() for line in re.sub(r"\b\d+(?:s|m\d+s)\b", "AGE", text).splitlines()]
 
 

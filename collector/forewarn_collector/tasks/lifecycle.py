@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from forewarn_collector.config_damping import Damping
-from forewarn_collector.promql import plain_float
 from forewarn_collector.rules.alerts import Alert, ChangeReason
 from forewarn_collector.tasks.damping import calm_at, penalised
 from forewarn_collector.tasks.holding import HeldAlert
@@ -262,7 +261,8 @@ class Draft(Record):
         if self._opening is None:
             return
         reason, alert = self._opening
-        text = f"{describe(alert.labels)} is firing, value {plain_float(alert.value)}."
+        value = f", value {self.task.value}" if self.task.value else ""
+        text = f"{describe(alert.labels)} is firing{value}."
         if reason is OpenReason.NEW:
             kind, action = TimelineKind.OPENED, DeliveryAction.OPEN
         else:

@@ -10,6 +10,7 @@ from forewarn_collector.rules.model import AlertingRule
 from forewarn_collector.tasks.identity import CUSTOMER, SERVICE, SEVERITY, label, severity_rank
 from forewarn_collector.tasks.model import CloseReason, OpenReason, Task, TaskState
 from forewarn_collector.tasks.placing import Place
+from forewarn_collector.tasks.routing import ORIGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,8 @@ def described(task: Task, problem: Problem) -> Task:
         severity=problem.severity,
         annotations=dict(alert.annotations),
         expr=problem.rule.expr,
-        value=plain_float(alert.value),
+        # What came from outside has none.
+        value="" if problem.place.origin == ORIGIN else plain_float(alert.value),
         checklist=problem.rule.task.checklist,
         due_at=problem.due_at,
     )
