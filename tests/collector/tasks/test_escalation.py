@@ -61,7 +61,7 @@ def levels(text: str = CONFIG) -> ConfiguredLevels:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path, each_database: str) -> Iterator[Desk]:
     desk = Desk(tmp_path, levels=levels())
     yield desk
     desk.close()
