@@ -15,7 +15,6 @@ from aiohttp import web
 from forewarn_collector.alertmanagers import Alertmanagers, Notices
 from forewarn_collector.api.admission import Admission
 from forewarn_collector.api.alertmanager import AlertmanagerApi
-from forewarn_collector.api.audit import AuditApi
 from forewarn_collector.api.auth import Gate, middleware
 from forewarn_collector.api.envelope import unknown_paths
 from forewarn_collector.api.events import EventsApi
@@ -25,16 +24,14 @@ from forewarn_collector.api.measured import measured
 from forewarn_collector.api.openapi import OpenApi
 from forewarn_collector.api.operations import routes_of
 from forewarn_collector.api.otlp import OtlpApi
+from forewarn_collector.api.own import own_operations
 from forewarn_collector.api.plans import PlansApi
 from forewarn_collector.api.prometheus import PrometheusApi
-from forewarn_collector.api.queues import QueuesApi
 from forewarn_collector.api.receiving import Receiving
 from forewarn_collector.api.rules import RulesApi
-from forewarn_collector.api.silences import SilencesApi
 from forewarn_collector.api.status import StatusApi
 from forewarn_collector.api.stream import TaskStream
 from forewarn_collector.api.targets import TargetsApi
-from forewarn_collector.api.tasks import TasksApi
 from forewarn_collector.api.threads import AnswerThreads
 from forewarn_collector.api.write import WriteApi
 from forewarn_collector.backlog import Backlogs, Reviewer
@@ -92,18 +89,15 @@ from forewarn_collector.store import (
     Thinning,
 )
 from forewarn_collector.tasks import (
-    AuditLog,
     Ledger,
     LedgerError,
     Outbox,
     TaskChange,
-    TaskCommands,
     TaskKeeper,
     TaskQueries,
 )
 from forewarn_collector.tasks.backlogs import BacklogRows
 from forewarn_collector.tasks.changes import Happenings
-from forewarn_collector.tasks.delivery_log import DeliveryLog
 from forewarn_collector.tasks.evidence import StoreEvidence
 from forewarn_collector.tasks.incidents import read_incidents
 from forewarn_collector.tasks.received import is_received
@@ -382,21 +376,15 @@ class Collector:
         )
         queries = TaskQueries(self._ledger)
         signals = self._store, self._agents, self._metadata, self._receiving
-        # The stream comes before the task that might bear its name.
-        parts = (
+        operations = own_operations(
+            self._ledger,
             self._stream,
-            TasksApi(queries, TaskCommands(self._ledger, self._task_changed), self._clock),
-            SilencesApi(self._place.silences, self._clock),
-            QueuesApi(
-                self._outbox,
-                DeliveryLog(self._ledger),
-                self._queue_names,
-                self._workers.notify,
-                self._clock,
-            ),
-            AuditApi(AuditLog(self._ledger)),
+            self._place.silences,
+            self._queue_names,
+            self._task_changed,
+            self._workers.notify,
+            self._clock,
         )
-        operations = [operation for part in parts for operation in part.operations()]
         application.add_routes(routes_of(operations))
         for part in (
             OpenApi(operations),
