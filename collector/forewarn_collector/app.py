@@ -15,8 +15,7 @@ from aiohttp import web
 from forewarn_collector.alertmanagers import Alertmanagers, Notices
 from forewarn_collector.api.admission import Admission
 from forewarn_collector.api.alertmanager import AlertmanagerApi
-from forewarn_collector.api.audit import AuditApi
-from forewarn_collector.api.auth import Gate, middleware
+from forewarn_collector.api.auth import Gate, TokenError, gate_of, middleware
 from forewarn_collector.api.envelope import unknown_paths
 from forewarn_collector.api.events import EventsApi
 from forewarn_collector.api.health import HealthApi
@@ -25,29 +24,22 @@ from forewarn_collector.api.measured import measured
 from forewarn_collector.api.openapi import OpenApi
 from forewarn_collector.api.operations import routes_of
 from forewarn_collector.api.otlp import OtlpApi
+from forewarn_collector.api.own import own_operations
 from forewarn_collector.api.plans import PlansApi
 from forewarn_collector.api.prometheus import PrometheusApi
-from forewarn_collector.api.queues import QueuesApi
 from forewarn_collector.api.receiving import Receiving
 from forewarn_collector.api.rules import RulesApi
-from forewarn_collector.api.silences import SilencesApi
 from forewarn_collector.api.status import StatusApi
 from forewarn_collector.api.stream import TaskStream
 from forewarn_collector.api.targets import TargetsApi
-from forewarn_collector.api.tasks import TasksApi
 from forewarn_collector.api.threads import AnswerThreads
+from forewarn_collector.api.tls import TlsError, tls_of
 from forewarn_collector.api.write import WriteApi
 from forewarn_collector.backlog import Backlogs, Reviewer
 from forewarn_collector.calendars import CalendarWatch
 from forewarn_collector.config import Address, CollectorConfig
 from forewarn_collector.ingest import Limits, MetadataTable
 from forewarn_collector.ingest.agents import AgentWatch, known_agents
-from forewarn_collector.listening import (
-    StartError,
-    gate_of,
-    make_data_directory,
-    ssl_context_of,
-)
 from forewarn_collector.metrics import Metrics
 from forewarn_collector.observe import (
     admission_families,
@@ -66,12 +58,12 @@ from forewarn_collector.observe import (
     store_families,
 )
 from forewarn_collector.policies import (
-    check_queues_of,
     member_of,
     place_of,
     policy_of,
     queues_of,
     routing_of,
+    unknown_queues,
 )
 from forewarn_collector.promql import LiveWindows
 from forewarn_collector.queues import QueueWorkers
@@ -92,18 +84,15 @@ from forewarn_collector.store import (
     Thinning,
 )
 from forewarn_collector.tasks import (
-    AuditLog,
     Ledger,
     LedgerError,
     Outbox,
     TaskChange,
-    TaskCommands,
     TaskKeeper,
     TaskQueries,
 )
 from forewarn_collector.tasks.backlogs import BacklogRows
 from forewarn_collector.tasks.changes import Happenings
-from forewarn_collector.tasks.delivery_log import DeliveryLog
 from forewarn_collector.tasks.evidence import StoreEvidence
 from forewarn_collector.tasks.incidents import read_incidents
 from forewarn_collector.tasks.received import is_received
@@ -119,6 +108,10 @@ log = logging.getLogger(__name__)
 _SHUTDOWN_SECONDS = 5.0
 _LONGEST_ADDRESS = 1 << 20
 """Bytes of a request's first line: as much as Go's servers take, for dashboards that use GET."""
+
+
+class StartError(Exception):
+    """The collector can't start; the text says why and what to do."""
 
 
 class Collector:
@@ -138,8 +131,11 @@ class Collector:
         rules = self._first_rules()
         self._alerting = rules.alerting()
         self._last_reload = LastReload(clock())
-        make_data_directory(config.data)
-        gate = gate_of(config)
+        self._make_data_directory()
+        try:
+            gate, self._tls = gate_of(config), tls_of(config)
+        except (TokenError, TlsError, OSError) as error:
+            raise StartError(str(error)) from error
         by_customer = {item.customer: item.series for item in config.limits.customers}
         self._store = Store(
             config.data,
@@ -263,7 +259,7 @@ class Collector:
             self._runner,
             listen.host,
             listen.port,
-            ssl_context=ssl_context_of(self._config),
+            ssl_context=self._tls,
         )
         try:
             await site.start()
@@ -350,7 +346,9 @@ class Collector:
 
     def _load_rules(self) -> RuleSet:
         rules = self._rule_files.load()
-        check_queues_of(rules, self._queue_names)
+        problems = unknown_queues(rules, self._queue_names)
+        if problems:
+            raise RuleFileError(problems)
         return rules
 
     def _first_rules(self) -> RuleSet:
@@ -360,6 +358,15 @@ class Collector:
             raise StartError(f"the rules are refused:\n{error}") from error
         log.info("%d rules in %d groups", _count(rules), len(rules.groups))
         return rules
+
+    def _make_data_directory(self) -> None:
+        try:
+            self._config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StartError(
+                f"cannot make the data directory {self._config.data}: {error.strerror}; "
+                "--data chooses another"
+            ) from error
 
     def _open_databases(self) -> None:
         try:
@@ -382,21 +389,15 @@ class Collector:
         )
         queries = TaskQueries(self._ledger)
         signals = self._store, self._agents, self._metadata, self._receiving
-        # The stream comes before the task that might bear its name.
-        parts = (
+        operations = own_operations(
+            self._ledger,
             self._stream,
-            TasksApi(queries, TaskCommands(self._ledger, self._task_changed), self._clock),
-            SilencesApi(self._place.silences, self._clock),
-            QueuesApi(
-                self._outbox,
-                DeliveryLog(self._ledger),
-                self._queue_names,
-                self._workers.notify,
-                self._clock,
-            ),
-            AuditApi(AuditLog(self._ledger)),
+            self._place.silences,
+            self._queue_names,
+            self._task_changed,
+            self._workers.notify,
+            self._clock,
         )
-        operations = [operation for part in parts for operation in part.operations()]
         application.add_routes(routes_of(operations))
         for part in (
             OpenApi(operations),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from forewarn_collector.config import CollectorConfig, ConfigError
 from forewarn_collector.queues import (
@@ -13,7 +13,7 @@ from forewarn_collector.queues import (
     queues_from_section,
     queues_of_receivers,
 )
-from forewarn_collector.rules import RuleFileError, RuleSet, TemplateContext
+from forewarn_collector.rules import RuleSet, TemplateContext
 from forewarn_collector.silencing import AlertmanagerFile, read_alertmanager_file
 from forewarn_collector.tasks import AlertmanagerPlace, ByRule, Ledger, LostHosts, Policy
 from forewarn_collector.tasks.incidents import ByIncident, Incident
@@ -57,9 +57,9 @@ def queues_of(
     return receivers | queues
 
 
-def check_queues_of(rules: RuleSet, queues: Sequence[str]) -> None:
-    """Raises RuleFileError where a rule names a queue that is not there."""
-    problems = [
+def unknown_queues(rules: RuleSet, queues: Collection[str]) -> list[Problem]:
+    """What is wrong with rules whose tasks go to a queue that there is not."""
+    return [
         Problem(
             rule.file,
             rule.line,
@@ -70,8 +70,6 @@ def check_queues_of(rules: RuleSet, queues: Sequence[str]) -> None:
         for rule in rules.alerting().values()
         if rule.task.queue and rule.task.queue not in queues
     ]
-    if problems:
-        raise RuleFileError(problems)
 
 
 def place_of(

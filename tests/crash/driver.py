@@ -32,11 +32,10 @@ from sqlalchemy import select as select_rows
 
 from crash.phases import Aim, Phases, Point
 from crash.truth import METRIC
-from forewarn_collector.app import Collector
+from forewarn_collector.app import Collector, StartError
 from forewarn_collector.config import Address, read_config
 from forewarn_collector.config_events import EventsConfig
 from forewarn_collector.config_thinning import ThinningConfig
-from forewarn_collector.listening import StartError
 from forewarn_collector.store import Matcher, MatchOp, Store, StoreError
 from forewarn_collector.store.commit import Committer
 from forewarn_collector.store.compact import Compactor, StoppedError

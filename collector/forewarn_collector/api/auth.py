@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -15,9 +16,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from forewarn_collector.api.rights import Customers, Right, right_of
-from forewarn_collector.config import Address
+from forewarn_collector.config import Address, CollectorConfig
 from forewarn_collector.config_tokens import Role, Token
 from forewarn_collector.metrics import Metrics
+
+log = logging.getLogger(__name__)
 
 TOKEN_FILE = "token"  # noqa: S105 - a file's name
 OWN = "own"
@@ -114,6 +117,20 @@ def callers_from(own: str, tokens: tuple[Token, ...]) -> dict[str, Caller]:
             )
         callers[secret] = Caller(token.name, token.customer, token.role)
     return callers
+
+
+def gate_of(config: CollectorConfig) -> Gate:
+    """The gate that a configuration asks for. Raises TokenError."""
+    listen = config.listen
+    if not config.auth:
+        if not listen.is_loopback:
+            raise TokenError(f"--no-auth works on a loopback address only, not on {listen}")
+        return Gate({}, auth=False, open_reads=True)
+    callers = callers_from(own_token(config.data), config.tokens)
+    log.info("the token for writes is in %s", config.data / TOKEN_FILE)
+    # Behind a proxy on this machine a customer could read all by leaving its token out.
+    shared = any(token.reads_for_customer for token in config.tokens)
+    return Gate(callers, auth=True, open_reads=listen.is_loopback and not shared)
 
 
 def middleware(gate: Gate, metrics: Metrics, *, hosts: frozenset[str] | None) -> Middleware:

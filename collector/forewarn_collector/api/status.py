@@ -180,7 +180,8 @@ def settings(config: CollectorConfig) -> dict[str, Any]:
         shown["resend_delay"] = format_duration(config.resend_delay)
     if config.tokens:
         shown["tokens"] = [
-            {"name": token.name} | ({"customer": token.customer} if token.customer else {})
+            {"name": token.name, "role": token.role.value}
+            | ({"customer": token.customer} if token.customer else {})
             for token in config.tokens
         ]
     if config.queues is not None:

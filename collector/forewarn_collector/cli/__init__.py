@@ -7,6 +7,7 @@ from importlib.metadata import version
 import click
 
 from forewarn_collector.cli.alertmanager import alertmanager
+from forewarn_collector.cli.audit import audit
 from forewarn_collector.cli.backup import backup
 from forewarn_collector.cli.calendars import calendar
 from forewarn_collector.cli.demo import demo
@@ -14,6 +15,7 @@ from forewarn_collector.cli.doctor import doctor
 from forewarn_collector.cli.events import events
 from forewarn_collector.cli.export import export
 from forewarn_collector.cli.importing import import_samples
+from forewarn_collector.cli.queues import queues
 from forewarn_collector.cli.rules import rules
 from forewarn_collector.cli.serve import serve
 from forewarn_collector.cli.silences import silences
@@ -31,6 +33,8 @@ def build(clock: Clock) -> click.Command:
             rules,
             tasks,
             silences,
+            queues,
+            audit,
             alertmanager,
             calendar,
             events,

@@ -20,6 +20,24 @@ DEFAULT_SERVER = "http://127.0.0.1:9815"
 _TIMEOUT = 10.0
 
 
+EXIT_CODES = """Exit codes: 0 done, 1 failed, 2 not understood, 3 there is no such thing,
+4 it can't be done now, 5 the token may not, 6 no collector answers."""
+"""What every command that asks a collector ends its help with."""
+
+_EXITS = {401: 5, 403: 5, 404: 3, 409: 4, 412: 4, 422: 4, 503: 6}
+_UNREACHABLE = 6
+
+
+class CallError(click.ClickException):
+    """A call that failed; the exit code says in which way."""
+
+    exit_code: int  # type: ignore[misc]  # click has it for the class, and reads the instance's
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """A redirect would carry the token to another server."""
 
@@ -51,10 +69,6 @@ class Client:
         """Send JSON and return the JSON answered. Ends the command with what is wrong."""
         return self._call("POST", path, json.dumps(body).encode())
 
-    def delete(self, path: str) -> None:
-        """Delete what is at a path. Ends the command with what is wrong."""
-        self._call("DELETE", path, None)
-
     def _call(self, method: str, path: str, body: bytes | None) -> Any:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         if self._token:
@@ -68,15 +82,17 @@ class Client:
                 return json.loads(said) if said else None
         except urllib.error.HTTPError as error:
             with error:
-                raise click.ClickException(_reason(error)) from error
+                raise CallError(_reason(error), _EXITS.get(error.code, 1)) from error
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
             if isinstance(reason, ssl.SSLError):
-                raise click.ClickException(
-                    f"{self._server} can't be trusted: {reason}; --ca-file names its authority"
+                raise CallError(
+                    f"{self._server} can't be trusted: {reason}; --ca-file names its authority",
+                    _UNREACHABLE,
                 ) from error
-            raise click.ClickException(
-                f"no collector answers at {self._server}: {reason}; is `forewarn serve` running?"
+            raise CallError(
+                f"no collector answers at {self._server}: {reason}; is `forewarn serve` running?",
+                _UNREACHABLE,
             ) from error
 
 

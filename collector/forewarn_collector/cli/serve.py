@@ -15,7 +15,7 @@ import click
 from click.core import ParameterSource
 from sqlalchemy import URL
 
-from forewarn_collector.app import Collector
+from forewarn_collector.app import Collector, StartError
 from forewarn_collector.config import (
     DEFAULT_DATA,
     DEFAULT_LISTEN,
@@ -26,7 +26,6 @@ from forewarn_collector.config import (
     read_config,
 )
 from forewarn_collector.config_ledger import ledger_url
-from forewarn_collector.listening import StartError
 from forewarn_wire.clock import Clock
 
 

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import getpass
 import json
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 from rich.markup import escape
 from rich.table import Table
 
-from forewarn_collector.cli.client import Client, connection
+from forewarn_collector.cli.client import EXIT_CODES, Client, connection
 from forewarn_collector.cli.tables import print_table
-from forewarn_collector.silencing import MatcherError, parse_matchers
+from forewarn_collector.cli.times import duration_of, local_time
+from forewarn_collector.silencing import MatcherError, SilenceState, parse_matchers
 from forewarn_wire.clock import Clock
-from forewarn_wire.durations import parse_duration
 
-_PATH = "/api/v2/silences"
+_PATH = "/api/silences"
 
 
-@click.group()
+@click.group(epilog=EXIT_CODES)
 def silences() -> None:
     """List, make and end silences."""
 
@@ -30,31 +29,34 @@ def silences() -> None:
 @connection
 def list_silences(*, everything: bool, client: Client, as_json: bool) -> None:
     """List the silences that are active or to come, the next to end first."""
-    found = [
-        silence
-        for silence in client.get(_PATH)
-        if everything or silence["status"]["state"] != "expired"
-    ]
+    states = [each.value for each in SilenceState if everything or each != SilenceState.EXPIRED]
+    answer = client.get(_PATH, {"state": states})
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(answer, indent=2))
         return
-    if not found:
+    if not answer["silences"]:
         click.echo("no silences")
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("ID", "STATE", "MATCHERS", "STARTS", "ENDS", "BY", "COMMENT"):
         table.add_column(title, overflow="fold")
-    for silence in found:
-        table.add_row(
-            silence["id"],
-            silence["status"]["state"],
-            escape(_written(silence["matchers"])),
-            _local(silence["startsAt"]),
-            _local(silence["endsAt"]),
-            escape(silence["createdBy"]),
-            escape(silence["comment"]),
-        )
+    for silence in answer["silences"]:
+        table.add_row(*map(escape, _cells(silence)))
     print_table(table)
+
+
+@silences.command()
+@click.argument("silence_id", metavar="ID")
+@connection
+def show(silence_id: str, *, client: Client, as_json: bool) -> None:
+    """Show one silence."""
+    silence = client.get(f"{_PATH}/{silence_id}")
+    if as_json:
+        click.echo(json.dumps(silence, indent=2))
+        return
+    names = ("id", "state", "matchers", "starts", "ends", "by", "comment")
+    for name, value in zip(names, _cells(silence), strict=True):
+        click.echo(f"{name:<9}{value}")
 
 
 @silences.command()
@@ -80,30 +82,19 @@ def add(
     alertname=DiskFull 'instance=~"web.*"' --comment "new disks".
     """
     try:
-        found = [matcher for text in matchers for matcher in parse_matchers(text)]
-        length = parse_duration(duration)
-    except (MatcherError, ValueError) as error:
+        found = [str(each) for text in matchers for each in parse_matchers(text)]
+    except MatcherError as error:
         raise click.UsageError(str(error)) from error
-    now = datetime.fromtimestamp(clock() / 1000, UTC)
-    answer = client.post(
+    silence = client.post(
         _PATH,
         {
-            "matchers": [
-                {
-                    "name": each.name,
-                    "value": each.value,
-                    "isRegex": each.kind.is_regexp,
-                    "isEqual": each.kind.is_equal,
-                }
-                for each in found
-            ],
-            "startsAt": now.isoformat(),
-            "endsAt": (now + timedelta(milliseconds=length)).isoformat(),
-            "createdBy": by or getpass.getuser(),
+            "matchers": found,
+            "ends_at": clock() + duration_of("--duration", duration),
             "comment": comment,
+            "who": by or getpass.getuser(),
         },
     )
-    click.echo(json.dumps(answer, indent=2) if as_json else answer["silenceID"])
+    click.echo(json.dumps(silence, indent=2) if as_json else silence["id"])
 
 
 @silences.command()
@@ -111,21 +102,21 @@ def add(
 @connection
 def expire(ids: tuple[str, ...], *, client: Client, as_json: bool) -> None:
     """End the silences with these IDS now; what they held and still fires opens its task."""
-    for silence_id in ids:
-        client.delete(f"/api/v2/silence/{silence_id}")
+    body = {"who": getpass.getuser()}
+    ended = [client.post(f"{_PATH}/{silence_id}/expire", body) for silence_id in ids]
     if as_json:
-        click.echo(json.dumps({"expired": list(ids)}, indent=2))
+        click.echo(json.dumps({"silences": ended}, indent=2))
     else:
-        click.echo(f"{len(ids)} expired")
+        click.echo(f"{len(ended)} expired")
 
 
-def _written(matchers: list[dict[str, Any]]) -> str:
-    kinds = {(False, True): "=", (False, False): "!=", (True, True): "=~", (True, False): "!~"}
-    return ", ".join(
-        f"{each['name']}{kinds[each['isRegex'], each['isEqual']]}{json.dumps(each['value'])}"
-        for each in matchers
-    )
-
-
-def _local(stamp: str) -> str:
-    return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+def _cells(silence: dict[str, Any]) -> list[str]:
+    return [
+        silence["id"],
+        silence["state"],
+        ", ".join(silence["matchers"]),
+        local_time(silence["starts_at"]),
+        local_time(silence["ends_at"]),
+        silence["created_by"],
+        silence["comment"],
+    ]

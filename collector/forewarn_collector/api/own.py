@@ -1,0 +1,40 @@
+"""Every operation of our own API, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from forewarn_collector.api.audit import AuditApi
+from forewarn_collector.api.operations import Operation
+from forewarn_collector.api.queues import QueuesApi
+from forewarn_collector.api.silences import SilencesApi
+from forewarn_collector.api.stream import TaskStream
+from forewarn_collector.api.tasks import TasksApi
+from forewarn_collector.tasks import AuditLog, Ledger, Notify, Outbox, TaskCommands, TaskQueries
+from forewarn_collector.tasks.delivery_log import DeliveryLog
+from forewarn_collector.tasks.silences import Silences
+from forewarn_wire.clock import Clock
+
+
+def own_operations(
+    ledger: Ledger,
+    stream: TaskStream,
+    silences: Silences,
+    queues: Collection[str],
+    changed: Notify,
+    owed: Callable[[], None],
+    clock: Clock,
+) -> list[Operation]:
+    """All of them; `changed` hears of what they do to tasks, `owed` that a queue is owed anew.
+
+    The stream comes before the task that might bear its name.
+    """
+    outbox, log = Outbox(ledger), DeliveryLog(ledger)
+    parts = (
+        stream,
+        TasksApi(TaskQueries(ledger), TaskCommands(ledger, changed), clock),
+        SilencesApi(silences, clock),
+        QueuesApi(outbox, log, queues, owed, clock),
+        AuditApi(AuditLog(ledger)),
+    )
+    return [operation for part in parts for operation in part.operations()]

@@ -1,0 +1,89 @@
+"""`forewarn queues`: what queues are owed, what failed, and what to try again."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import urllib.parse
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from forewarn_collector.cli.client import EXIT_CODES, Client, connection
+from forewarn_collector.cli.tables import print_table
+from forewarn_collector.cli.times import local_time
+from forewarn_collector.tasks.delivery_log import DeliveryView
+
+
+@click.group(epilog=EXIT_CODES)
+def queues() -> None:
+    """See what queues are owed; needs an admin's token."""
+
+
+@queues.command("list")
+@connection
+def list_queues(*, client: Client, as_json: bool) -> None:
+    """List the queues, with how many deliveries stand where."""
+    answer = client.get("/api/queues")
+    if as_json:
+        click.echo(json.dumps(answer, indent=2))
+        return
+    if not answer["queues"]:
+        click.echo("no queues")
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("QUEUE")
+    for title in ("OWED", "FAILED", "DELIVERED", "DEAD"):
+        table.add_column(title, justify="right")
+    for queue in answer["queues"]:
+        strange = "" if queue["configured"] else " (not in the configuration)"
+        counts = (str(queue[name]) for name in ("owed", "failed", "delivered", "dead"))
+        table.add_row(escape(queue["name"] + strange), *counts)
+    print_table(table)
+
+
+@queues.command()
+@click.argument("queue")
+@click.option("--state", default="", help=f"Only {', '.join(DeliveryView)} ones.")
+@click.option("--limit", default=100, show_default=True, help="The most to list.")
+@connection
+def deliveries(queue: str, *, state: str, limit: int, client: Client, as_json: bool) -> None:
+    """List the deliveries to QUEUE, the newest first; failed ones are owed still."""
+    query = {"limit": str(limit)} | ({"state": state} if state else {})
+    answer = client.get(f"/api/queues/{urllib.parse.quote(queue, safe='')}/deliveries", query)
+    if as_json:
+        click.echo(json.dumps(answer, indent=2))
+        return
+    if not answer["deliveries"]:
+        click.echo("no deliveries")
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("ID", "TASK", "ACTION", "STATE", "CREATED", "ATTEMPTS", "ERROR"):
+        table.add_column(title, overflow="fold")
+    for each in answer["deliveries"]:
+        table.add_row(
+            each["id"],
+            each["number"],
+            each["action"],
+            each["state"],
+            local_time(each["created_at"]),
+            str(each["attempts"]),
+            escape(each["error"]),
+        )
+    print_table(table)
+
+
+@queues.command()
+@click.argument("queue")
+@click.argument("ids", nargs=-1, required=True)
+@connection
+def revive(queue: str, ids: tuple[str, ...], *, client: Client, as_json: bool) -> None:
+    """Owe the dead deliveries with these IDS to QUEUE again, at once."""
+    path = f"/api/queues/{urllib.parse.quote(queue, safe='')}/deliveries"
+    body = {"who": getpass.getuser()}
+    revived = [client.post(f"{path}/{each}/revive", body) for each in ids]
+    if as_json:
+        click.echo(json.dumps({"deliveries": revived}, indent=2))
+    else:
+        click.echo(f"{len(revived)} owed again")

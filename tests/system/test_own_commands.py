@@ -1,0 +1,115 @@
+"""`forewarn tasks`, `silences`, `queues` and `audit` against a real collector."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from click.testing import CliRunner, Result
+
+from forewarn_collector.cli import build
+from forewarn_collector.cli.client import EXIT_CODES
+from support.two_customers import ACME, BRAVO, TwoCustomers, two_customers
+
+Forewarn = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoCustomers]:
+    with two_customers(tmp_path_factory.mktemp("commands")) as found:
+        yield found
+
+
+@pytest.fixture
+def forewarn(world: TwoCustomers, monkeypatch: pytest.MonkeyPatch) -> Forewarn:
+    monkeypatch.setenv("FOREWARN_SERVER", world.collector.url)
+    command = build(lambda: int(time.time() * 1000))
+
+    def run(*arguments: str, who: str = "admin") -> Result:
+        monkeypatch.setenv("FOREWARN_TOKEN", world.tokens[who])
+        return CliRunner().invoke(command, list(arguments))
+
+    return run
+
+
+def test_a_task_is_handled_from_a_terminal(world: TwoCustomers, forewarn: Forewarn) -> None:
+    number = world.tasks[ACME]
+    steps = (
+        (("ack", number), "acknowledged"),
+        (("start", number, "--text", "on it"), "in_progress"),
+        (("wait", number, "2h", "--text", "for parts"), "waiting"),
+        (("assign", number, "bob"), "waiting"),
+        (("comment", number, "parts came"), "waiting"),
+        (("resolve", number, "--text", "mended"), "resolved"),
+        (("reopen", number), "open"),
+        (("close", number, "wont_fix", "--mute-for", "7d", "--text", "so be it"), "closed"),
+    )
+    for arguments, state in steps:
+        done = forewarn("tasks", *arguments, who=f"operator {ACME}")
+        assert done.exit_code == 0, done.output
+        assert f"{number} is {state}: " in done.output
+    shown = json.loads(forewarn("tasks", "show", number, "--json").output)
+    assert (shown["assignee"], shown["close_reason"]) == ("bob", "wont_fix")
+    listed = forewarn("tasks", "list", "--all", "--assignee", "bob", "--last", "1h", "--json")
+    assert [task["number"] for task in json.loads(listed.output)["tasks"]] == [number]
+    entries = json.loads(forewarn("audit", "--of", number, "--json").output)["entries"]
+    assert entries[0]["action"] == "closed"
+    assert {each["detail"].get("token", "") for each in entries} == {"", f"operator-{ACME}"}
+    table = forewarn("audit", "--of", number, "--action", "closed").output
+    assert "operator" in table
+    assert "so be it" in table or "wont_fix" in table
+
+
+def test_a_list_that_is_cut_says_so(forewarn: Forewarn) -> None:
+    cut = forewarn("tasks", "list", "--all", "--limit", "1", "--sort", "opened_at")
+    assert cut.exit_code == 0
+    assert "the first 1 of 4; --limit shows more" in cut.stderr
+    assert "FW-1 " in cut.stdout
+
+
+def test_a_silence_is_made_shown_and_ended_from_a_terminal(forewarn: Forewarn) -> None:
+    made = forewarn("silences", "add", "alertname=Nothing", "--comment", "disks", "--by", "ann")
+    assert made.exit_code == 0, made.output
+    name = made.output.strip()
+    assert 'alertname="Nothing"' in forewarn("silences", "show", name).output
+    assert name in forewarn("silences", "list").output
+    assert forewarn("silences", "expire", name).output == "1 expired\n"
+    assert name not in forewarn("silences", "list").output
+    assert name in forewarn("silences", "list", "--all").output
+
+
+def test_queues_are_seen_from_a_terminal(world: TwoCustomers, forewarn: Forewarn) -> None:
+    world.settled(world.tasks[BRAVO])
+    assert "support" in forewarn("queues", "list").output
+    found = forewarn("queues", "deliveries", "support", "--state", "delivered", "--limit", "1")
+    assert world.tasks[BRAVO] in found.output or "FW-" in found.output
+    assert (
+        forewarn("queues", "deliveries", "support", "--state", "dead").output == "no deliveries\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("who", "arguments", "code", "said"),
+    [
+        ("admin", ("tasks", "show", "FW-999"), 3, "there is no task FW-999"),
+        ("admin", ("tasks", "wait", "FW-1", "soon"), 2, "DURATION"),
+        ("admin", ("queues", "revive", "support", "0" * 36), 4, "only these can be revived"),
+        ("viewer acme", ("tasks", "ack", "FW-1"), 5, "has the role viewer"),
+        ("operator", ("audit",), 5, "needs the role admin"),
+        ("admin", ("tasks", "list", "--sort", "x"), 1, "sort: expected one of standing"),
+        ("admin", ("tasks", "list", "--server", "http://127.0.0.1:9"), 6, "no collector answers"),
+    ],
+)
+def test_the_exit_code_says_what_went_wrong(
+    forewarn: Forewarn, who: str, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    failed = forewarn(*arguments, who=who)
+    assert (failed.exit_code, said in failed.output) == (code, True), failed.output
+
+
+@pytest.mark.parametrize("group", ["tasks", "silences", "queues", "audit"])
+def test_the_help_has_the_exit_codes(forewarn: Forewarn, group: str) -> None:
+    told = " ".join(forewarn(group, "--help").output.split())
+    assert " ".join(EXIT_CODES.split()) in told
