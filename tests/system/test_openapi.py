@@ -49,7 +49,8 @@ def test_no_request_gets_an_answer_that_the_description_does_not_admit(
         f"{world.collector.url}/api/openapi.json",
         f"--header=Authorization: Bearer {world.tokens['admin']}",
         "--phases=coverage,fuzzing",
-        "--workers=2",
+        # Two threads that parse Python at once break CPython 3.11 (python/cpython#106905).
+        "--workers=1",
         "--max-examples=3",
         "--seed=1",
         "--generation-database=none",

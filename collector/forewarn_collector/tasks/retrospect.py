@@ -234,6 +234,8 @@ class Retrospect:
             resolve_reason=ResolveReason.RETROSPECTIVE.value,
             due_at=None,
             open_lag=None,
+            # Those of the rehearsal have numbers of their own.
+            previous=None,
             input_missing_since=None,
             revision=1,
             retrospective=True,

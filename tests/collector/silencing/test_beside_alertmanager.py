@@ -21,7 +21,7 @@ from support.waiting import wait_until
 pytestmark = pytest.mark.server
 
 # `FOREWARN_SEQUENCES=2000` for a long run.
-SEQUENCES = int(os.environ.get("FOREWARN_SEQUENCES", "25"))
+SEQUENCES = int(os.environ.get("FOREWARN_SEQUENCES", "12"))
 PLAIN = "route: {receiver: one}\nreceivers: [{name: one}]\n"
 NAMES = {
     "alertname": ["Down", "Full", "Slow"],

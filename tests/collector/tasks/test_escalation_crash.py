@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from forewarn_collector.tasks.queries import TaskQueries
 from forewarn_collector.tasks.schema import deliveries
 
 DRIVER = Path(__file__).with_name("escalation_driver.py")
-KILLS = 10
+KILLS = int(os.environ.get("FOREWARN_KILLS", "6"))
 
 
 def test_each_step_is_taken_once_wherever_the_collector_dies(tmp_path: Path) -> None:
