@@ -47,7 +47,7 @@ class ThinnedArchive:
         self._put(every.where(times > minutes), 2)
 
     def _put(self, rows: Rows, level: int) -> None:
-        (group,) = set(self._archive.groups(self._refs, lambda _: "web1").tolist())
+        (group,) = set(self._archive.groups(self._refs, lambda new: ["web1"] * len(new)).tolist())
         if not len(rows.times):
             return
         if level in LENGTHS:
