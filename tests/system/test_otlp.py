@@ -167,3 +167,16 @@ otlp: {promote_resource_attributes: [host.name]}
         assert late.status == 429
         assert int(late.headers["Retry-After"]) >= 1
         assert late.headers["Content-Type"] == PROTOBUF
+
+
+def test_a_delta_of_the_future_is_refused_and_its_counter_goes_on(
+    collector: RunningCollector,
+) -> None:
+    at = now()
+    # The largest time that OTLP can say is in the year 2554.
+    for time_of_point, value in ((at - 2000, 5), (18_446_744_073_709, 7), (at - 1000, 11)):
+        given = document(sum_of("far", point(time=time_of_point, asInt=value), temporality=DELTA))
+        answer = collector.post("/v1/metrics", json.dumps(given).encode(), Content_Type=JSON)
+        refused = answer.json().get("partialSuccess", {})
+        assert ("later than a day from now" in refused.get("errorMessage", "")) == (value == 7)
+    assert [row["value"][1] for row in collector.query("far_total")] == ["16"]

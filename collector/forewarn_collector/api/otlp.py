@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from functools import partial
 
 from aiohttp import web
@@ -19,6 +20,7 @@ from forewarn_collector.ingest import (
     MetadataTable,
     MetricsDecoder,
     Rejected,
+    Span,
     decode_logs,
     encode_error,
     encode_logs_response,
@@ -76,18 +78,20 @@ class OtlpApi:
             )
         )
         self._receiving.admission.spend(request, len(decoded.events))
+        events, out = self._span().events(decoded.events)
+        rejected = [*decoded.rejected, *out]
         too_old = 0
-        if decoded.events:
+        if events:
             self._receiving.admission.storing(request)
-            appended = await asyncio.wrap_future(self._store.append_events(decoded.events))
+            appended = await asyncio.wrap_future(self._store.append_events(events))
             too_old = appended.late
             self._receiving.metrics.events.inc(appended.added)
             if appended.overflow:
                 self._receiving.events_over_limit(request, appended.overflow)
-        if decoded.rejected:
-            self._receiving.count(decoded.rejected)
-            log.warning("refused some events:\n%s", shown(decoded.rejected))
-        answer = encode_logs_response(content_type, decoded.rejected, too_old)
+        if rejected:
+            self._receiving.count(rejected)
+            log.warning("refused some events:\n%s", shown(rejected))
+        answer = encode_logs_response(content_type, rejected, too_old)
         return _answer(answer, content_type)
 
     async def _write_metrics(self, request: web.Request) -> web.Response:
@@ -105,6 +109,7 @@ class OtlpApi:
                 extra_labels(request),
             )
         )
+        decoded = _within(decoded, self._span())
         samples = len(decoded.batch.times) + len(decoded.increases.starts)
         self._receiving.admission.spend(request, samples)
         self._metadata.update(decoded.metadata)
@@ -117,6 +122,9 @@ class OtlpApi:
             log.warning("refused some points:\n%s", shown(rejected))
         points = decoded.refused_points + over
         return _answer(encode_metrics_response(content_type, rejected, points), content_type)
+
+    def _span(self) -> Span:
+        return Span(self._store.cutoff, self._store.latest_taken)
 
     async def _append(
         self, request: web.Request, decoded: DecodedMetrics
@@ -161,6 +169,23 @@ def _in_otlp(handler: Handler) -> Handler:
         return web.Response(status=response.status, body=body, headers=headers)
 
     return handle
+
+
+def _within(decoded: DecodedMetrics, span: Span) -> DecodedMetrics:
+    """What was decoded and has a time that can be right; the rest is among what is refused."""
+    batch, out = span.batch(decoded.batch)
+    increases, more = span.increases(decoded.increases)
+    if not out and not more:
+        return decoded
+    kept = len(batch.times) + len(increases.starts)
+    points = len(decoded.batch.times) + len(decoded.increases.starts) - kept
+    return replace(
+        decoded,
+        batch=batch,
+        increases=increases,
+        rejected=[*decoded.rejected, *out, *more],
+        refused_points=decoded.refused_points + points,
+    )
 
 
 def _answer(body: bytes, content_type: str) -> web.Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from aiohttp import web
@@ -11,7 +11,7 @@ from aiohttp import web
 from forewarn_collector.api.appending import Appender
 from forewarn_collector.api.receiving import Receiving, body_of, extra_labels, shown
 from forewarn_collector.api.remote_write import accepted_version, written
-from forewarn_collector.ingest import Decoded, MetadataTable, Version, WriteDecoder
+from forewarn_collector.ingest import Decoded, MetadataTable, Span, Version, WriteDecoder
 from forewarn_collector.ingest.agents import AgentWatch
 from forewarn_collector.store import Batch, Store
 from forewarn_wire import Labels
@@ -35,6 +35,7 @@ class WriteApi:
         self._metadata = metadata
         self._receiving = receiving
         self._decoder = WriteDecoder(receiving.limits)
+        self._span = lambda: Span(store.cutoff, store.latest_taken)
         self._observe = lambda batch: agents.observe(batch, clock())
 
     def routes(self) -> list[web.RouteDef]:
@@ -51,17 +52,23 @@ class WriteApi:
         if late is not None:
             return late
         body = _Body(
-            await body_of(request), extra_labels(request), version, self._decoder, self._observe
+            await body_of(request),
+            extra_labels(request),
+            version,
+            self._decoder,
+            self._span,
+            self._observe,
         )
         receiving.admission.storing(request)
         appended = await self._appender.append(body.known)
-        decoded = body.decoded
-        if decoded is None:
+        if body.decoded is None:
             later = receiving.admission.parsing(request)
             if later is not None:
                 return later
-            decoded = await receiving.decode(body.decode)
+            await receiving.decode(body.decode)
             appended = await self._appender.append(body.batch)
+        decoded = body.decoded
+        assert decoded is not None, "it was decoded above"  # noqa: S101 - for the type checker
         samples = len(decoded.batch.times)
         rejected = decoded.rejected
         receiving.admission.spend(request, samples)
@@ -90,6 +97,7 @@ class _Body:
     extra: Labels
     version: Version
     decoder: WriteDecoder
+    span: Callable[[], Span]
     observe: Callable[[Batch], Batch]
     decoded: Decoded | None = None
     samples: int = 0
@@ -102,15 +110,20 @@ class _Body:
         self.decoded = self.decoder.decode_known(self.body, self.extra, self.version)
         return self.batch()
 
-    def decode(self) -> Decoded:
+    def decode(self) -> None:
         """Decode it in any case."""
         self.decoded = self.decoder.decode(self.body, self.extra, self.version)
-        return self.decoded
 
     def batch(self) -> Batch:
-        """What was decoded, and what that says of agents."""
-        if self.decoded is None or not len(self.decoded.batch.times):
+        """What was decoded and has a time that can be right, and what that says of agents."""
+        if self.decoded is None:
             return _NOTHING
-        batch = self.observe(self.decoded.batch)
+        batch, out = self.span().batch(self.decoded.batch)
+        if out:
+            rejected = [*self.decoded.rejected, *out]
+            self.decoded = replace(self.decoded, batch=batch, rejected=rejected)
+        if not len(batch.times):
+            return _NOTHING
+        batch = self.observe(batch)
         self.samples = len(batch.times)
         return batch

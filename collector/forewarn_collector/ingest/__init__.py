@@ -20,6 +20,7 @@ from forewarn_collector.ingest.remote_write import (
     decode_write_request,
 )
 from forewarn_collector.ingest.series import show
+from forewarn_collector.ingest.times import Span
 
 __all__ = [
     "Decoded",
@@ -31,6 +32,7 @@ __all__ = [
     "MetricMetadata",
     "MetricsDecoder",
     "Rejected",
+    "Span",
     "TooLargeError",
     "UnsupportedTypeError",
     "Version",

@@ -220,6 +220,16 @@ class Head:
         self._series.first_times[slots] = firsts
         self._series.floors[slots] = floors
 
+    def begin_lost(self, refs: Ints, now: int) -> None:
+        """Begin series whose samples are nowhere: they are damaged, or their file was moved away.
+
+        They are kept for a whole retention from `now` (ms) on, in which that may be mended.
+        """
+        slots = self.slots(refs)
+        lost = refs[(self.floors(slots) == NEVER) & (self.newest(slots)[0] == NEVER)]
+        times = np.full(len(lost), now)
+        self.begin(lost, times, times)
+
     def end(self, refs: Ints, ends: Ints) -> None:
         """Where (ms) at the latest what is elsewhere of series ends; NEVER where nothing is."""
         slots = self._series.slots.of(refs)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forewarn_collector.store.coded import joined
-from forewarn_collector.store.columns import NEVER, Floats, Ints
+from forewarn_collector.store.columns import Floats, Ints
 from forewarn_collector.store.head import Head
 from forewarn_collector.store.index import LabelIndex
 from forewarn_collector.store.journal import Journal
@@ -59,12 +59,3 @@ def _take(commits: Sequence[Commit], head: Head, known: NDArray[np.bool_]) -> No
     kept = (refs >= 0) & (refs < len(known))
     kept[kept] = known[refs[kept]]
     head.apply(head.admit(refs[kept], times[kept], values[kept]))
-
-
-def begin_lost(head: Head, refs: Ints, now: int) -> None:
-    """Series whose samples are nowhere, since they are damaged or their file was moved away."""
-    slots = head.slots(refs)
-    lost = refs[(head.floors(slots) == NEVER) & (head.newest(slots)[0] == NEVER)]
-    # They are kept for a whole retention, in which that may be mended.
-    times = np.full(len(lost), now)
-    head.begin(lost, times, times)

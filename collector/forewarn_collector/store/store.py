@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ from forewarn_collector.store.jobs import (
 )
 from forewarn_collector.store.journal import JOURNAL_FILE, Journal
 from forewarn_collector.store.late_counts import drop_late
-from forewarn_collector.store.loading import begin_lost, load_series, replay
+from forewarn_collector.store.loading import load_series, replay
 from forewarn_collector.store.quota import SeriesLimits, SeriesQuota
 from forewarn_collector.store.reader import StoreReader
 from forewarn_collector.store.reading import Columns, read_latest, read_samples
@@ -70,6 +71,7 @@ _NO_LIMITS = SeriesLimits()
 _EVENT_LIMITS = EventLimits()
 
 _TENDING_SECONDS = 1.0
+_MOST_AHEAD = 86_400_000
 
 
 class Store(StoreReader):
@@ -122,6 +124,9 @@ class Store(StoreReader):
                 if error.path != path:
                     raise
                 self._lost = len(salvage_journal(path).lost)
+                # Some of it may be loaded already, and must not be there twice.
+                super().__init__(LabelIndex(), Head())
+                self._replayed = 0
                 self._open_files()
         except BaseException:
             os.close(self._held)
@@ -133,18 +138,14 @@ class Store(StoreReader):
         )
 
     def _open_files(self) -> None:
-        self._journal = Journal(self._directory / JOURNAL_FILE)
-        try:
+        with ExitStack() as opened:
+            self._journal = Journal(self._directory / JOURNAL_FILE)
+            opened.callback(self._journal.close)
             self._archive = Archive(self._directory / ARCHIVE_FILE)
-            try:
-                with file_errors("read", self._directory / JOURNAL_FILE):
-                    self._load()
-            except BaseException:
-                self._archive.close()
-                raise
-        except BaseException:
-            self._journal.close()
-            raise
+            opened.callback(self._archive.close)
+            with file_errors("read", self._directory / JOURNAL_FILE):
+                self._load()
+            opened.pop_all()
 
     def close(self) -> None:
         """Finish what is queued and close the files."""
@@ -167,9 +168,8 @@ class Store(StoreReader):
     def append_made(
         self, makes: Sequence[Callable[[], Batch]], heard: Callable[[], None]
     ) -> list[Future[Appended]]:
-        """Store what each of `makes` gives, as `append`; it is called on the writer's thread.
+        """As `append` of the batch that each of `makes` gives on the writer's thread.
 
-        So whoever has much to store at once need not compete with the writer for the interpreter.
         `heard` is called there when all are done, those that failed too.
         """
         return self._writer.append_made(makes, heard)
@@ -217,6 +217,14 @@ class Store(StoreReader):
     def cutoff(self) -> int:
         """The time (ms) before which nothing is kept, as of the last retention."""
         return self._cutoff
+
+    @property
+    def latest_taken(self) -> int:
+        """The time (ms) after which nothing can be a right one: a day from now.
+
+        Where our clock is behind that of the senders before, theirs is believed.
+        """
+        return max(self._clock(), self._committer.newest_received or 0) + _MOST_AHEAD
 
     def keep(self, windows: Mapping[str, int]) -> None:
         """How far back (ms) each metric is read again and again, and under "" all of them.
@@ -329,7 +337,7 @@ class Store(StoreReader):
         sealed = latest != NEVER
         self._head.begin(refs[sealed], earliest[sealed], latest[sealed] + 1)
         self._replayed = replay(self._journal, self._head, refs)
-        begin_lost(self._head, refs, self._clock())
+        self._head.begin_lost(refs, self._clock())
         if not was_salvaged(self._directory / JOURNAL_FILE):
             # Else their labels may be found again.
             self._archive.forget(np.setdiff1d(sealed_refs, refs))

@@ -66,7 +66,10 @@ class Writer:
     def append_made(
         self, makes: Sequence[Callable[[], Batch]], heard: Callable[[], None]
     ) -> list[Future[Appended]]:
-        """Queue the batches that are to be made; `heard` is called when all are done."""
+        """Queue the batches that are to be made; `heard` is called when all are done.
+
+        Whoever has much to make need not compete with this thread for the interpreter then.
+        """
         jobs = [AppendMade(make) for make in makes]
         left = len(jobs)
 

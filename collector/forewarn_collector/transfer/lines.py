@@ -2,7 +2,7 @@
 
 The dump has the metric's name among the labels, Go's escapes and times in milliseconds. Which of
 the two a file is, its first sample tells. Source: the OpenMetrics 1.0 specification, the output of
-promtool 2.42.
+promtool 2.42; names in quotes as in Prometheus' proposal of UTF-8 names (2023-08-21).
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from forewarn_wire.labels import METRIC_NAME
 _BLOCK = 2_000
 """Lines that are taken together where all is as it was before."""
 _BATCH = 200_000
-_DUMP = re.compile(rb'\s*\{\s*__name__\s*="')
-_PAIR = re.compile(r'\s*([^\s="{},]+)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(,|$)', re.DOTALL)
+_QUOTED = r'"((?:[^"\\]|\\.)*)"'
+# Labels that begin with a capital stand before the name. In a value the quote would be escaped.
+_DUMP = re.compile(rb'\s*\{[^#]*?\b__name__\s*="')
+_PAIR = re.compile(rf'\s*(?:([^\s="{{}},]+)|{_QUOTED})\s*=\s*{_QUOTED}\s*(?:,|$)', re.DOTALL)
+_NAME = re.compile(rf"\s*{_QUOTED}\s*(?:,|$)", re.DOTALL)
 _SERIES = re.compile(rb'\s*([^\s{]*)\s*(\{(?:[^"{}]|"(?:[^"\\]|\\.)*")*\})?')
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _GO_ESCAPE = re.compile(
@@ -184,23 +187,29 @@ def _labels(series: bytes, *, dump: bool) -> Labels:
         raise ValueError(f"it is not UTF-8: {error}") from None
     name, brace, inner = text.partition("{")
     pairs: list[tuple[str, str]] = [(METRIC_NAME, name.strip())] if name.strip() else []
+    plain = [name.strip()] if name.strip() and not is_metric_name(name.strip()) else []
     at = 0
     body = inner.rstrip()[:-1].rstrip() if brace else ""
+    quoted_name = _NAME.match(body)
+    if quoted_name is not None:
+        pairs.append((METRIC_NAME, _unescaped(quoted_name[1], dump=dump)))
+        at = quoted_name.end()
     while at < len(body):
         found = _PAIR.match(body, at)
         if found is None:
             raise ValueError(f"its labels cannot be read from {body[at : at + 40]!r} on")
-        pairs.append((found[1], _unescaped(found[2], dump=dump)))
+        if found[1] is not None and not is_label_name(found[1]):
+            plain.append(found[1])
+        each = found[1] if found[1] is not None else _unescaped(found[2], dump=dump)
+        pairs.append((each, _unescaped(found[3], dump=dump)))
         at = found.end()
     names = [each for each, _ in pairs]
     if len(set(names)) < len(names):
         raise ValueError("a label stands there twice")
-    if METRIC_NAME not in names:
+    if not dict(pairs).get(METRIC_NAME):
         raise ValueError("it has no name")
-    for each, value in pairs:
-        valid = is_metric_name(value) if each == METRIC_NAME else is_label_name(each)
-        if not valid:
-            raise ValueError(f"{value if each == METRIC_NAME else each!r} is no valid name")
+    if plain or "" in names:
+        raise ValueError(f"{(plain or [''])[0]!r} is no valid name without quotes")
     return labels_from((each, value) for each, value in pairs if value)
 
 

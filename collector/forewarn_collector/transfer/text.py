@@ -14,7 +14,7 @@ import numpy as np
 from forewarn_collector.store import Floats, Ints
 from forewarn_collector.store.spans import run_starts
 from forewarn_collector.transfer.slices import Slice
-from forewarn_wire import Labels, metric_name, without
+from forewarn_wire import Labels, is_label_name, is_metric_name, metric_name, without
 from forewarn_wire.labels import METRIC_NAME
 
 _AT_ONCE = 50_000
@@ -81,12 +81,24 @@ class CsvFormat:
 
 
 def series_name(labels: Labels) -> str:
-    """A series as OpenMetrics writes it."""
-    pairs = ",".join(
-        f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels if name != METRIC_NAME
-    )
+    """A series as OpenMetrics writes it.
+
+    Names that need it are in quotes, a metric's then within the braces, as Prometheus 3 has them.
+    """
     name = metric_name(labels)
-    return f"{name}{{{pairs}}}" if pairs or not name else name
+    plain = not name or is_metric_name(name)
+    pairs = [] if plain else [_quoted(name)]
+    pairs += [
+        f"{each if is_label_name(each) else _quoted(each)}={_quoted(value)}"
+        for each, value in labels
+        if each != METRIC_NAME
+    ]
+    before = name if plain else ""
+    return f"{before}{{{','.join(pairs)}}}" if pairs or not before else before
+
+
+def _quoted(text: str) -> str:
+    return f'"{text.translate(_ESCAPES)}"'
 
 
 def value_texts(values: Floats) -> list[str]:

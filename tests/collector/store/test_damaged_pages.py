@@ -176,6 +176,28 @@ def test_a_page_with_the_labels_of_all_series_costs_none_of_them(
     assert examine(folder, lambda _: None).sound
 
 
+def test_what_was_loaded_before_the_broken_page_was_met_is_not_there_twice(
+    pristine: tuple[Path, Contents], tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(pristine[0], folder)
+    # Counters are read after all series and samples.
+    with closing(sqlite3.connect(folder / JOURNAL_FILE)) as connection:
+        query = "SELECT rootpage FROM sqlite_schema WHERE name = 'counters'"
+        (page,) = connection.execute(query).fetchone()
+    with (folder / JOURNAL_FILE).open("r+b") as file:
+        file.seek((page - 1) * PAGE)
+        file.write(np.random.default_rng(7).bytes(PAGE))
+    store = opened(folder)
+    try:
+        found = store.select(matching("load"), 0, 1 << 60)
+        assert len(found.labels) == len(SERIES)
+        assert len(found.times) == sum(map(len, pristine[1].values()))
+        assert store.unsealed == len(SERIES) * SEALS
+    finally:
+        store.close()
+
+
 @pytest.mark.parametrize("name", [JOURNAL_FILE, ARCHIVE_FILE])
 def test_a_file_without_its_first_page_is_refused_and_set_aside_by_a_repair(
     pristine: tuple[Path, Contents], tmp_path: Path, name: str

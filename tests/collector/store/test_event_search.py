@@ -384,6 +384,12 @@ def test_a_damaged_event_is_left_out_and_the_rest_is_found(reopen: Reopen) -> No
     assert paged(store, 1, lambda: None) == ["3", "1", "0"]
 
 
+def test_an_event_whose_uid_is_no_text_any_more_does_not_hide_the_others(reopen: Reopen) -> None:
+    reopen().append_events([event(str(k), START + k) for k in range(3)]).result(10)
+    store = reopen("UPDATE event_log SET uid = CAST(x'61ff62' AS TEXT) WHERE uid = '1'")
+    assert uids(store) == ["2", "a\ufffdb", "0"]
+
+
 def test_a_search_ends_in_its_time_and_says_where_to_go_on(store: Store) -> None:
     store.append_events(random_events(3_000, 1)).result(10)
     never = [Matcher("instance", MatchOp.NOT_EQUAL, "web1")]

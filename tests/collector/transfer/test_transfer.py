@@ -21,7 +21,7 @@ from forewarn_collector.cli import build
 from forewarn_collector.store import Batch, Past, Store
 from forewarn_collector.transfer.lines import LineError, read_lines
 from forewarn_collector.transfer.text import series_name
-from forewarn_wire import STALE_NAN, labels_from
+from forewarn_wire import STALE_NAN, Labels, labels_from
 from support.servers import call, free_port, program, running
 from support.stores import HOUR, START, Clock, batch, series
 from support.waiting import wait_until
@@ -210,12 +210,15 @@ def test_any_line_is_taken_or_refused(line: bytes) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(
-    st.dictionaries(st.from_regex(r"[a-z_]{1,5}", fullmatch=True), _TEXT, max_size=3),
+    st.dictionaries(st.from_regex(r"[a-z_]{1,5}", fullmatch=True) | _TEXT, _TEXT, max_size=3),
+    _TEXT,
     st.integers(-(10**15), 10**15),
     st.floats(),
 )
-def test_a_line_that_is_written_is_read(pairs: dict[str, str], time: int, value: float) -> None:
-    labels = labels_from({"__name__": "m", **pairs})
+def test_a_line_that_is_written_is_read(
+    pairs: dict[str, str], name: str, time: int, value: float
+) -> None:
+    labels = labels_from({**pairs, "__name__": name})
     line = f"{series_name(labels)} {value!r} {time / 1000!r}\n".encode()
     refused: list[LineError] = []
     (found,) = read_lines([line], refused.append)
@@ -237,6 +240,19 @@ def _raw(url: str, query: str, at: float) -> dict[str, Any]:
     return result
 
 
+def read(line: bytes) -> list[tuple[Labels, int, float]]:
+    refused: list[LineError] = []
+    batches = list(read_lines([line], refused.append))
+    assert not refused
+    return [
+        (each.labels[row], time, value)
+        for each in batches
+        for row, time, value in zip(
+            each.rows.tolist(), each.times.tolist(), each.values.tolist(), strict=True
+        )
+    ]
+
+
 def _contents(directory: Path, *, stale: bool = True) -> list[tuple[Any, int, str]]:
     past = Past(directory)
     try:
@@ -250,3 +266,23 @@ def _contents(directory: Path, *, stale: bool = True) -> list[tuple[Any, int, st
         past.close()
     marker = np.float64(STALE_NAN).tobytes()
     return sorted(row[:3] for row in rows if stale or row[3] != marker)
+
+
+UTF8 = labels_from({"__name__": "disk.free", "host name": "web 1", "größe": '"', "plain": "1"})
+
+
+def test_names_that_need_quotes_are_written_with_them_and_read_again() -> None:
+    # As Prometheus 3 writes them: the metric's name within the braces.
+    text = series_name(UTF8)
+    assert text == r'{"disk.free","größe"="\"","host name"="web 1",plain="1"}'
+    assert read(f"{text} 1.5 2.000\n".encode()) == [(UTF8, 2000, 1.5)]
+
+
+def test_a_dump_is_known_as_one_where_a_label_stands_before_the_name() -> None:
+    # promtool sorts labels by their bytes, in which capitals come before the underscore.
+    line = b'{Zone="a", __name__="up", instance="h"} 1 1795900000123\n'
+    expected = labels_from({"Zone": "a", "__name__": "up", "instance": "h"})
+    assert read(line) == [(expected, 1795900000123, 1.0)]
+    # The same text within a value says nothing.
+    odd = labels_from({"__name__": "up", "q": '{__name__="x"'})
+    assert read(f"{series_name(odd)} 1 2.000\n".encode()) == [(odd, 2000, 1.0)]

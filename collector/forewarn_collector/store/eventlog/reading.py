@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forewarn_collector.store.columns import Matcher
-from forewarn_collector.store.errors import StoreError
+from forewarn_collector.store.damage import is_damage
+from forewarn_collector.store.errors import DamagedFileError, StoreError
 from forewarn_collector.store.eventlog.rows import ROWS, event_of, is_text_damage
 from forewarn_collector.store.eventlog.schema import (
     LEAST_ID,
@@ -189,6 +190,8 @@ class EventReader:
                 return self._idle.pop()
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA query_only = ON").fetchall()
+        # One row whose text is no UTF-8 any more must not fail all that are read with it.
+        connection.text_factory = lambda text: text.decode(errors="replace")
         return connection
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
@@ -199,6 +202,8 @@ class EventReader:
         connection.close()
 
     def _failed(self, error: sqlite3.Error) -> StoreError:
+        if is_damage(error):
+            return DamagedFileError(self._path, "read events in", error)
         return StoreError(f"cannot read events in {self._path.parent}: {error}", retryable=True)
 
 
