@@ -47,11 +47,7 @@ class ThinnedArchive:
         self._put(every.where(times > minutes), 2)
 
     def _put(self, rows: Rows, level: int) -> None:
-<<<<<<< HEAD
         (group,) = set(self._archive.groups(self._refs, lambda refs: ["web1"] * len(refs)).tolist())
-=======
-        (group,) = set(self._archive.groups(self._refs, lambda new: ["web1"] * len(new)).tolist())
->>>>>>> c58676ce1ba1aedd74cb47482fefe06963b1145e
         if not len(rows.times):
             return
         if level in LENGTHS:
