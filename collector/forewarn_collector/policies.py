@@ -30,7 +30,13 @@ def routing_of(config: CollectorConfig) -> AlertmanagerFile | None:
     path = config.alertmanager
     if path is None:
         return None
-    file = read_alertmanager_file(path.read_text("utf-8", "replace"), str(path))
+    try:
+        content = path.read_text("utf-8", "replace")
+    except OSError as error:
+        if not config.problems:
+            raise ConfigError([Problem(str(path), 0, 0, f"cannot be read: {error}")]) from error
+        return None  # the configuration has it among its problems, which are told together
+    file = read_alertmanager_file(content, str(path))
     config.problems.extend(file.problems)
     for note in file.notes:
         log.warning("not taken: %s", note)

@@ -7,9 +7,16 @@ from pathlib import Path
 import pytest
 
 from forewarn_collector.api.status import settings
-from forewarn_collector.config import Address, parse_listen, parse_retention, read_config
+from forewarn_collector.config import (
+    Address,
+    ConfigError,
+    parse_listen,
+    parse_retention,
+    read_config,
+)
 from forewarn_collector.config_damping import Damping
 from forewarn_collector.config_objective import ObjectiveConfig
+from forewarn_collector.policies import queues_of, routing_of
 
 ROOT = Path(__file__).parents[3]
 
@@ -19,6 +26,28 @@ def test_the_sample_configuration_is_read_without_a_problem() -> None:
     config = read_config(file.read_text(), str(file))
     assert config.problems == []
     assert config.default_queue == "support"
+
+
+def test_an_alertmanager_file_that_is_not_there_is_told_with_all_else_that_is_wrong() -> None:
+    config = read_config("alertmanager: /nowhere/am.yml\ndta: x\n", "c.yml")
+    with pytest.raises(ConfigError) as refused:
+        queues_of(config, routing_of(config), "")
+    assert [(problem.line, problem.file) for problem in refused.value.problems] == [
+        (1, "c.yml"),
+        (2, "c.yml"),
+    ]
+    assert "cannot read /nowhere/am.yml: No such file or directory" in str(refused.value)
+
+
+def test_an_alertmanager_file_that_goes_after_the_configuration_was_read_is_told(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "am.yml"
+    file.write_text("route: {receiver: a}\nreceivers: [{name: a}]\n")
+    config = read_config(f"alertmanager: {file}", "c.yml")
+    file.unlink()
+    with pytest.raises(ConfigError, match=r"am\.yml.*cannot be read"):
+        routing_of(config)
 
 
 def test_the_sample_configuration_names_every_setting() -> None:
