@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 
@@ -52,6 +53,7 @@ def test_a_task_is_handled_from_a_terminal(world: TwoCustomers, forewarn: Forewa
         assert f"{number} is {state}: " in done.output
     shown = json.loads(forewarn("tasks", "show", number, "--json").output)
     assert (shown["assignee"], shown["close_reason"]) == ("bob", "wont_fix")
+    assert re.search(r"^assignee +bob *$", forewarn("tasks", "show", number).output, re.MULTILINE)
     listed = forewarn("tasks", "list", "--all", "--assignee", "bob", "--last", "1h", "--json")
     assert [task["number"] for task in json.loads(listed.output)["tasks"]] == [number]
     entries = json.loads(forewarn("audit", "--of", number, "--json").output)["entries"]

@@ -113,10 +113,12 @@ def show(number: str, *, client: Client, as_json: bool) -> None:
         ("rule", task["rule"]),
         ("labels", labels),
         ("queue", task["queue"]),
+        ("assignee", task["assignee"]),
         ("onset", local_time(task["onset_at"])),
         ("opened", local_time(task["opened_at"])),
         ("due", local_time(task["due_at"])),
         ("acknowledged", local_time(task["acknowledged_at"])),
+        ("waits until", local_time(task["waiting_until"])),
         ("resolved", local_time(task["resolved_at"])),
         ("runbook", task["annotations"].get("runbook_url", "")),
     ):
