@@ -55,6 +55,7 @@ from forewarn_collector.tasks.evidence_values import (
     values_after,
     values_of,
 )
+from forewarn_collector.tasks.routing import RECEIVED
 from forewarn_wire import Event, Labels
 from forewarn_wire.labels import METRIC_NAME
 
@@ -100,7 +101,7 @@ class StoreEvidence:
         has the samples that its rule read.
         """
         end = time.monotonic() + _BUDGET_SECONDS
-        documents = [_begun(alert, at) for _, alert in wanted]
+        documents = [_begun(rule, alert, at) for rule, alert in wanted]
         steps = [
             self._steps(document, rule, alert, at, Deadline(end))
             for document, (rule, alert) in zip(documents, wanted, strict=True)
@@ -238,13 +239,14 @@ class StoreEvidence:
             document["events"].extend(_event(event) for event in found[:_EVENTS])
 
 
-def _begun(alert: Alert, at: int) -> Document:
+def _begun(rule: AlertingRule, alert: Alert, at: int) -> Document:
     return {
         "alert": dict(alert.labels),
         "gathered_at": at,
         "onset": alert.onset,
         "detected": alert.active_at,
-        "value": plain_float(alert.value),
+        # Who sends an alert does not say what it measured.
+        "value": "" if rule.key.startswith(RECEIVED) else plain_float(alert.value),
         "inputs": [],
         "queries": [],
         "events": [],

@@ -43,7 +43,8 @@ def _section(parts: Iterable[Markup]) -> Markup:
 
 def _parts(document: Document, tasks_url: str | None) -> Iterable[Markup]:
     when = time_text(document["gathered_at"])
-    yield Markup("<h3>{} UTC: value {}</h3>").format(when, document["value"])
+    value = f": value {document['value']}" if document["value"] else ""
+    yield Markup("<h3>{} UTC{}</h3>").format(when, value)
     if document.get("onset") is not None:
         yield Markup("<p>Onset {} UTC</p>").format(time_text(document["onset"]))
     yield _values(document)

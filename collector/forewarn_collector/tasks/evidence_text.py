@@ -31,8 +31,9 @@ def evidence_lines(documents: Sequence[Document]) -> Iterator[str]:
 
 def _document(document: Document) -> Iterator[str]:
     onset = document.get("onset")
+    value = f" value {document['value']}" if document["value"] else ""
     since = f", onset {time_text(onset)} UTC" if onset is not None else ""
-    yield f"{time_text(document['gathered_at'])} UTC value {document['value']}{since}"
+    yield f"{time_text(document['gathered_at'])} UTC{value}{since}"
     yield from _values(document.get("values"))
     for name, samples in series_of(document, _SERIES):
         yield f"  {name}"

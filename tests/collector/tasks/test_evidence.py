@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from forewarn_collector.rules.alerts import Alert
 from forewarn_collector.rules.model import AlertingRule, EvidenceSpec, TaskSpec
 from forewarn_collector.store import LatestColumns, Matcher, MatchOp, SeriesColumns
 from forewarn_collector.tasks.evidence import StoreEvidence, substitute
+from forewarn_collector.tasks.evidence_html import evidence_html
+from forewarn_collector.tasks.evidence_text import evidence_lines
 from forewarn_wire import STALE_NAN, Event, Labels, Severity, labels_from
 from support.alerts import MINUTE, T0, alert_of
 from support.memory_source import MemorySource
@@ -117,6 +120,17 @@ def test_numbers_that_are_none_and_stale_markers_are_text() -> None:
     document = gather(made, alert_of(made, {"instance": "a"}), {series("x", instance="a"): samples})
     values = [value for _, value in document["inputs"][0]["series"][0]["samples"]]
     assert values == ["NaN", "-Inf", "stale", "0.25"]
+
+
+def test_an_alert_from_outside_has_no_value_and_none_is_shown() -> None:
+    made = AlertingRule(
+        "/alertmanager/Full", "Full", "alertmanager", "", 0, "x", compile_query("x")
+    )
+    alert = replace(alert_of(made, {"instance": "a"}), value=float("nan"))
+    document = gather(made, alert, {})
+    assert document["value"] == ""
+    assert "value" not in next(evidence_lines([document]))
+    assert "value" not in evidence_html([document])
 
 
 def test_evidence_has_a_bound_whatever_the_store_holds() -> None:
