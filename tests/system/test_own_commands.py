@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from forewarn_collector.cli import build
 from forewarn_collector.cli.client import EXIT_CODES
 from support.two_customers import ACME, BRAVO, TwoCustomers, two_customers
+from support.waiting import wait_until
 
 Forewarn = Callable[..., Result]
 
@@ -109,6 +110,27 @@ def test_the_exit_code_says_what_went_wrong(
 ) -> None:
     failed = forewarn(*arguments, who=who)
     assert (failed.exit_code, said in failed.output) == (code, True), failed.output
+
+
+def test_what_an_alert_says_drives_no_terminal(world: TwoCustomers, forewarn: Forewarn) -> None:
+    red = "\x1b[31mred"
+    alert = {
+        "labels": {"alertname": "Hostile", "instance": red},
+        "annotations": {"summary": f"a\n{red}", "description": f"b\n{red}"},
+    }
+    assert world.call(f"agent {BRAVO}", "POST", "/api/v2/alerts", [alert]).status == 200
+
+    def listed() -> list[dict[str, str]]:
+        found = forewarn("tasks", "list", "--rule", "/alertmanager/Hostile", "--json").output
+        tasks: list[dict[str, str]] = json.loads(found)["tasks"]
+        return tasks
+
+    (task,) = wait_until("the task opens", listed)
+    assert task["title"] == "a [31mred"
+    for said in (("show", task["number"]), ("list",), ("ack", task["number"])):
+        output = forewarn("tasks", *said).output
+        assert "[31mred" in output
+        assert "\x1b" not in output
 
 
 @pytest.mark.parametrize("group", ["tasks", "silences", "queues", "audit"])

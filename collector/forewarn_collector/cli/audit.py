@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 
 import click
-from rich.markup import escape
 from rich.table import Table
 
 from forewarn_collector.cli.client import EXIT_CODES, Client, connection
-from forewarn_collector.cli.tables import print_table
+from forewarn_collector.cli.tables import plain, print_table
 from forewarn_collector.cli.times import duration_of, local_time
 from forewarn_wire.clock import Clock
 
@@ -50,5 +49,5 @@ def audit(
     for entry in answer["entries"]:
         why = entry["reason"] or entry["detail"].get("text", "")
         cells = (entry["who"], entry["role"], entry["action"], entry["object"], why)
-        table.add_row(local_time(entry["at"]), *map(escape, cells))
+        table.add_row(local_time(entry["at"]), *map(plain, cells))
     print_table(table)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from forewarn_collector.cli.client import Client, connection
+from forewarn_collector.cli.tables import printable
 from forewarn_wire import Severity
 from forewarn_wire.clock import Clock
 from forewarn_wire.durations import parse_duration
@@ -117,8 +118,7 @@ def _line(event: Shown) -> Text:
     line = Text(f"{at:%Y-%m-%d %H:%M:%S} ")
     line.append(f"{event['severity']:<5} ", _COLOURS.get(event["severity"], "dim"))
     line.append(f"{' '.join([*labels, event['type']])}: ", "cyan")
-    # Without what would move a terminal's cursor or change its colours.
-    line.append("".join(c if c.isprintable() or c in "\n\t" else "�" for c in event["body"]))
+    line.append(printable(event["body"]))
     return line
 
 

@@ -7,11 +7,10 @@ import json
 import urllib.parse
 
 import click
-from rich.markup import escape
 from rich.table import Table
 
 from forewarn_collector.cli.client import EXIT_CODES, Client, connection
-from forewarn_collector.cli.tables import print_table
+from forewarn_collector.cli.tables import plain, print_table
 from forewarn_collector.cli.times import local_time
 from forewarn_collector.tasks.delivery_log import DeliveryView
 
@@ -39,7 +38,7 @@ def list_queues(*, client: Client, as_json: bool) -> None:
     for queue in answer["queues"]:
         strange = "" if queue["configured"] else " (not in the configuration)"
         counts = (str(queue[name]) for name in ("owed", "failed", "delivered", "dead"))
-        table.add_row(escape(queue["name"] + strange), *counts)
+        table.add_row(plain(queue["name"] + strange), *counts)
     print_table(table)
 
 
@@ -69,7 +68,7 @@ def deliveries(queue: str, *, state: str, limit: int, client: Client, as_json: b
             each["state"],
             local_time(each["created_at"]),
             str(each["attempts"]),
-            escape(each["error"]),
+            plain(each["error"]),
         )
     print_table(table)
 

@@ -9,11 +9,10 @@ from datetime import datetime
 from typing import Any
 
 import click
-from rich.markup import escape
 from rich.table import Table
 
 from forewarn_collector.cli.client import Client, connection
-from forewarn_collector.cli.tables import print_table
+from forewarn_collector.cli.tables import plain, print_table
 
 _STATES = ("firing", "unknown", "pending", "inactive")
 _COLOURS = {"failed": "red", "firing": "dark_orange", "unknown": "magenta", "pending": "yellow"}
@@ -84,12 +83,12 @@ def _print(rows: list[dict[str, Any]]) -> None:
         if row["health"] == "unknown":
             state = "not evaluated"
         table.add_row(
-            escape(f"{row['group']}/{row['name']}"),
+            plain(f"{row['group']}/{row['name']}"),
             f"[{_COLOURS.get(state, 'default')}]{state}[/]",
             ", ".join(f"{count} {name}" for name, count in row["alerts"].items()) or "-",
             _time_of_day(row["last_evaluation"]) if row["health"] != "unknown" else "-",
             f"{row['evaluation_seconds'] * 1000:.1f}",
-            escape(row["last_error"]) or "-",
+            plain(row["last_error"]) or "-",
         )
     print_table(table)
 

@@ -7,11 +7,10 @@ import json
 from typing import Any
 
 import click
-from rich.markup import escape
 from rich.table import Table
 
 from forewarn_collector.cli.client import EXIT_CODES, Client, connection
-from forewarn_collector.cli.tables import print_table
+from forewarn_collector.cli.tables import plain, print_table
 from forewarn_collector.cli.times import duration_of, local_time
 from forewarn_collector.silencing import MatcherError, SilenceState, parse_matchers
 from forewarn_wire.clock import Clock
@@ -41,7 +40,7 @@ def list_silences(*, everything: bool, client: Client, as_json: bool) -> None:
     for title in ("ID", "STATE", "MATCHERS", "STARTS", "ENDS", "BY", "COMMENT"):
         table.add_column(title, overflow="fold")
     for silence in answer["silences"]:
-        table.add_row(*map(escape, _cells(silence)))
+        table.add_row(*map(plain, _cells(silence)))
     print_table(table)
 
 

@@ -1,4 +1,4 @@
-"""How the commands print tables."""
+"""How the commands print tables, and what others wrote."""
 
 from __future__ import annotations
 
@@ -6,9 +6,20 @@ import sys
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 _WHOLE_LINES = 10_000
+
+
+def printable(text: str) -> str:
+    """Without what would move a terminal's cursor or change its colours."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+
+
+def plain(text: str) -> str:
+    """What others wrote, for rich to print as it is: it neither marks up nor drives a terminal."""
+    return escape(printable(text))
 
 
 def print_table(table: Table) -> None:

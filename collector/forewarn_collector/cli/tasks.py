@@ -8,11 +8,10 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from forewarn_collector.cli.client import EXIT_CODES, Client, connection
-from forewarn_collector.cli.tables import print_table
+from forewarn_collector.cli.tables import plain, print_table
 from forewarn_collector.cli.times import duration_of, local_time
 from forewarn_collector.tasks import STANDING, CloseReason, TaskOrder, TaskState
 from forewarn_collector.tasks.evidence_text import evidence_lines
@@ -80,11 +79,11 @@ def list_tasks(
         colour = _COLOURS.get(task["severity"], "default")
         table.add_row(
             task["number"],
-            f"[{colour}]{escape(task['severity'] or '-')}[/]",
+            f"[{colour}]{plain(task['severity'] or '-')}[/]",
             task["state"] + (", retrospective" if task["retrospective"] else ""),
-            escape(task["labels"].get("instance", "-")),
+            plain(task["labels"].get("instance", "-")),
             format_duration(max(now - task["onset_at"], 0) // 1000 * 1000),
-            escape(task["title"]),
+            plain(task["title"]),
         )
     print_table(table)
 
@@ -99,9 +98,9 @@ def show(number: str, *, client: Client, as_json: bool) -> None:
         click.echo(json.dumps(task, indent=2))
         return
     console = Console(highlight=False, emoji=False)
-    console.print(f"[bold]{task['number']}[/] {escape(task['title'])}")
+    console.print(f"[bold]{task['number']}[/] {plain(task['title'])}")
     if task["description"]:
-        console.print(escape(task["description"]))
+        console.print(plain(task["description"]))
     rows = Table(box=None, show_header=False, pad_edge=False)
     labels = " ".join(f'{name}="{value}"' for name, value in task["labels"].items())
     missing = ", its input has stopped" if task["input_missing_since"] else ""
@@ -123,17 +122,17 @@ def show(number: str, *, client: Client, as_json: bool) -> None:
         ("runbook", task["annotations"].get("runbook_url", "")),
     ):
         if value:
-            rows.add_row(f"[dim]{name}[/]", escape(value))
+            rows.add_row(f"[dim]{name}[/]", plain(value))
     console.print(rows)
     for item in task["checklist"]:
-        console.print(f"  [dim]todo[/] {escape(item)}")
+        console.print(f"  [dim]todo[/] {plain(item)}")
     console.print("[dim]evidence[/]")
     for line in evidence_lines(task["evidence"]):
-        console.print(f"  {escape(line)}", soft_wrap=True)
+        console.print(f"  {plain(line)}", soft_wrap=True)
     console.print("[dim]timeline[/]")
     for entry in task["timeline"]:
         line = f"{local_time(entry['at'])} {entry['kind']} {entry['who']} {entry['text']}"
-        console.print(f"  {escape(line.rstrip())}")
+        console.print(f"  {plain(line.rstrip())}")
 
 
 _TEXT = click.option("--text", default="", help="Why; the timeline and the queue have it.")

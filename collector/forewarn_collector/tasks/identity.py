@@ -56,11 +56,12 @@ def title_of(rule: AlertingRule, alert: Alert, context: TemplateContext) -> str:
     if rule.task.title is not None:
         then = replace(context, at=alert.evaluated_at)
         title = rule.task.title.expand(TemplateData(dict(alert.labels), alert.value), then)
-    title = " ".join(title.split())
-    if not title:
+    if not title.strip():
         skipped = {ALERT_NAME, SEVERITY}
         rest = ", ".join(f"{name}={value}" for name, value in alert.labels if name not in skipped)
         title = f"{rule.name} ({rest})" if rest else rule.name
+    # Logs and terminals show it: a line is a line, and nothing of it drives a terminal.
+    title = " ".join("".join(c if c.isprintable() else " " for c in title).split())
     return title if len(title) <= _TITLE_LENGTH else title[: _TITLE_LENGTH - 1] + "…"
 
 
