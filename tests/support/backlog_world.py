@@ -27,6 +27,7 @@ from forewarn_collector.tasks import (
 from forewarn_collector.tasks.backlogs import BacklogRows
 from forewarn_collector.tasks.retrospect import Retrospect
 from forewarn_wire import Labels
+from support.databases import DATABASES
 from support.live_run import live_run
 from support.stores import HOUR, Clock, batch
 
@@ -55,7 +56,7 @@ class BacklogWorld:
         self.rules = load_rules([self.folder / "rules.yml"])
         self.store = Store(self.folder, retention=24 * HOUR, clock=self.clock)
         self.store.open()
-        self.ledger = Ledger(self.folder)
+        self.ledger = Ledger(self.folder, DATABASES.url(self.folder))
         self.ledger.open()
         keeper = TaskKeeper(
             self.ledger, NoEvidence(), Policy(ByRule("support")), self.clock, self.told.extend

@@ -15,6 +15,8 @@ from support.backlog_world import BacklogWorld, Samples, backlog_world
 from support.live_run import without_rest
 from support.stores import HOUR, START, Clock, batch, series
 
+pytestmark = pytest.mark.usefixtures("each_database")
+
 MINUTE = 60_000
 STEP = 30_000
 RULES = """\

@@ -83,7 +83,7 @@ def test_an_event_of_hours_ago_opens_one_retrospective_task_and_nothing_live(
     # The range of five minutes was over then: its oldest sample is one of up to 15 s before.
     assert task.resolved_at is not None
     assert -TICK < task.resolved_at - (happened + 5 * MINUTE) <= 30_000
-    assert task.evidence == ({"at": happened},)
+    assert [document["at"] for document in task.evidence] == [happened]
     assert [(c.action.value, c.reason) for c in world.told] == [("resolve", "retrospective")]
     # A resend is known, and nothing follows from it.
     run(world, [(world.clock.now + 1, arrivals[0][1])], world.clock.now, world.clock.now + MINUTE)

@@ -78,7 +78,7 @@ class Bench:
 
 
 @pytest_asyncio.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+async def desk(tmp_path: Path, each_database: str) -> AsyncIterator[Desk]:
     desk = Desk(tmp_path)
     yield desk
     desk.close()

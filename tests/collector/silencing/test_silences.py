@@ -23,6 +23,7 @@ from forewarn_collector.tasks import Actor, AuditLog, GatedAlert, HoldKind, Ledg
 from forewarn_collector.tasks.inhibitions import Inhibitions
 from forewarn_collector.tasks.silences import Silences
 from forewarn_wire import labels_from
+from support.databases import DATABASES
 
 HOUR = 3_600_000
 NOW = 1_800_000_000_000
@@ -115,8 +116,8 @@ def test_a_silence_of_everything_or_nothing_is_refused(given: Silence, said: str
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(tmp_path)
+def ledger(tmp_path: Path, each_database: str) -> Iterator[Ledger]:
+    ledger = Ledger(tmp_path, DATABASES.url(tmp_path))
     ledger.open()
     yield ledger
     ledger.close()

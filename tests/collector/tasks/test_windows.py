@@ -40,7 +40,7 @@ END = T0 + HOUR + 46 * MINUTE + 40_000
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path, each_database: str) -> Iterator[Desk]:
     desk = Desk(tmp_path)
     yield desk
     desk.close()

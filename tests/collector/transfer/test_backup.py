@@ -17,7 +17,6 @@ from forewarn_collector.cli import build
 from forewarn_collector.store import Store
 from forewarn_collector.store.readonly import connect_read_only
 from forewarn_collector.tasks import Ledger
-from forewarn_collector.tasks.errors import LedgerError
 from forewarn_collector.tasks.ledger import LEDGER_FILE
 from support.databases import DATABASES
 from support.stores import HOUR, START, Clock, batch, contents, matching, series
@@ -241,8 +240,9 @@ def test_a_ledger_whose_schema_is_no_text_any_more_is_found_and_repaired(
         content = (data / LEDGER_FILE).read_bytes()
         # A bit of the type of a column flips.
         (data / LEDGER_FILE).write_bytes(content.replace(b" TEXT", b" \xd4EXT", 1))
-        with pytest.raises(LedgerError, match="it is damaged: stop the collector"):
-            ledger.open()
+        # Nothing reads it before the next version of the schema does.
+        ledger.open()
+        ledger.close()
         answer = forewarn("doctor", data)
         assert answer.exit_code == 1
         assert "wrong: ledger.db: Could not decode" in answer.output
