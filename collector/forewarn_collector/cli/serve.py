@@ -75,6 +75,8 @@ def serve(
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    # It tells of each of its parts whenever a ledger is made.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     config = CollectorConfig()
     if config_file is not None:
         try:

@@ -122,12 +122,13 @@ class Silences:
         for entry, silence in zip(entries, written, strict=True):
             matchers = ", ".join(str(matcher) for matcher in silence.matchers)
             until = spelled(silence.ends_at)
+            # As literals: a line break in them would make a line that nobody wrote.
             log.info(
-                "%s %s by %s: {%s} until %s: %s",
+                "%s %s by %r: %r until %s: %r",
                 entry.action,
                 silence.id,
                 silence.created_by or actor.name,
-                matchers,
+                f"{{{matchers}}}",
                 until,
                 silence.comment,
             )

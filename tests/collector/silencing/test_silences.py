@@ -148,6 +148,16 @@ def test_silences_are_rows_with_an_audit_of_every_change(ledger: Ledger) -> None
         again.one("nobody")
 
 
+def test_what_a_silence_says_is_one_line_of_the_log(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = silence(comment="fine\n2026-01-01 ERROR all is lost", created_by="a\x1b[1m")
+    with caplog.at_level("INFO"):
+        Silences(ledger).set(given, ANN, NOW)
+    (line,) = caplog.messages
+    assert line.isprintable()
+
+
 def test_an_old_silence_is_forgotten_five_days_after_its_end(ledger: Ledger) -> None:
     silences = Silences(ledger)
     old = silences.set(silence(), ANN, NOW)
