@@ -88,9 +88,12 @@ def _axes(frame: _Frame) -> Iterator[str]:
         yield f'<line class="grid" x1="{_LEFT}" x2="{_RIGHT}" y1="{y}" y2="{y}"/>'
         yield f'<text class="quiet" x="{_LEFT - 8}" y="{y}" dy="4" text-anchor="end">{name}</text>'
     for at, name in time_ticks(frame.start, frame.end):
-        x = _at(frame.x(at))
+        place = frame.x(at)
+        x = _at(place)
         yield f'<line class="grid" x1="{x}" x2="{x}" y1="{_BOTTOM}" y2="{_BOTTOM + 5}"/>'
-        yield f'<text class="quiet" x="{x}" y="{_NAMES}" text-anchor="middle">{name}</text>'
+        # Whole at the right edge, too.
+        middle = _at(min(place, _WIDTH - 4 - len(name) * _CHARACTER / 2))
+        yield f'<text class="quiet" x="{middle}" y="{_NAMES}" text-anchor="middle">{name}</text>'
 
 
 def _threshold(frame: _Frame) -> Iterator[str]:

@@ -42,6 +42,15 @@ def test_a_line_goes_from_the_left_to_the_right_and_from_below_to_the_top() -> N
     assert paths(whole) == ["M64 280L744 83.8"]
 
 
+def test_a_time_at_the_right_edge_is_whole() -> None:
+    # T0 is 22:13:20, so 22:14:00 is at the end: at 744 of 760, and 51 wide.
+    made = plot((0, 1.0), end=T0 + 40_000)
+    assert "22:14:00" in render(made)
+    for text in drawn(made).iter(f"{SVG}text"):
+        if text.get("text-anchor") == "middle":
+            assert float(text.get("x", "")) + len(text.text or "") * 6.4 / 2 <= 760
+
+
 def test_a_pause_or_no_number_interrupts_a_line() -> None:
     points = [(0, 1.0), (1, 1.0), (5, 1.0), (6, 1.0), (7, NAN), (8, 1.0), (9, math.inf), (10, 1.0)]
     made = plot(*points)
