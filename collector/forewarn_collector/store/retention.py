@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from forewarn_collector.store.columns import NEVER
 from forewarn_collector.store.sealed import Archive
 
 _SLICE = 256
 """Chunks that are dropped in one transaction."""
-
-
-@dataclass(frozen=True, slots=True)
-class SampleLimits:
-    """How long samples are kept (ms), and the most bytes on disk that sealed ones take, or None."""
-
-    retention: int
-    max_bytes: int | None = None
 
 
 def size_cutoff(archive: Archive, max_bytes: int | None) -> int:

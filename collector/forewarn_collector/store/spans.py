@@ -63,14 +63,6 @@ def spans(starts: Ints, counts: Ints) -> Ints:
     return np.arange(total, dtype=np.int64) + repeated(starts - ends + counts, counts)
 
 
-def strided_spans(starts: Ints, strides: Ints, counts: Ints) -> Ints:
-    """As `spans`, with a step of `strides[i]` within run `i`."""
-    ends = np.cumsum(counts)
-    total = int(ends[-1]) if len(ends) else 0
-    within = np.arange(total, dtype=np.int64) - repeated(ends - counts, counts)
-    return repeated(starts, counts) + within * repeated(strides, counts)
-
-
 def run_starts(keys: Ints) -> Ints:
     """Where each run of equal neighbours begins."""
     if not len(keys):
