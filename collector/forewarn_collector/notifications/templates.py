@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from forewarn_collector.notifications.defaults import DEFAULTS
 from forewarn_collector.notifications.functions import FUNCTIONS, LANGUAGE
-from forewarn_collector.notifications.html_writer import HtmlWriter
 from forewarn_collector.notifications.html_escapes import joined, queried
+from forewarn_collector.notifications.html_writer import HtmlWriter
 from forewarn_collector.notifications.model import Notification
 from forewarn_collector.notifications.values import methods, root_of
 from forewarn_collector.rules.template_arguments import ANY
