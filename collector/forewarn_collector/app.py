@@ -28,6 +28,7 @@ from forewarn_collector.api.own import own_operations
 from forewarn_collector.api.plans import PlansApi
 from forewarn_collector.api.prometheus import PrometheusApi
 from forewarn_collector.api.receiving import Receiving
+from forewarn_collector.api.reload import ReloadApi
 from forewarn_collector.api.rules import RulesApi
 from forewarn_collector.api.status import StatusApi
 from forewarn_collector.api.stream import TaskStream
@@ -36,7 +37,7 @@ from forewarn_collector.api.threads import AnswerThreads
 from forewarn_collector.api.write import WriteApi
 from forewarn_collector.backlog import Backlogs, Reviewer
 from forewarn_collector.calendars import CalendarWatch
-from forewarn_collector.config import Address, CollectorConfig
+from forewarn_collector.config import Address, CollectorConfig, ConfigError
 from forewarn_collector.ingest import Limits, MetadataTable
 from forewarn_collector.ingest.agents import AgentWatch, known_agents
 from forewarn_collector.listening import (
@@ -63,11 +64,15 @@ from forewarn_collector.observe import (
     store_families,
 )
 from forewarn_collector.policies import (
+    check_named_queues,
     check_queues_of,
     member_of,
     place_of,
     policy_of,
+    queue_of_receivers,
     queues_of,
+    read_routing,
+    receivers_of,
     routing_of,
 )
 from forewarn_collector.promql import LiveWindows
@@ -126,7 +131,10 @@ class Collector:
         external_url = config.external_url or self.url(config.listen.port)
         routing = routing_of(config)
         incidents = read_incidents(config.incidents)
-        queues = queues_of(config, routing, external_url)
+        self._external_url = external_url
+        self._own_queues = queues_of(config)
+        self._receivers = receivers_of(routing, external_url, self._template_failed)
+        queues = self._receivers | self._own_queues
         self._queue_names = sorted(queues)
         self._rule_files = RuleFiles(config.rules, interval=config.evaluation_interval)
         rules = self._first_rules()
@@ -309,8 +317,46 @@ class Collector:
         self._ledger.close()
         log.info("stopped")
 
-    def reload_rules(self) -> None:
-        """Read the rule files anew; bad ones leave the running rules in force."""
+    def reload(self) -> str:
+        """Read the alertmanager.yml and the rule files anew; what was refused, if anything.
+
+        On the event loop. What is refused leaves what runs in force.
+        """
+        refused = [self._reload_routing(), self.reload_rules()]
+        return "\n".join(filter(None, refused))
+
+    def _reload_routing(self) -> str:
+        path = self._config.alertmanager
+        if path is None:
+            return ""
+        try:
+            routing = read_routing(path)
+            receivers = receivers_of(routing, self._external_url, self._template_failed)
+            queues = receivers | self._own_queues
+            check_named_queues(self._config, queues)
+        except ConfigError as error:
+            self._metrics.alertmanager_reloads.labels("refused").inc()
+            self._metrics.alertmanager_current.set(0)
+            log.error("%s stays as it was, the new one is refused:\n%s", path, error)
+            return str(error)
+        gone = self._receivers.keys() - queues.keys()
+        self._place.take(routing.file, queue_of_receivers(self._config, routing, queues))
+        new = {name: queue for name, queue in queues.items() if name not in self._own_queues}
+        self._receivers = receivers
+        self._queue_names[:] = sorted(queues)
+        self._changing = asyncio.create_task(
+            self._workers.change(new, gone - set(self._own_queues))
+        )
+        self._metrics.alertmanager_reloads.labels("taken").inc()
+        self._metrics.alertmanager_current.set(1)
+        log.info("%s reloaded: %d receivers", path, len(routing.file.receivers))
+        return ""
+
+    def _template_failed(self, receiver: str) -> None:
+        self._metrics.template_failures.labels(receiver).inc()
+
+    def reload_rules(self) -> str:
+        """Read the rule files anew; bad ones leave the running rules in force. What was wrong."""
         try:
             rules = self._load_rules()
         except (RuleFileError, OSError) as error:
@@ -318,7 +364,7 @@ class Collector:
             self._metrics.rules_current.set(0)
             self._last_reload = replace(self._last_reload, refused=str(error))
             log.error("the running rules stay in force, the new ones are refused:\n%s", error)
-            return
+            return str(error)
         self._store.keep(windows_of(rules))
         self._caretaker.rules_changed()
         self._alerting = rules.alerting()
@@ -327,6 +373,7 @@ class Collector:
         self._metrics.rules_current.set(1)
         self._last_reload = LastReload(self._clock())
         log.info("rules reloaded: %d in %d groups", _count(rules), len(rules.groups))
+        return ""
 
     def _look_at_files(self) -> None:
         if self._rule_files.changed():
@@ -407,6 +454,7 @@ class Collector:
             PlansApi(self._scheduler, self._store),
             AlertmanagerApi(self._place, self._keeper, self._metrics, self._clock),
             HealthApi(self._metrics, self._why_not_ready),
+            ReloadApi(self.reload),
             WebPages(queries, self._clock),
         ):
             application.add_routes(part.routes())

@@ -28,6 +28,7 @@ from forewarn_collector.config_relabel import RelabelConfig, read_relabel_config
 from forewarn_collector.config_service import ServiceConfig, check_queues, read_service
 from forewarn_collector.config_thinning import ThinningConfig, read_thinning
 from forewarn_collector.config_tokens import Token, check_tokens, read_tokens
+from forewarn_collector.silencing import receivers_in
 from forewarn_wire import Labels, Problem
 from forewarn_wire.document import Section, read_document
 from forewarn_wire.durations import parse_duration
@@ -183,8 +184,9 @@ def read_config(content: str, file: str) -> CollectorConfig:
     document.refuse_unknown()
     check_tokens(document, config.tokens)
     names = config.queues.names() if config.queues is not None else []
-    check_queues(document, config.service, names)
-    return _with_default_queue(document, config)
+    receivers = receivers_in(config.alertmanager)
+    check_queues(document, config.service, [*names, *receivers])
+    return _with_default_queue(document, config, receivers)
 
 
 def _retention_size(value: Any) -> int:
@@ -209,11 +211,13 @@ def _tls(section: Section | None) -> Tls | None:
     return tls
 
 
-def _with_default_queue(document: Section, config: CollectorConfig) -> CollectorConfig:
+def _with_default_queue(
+    document: Section, config: CollectorConfig, receivers: Sequence[str]
+) -> CollectorConfig:
     """The only queue is the default one; of several, one must be named."""
     names = config.queues.names() if config.queues is not None else []
-    known = ", ".join(names) or "none"
-    if config.default_queue and config.default_queue not in names:
+    known = ", ".join((*names, *receivers)) or "none"
+    if config.default_queue and config.default_queue not in (*names, *receivers):
         document.problem(
             "default_queue",
             f"default_queue names {config.default_queue}, which is not under queues",

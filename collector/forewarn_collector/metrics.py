@@ -115,6 +115,16 @@ class Metrics:
         self.rule_reloads = counter(
             "forewarn_rule_reloads_total", "Reloads of the rule files, by outcome.", "outcome"
         )
+        self.alertmanager_reloads = counter(
+            "forewarn_alertmanager_reloads_total",
+            "Reloads of the alertmanager.yml, by outcome.",
+            "outcome",
+        )
+        self.template_failures = counter(
+            "forewarn_template_failures_total",
+            "Templates of the alertmanager.yml that failed when a message was made.",
+            "receiver",
+        )
         self.task_streams = Gauge(
             "forewarn_task_streams",
             "Clients that follow what happens to tasks.",
@@ -126,6 +136,12 @@ class Metrics:
             registry=self.registry,
         )
         self.rules_current.set(1)
+        self.alertmanager_current = Gauge(
+            "forewarn_alertmanager_current",
+            "Whether the alertmanager.yml is in force as it is, 0 where it is refused.",
+            registry=self.registry,
+        )
+        self.alertmanager_current.set(1)
         self.notifications_sent = counter(
             "forewarn_notifications_sent_total", "Alerts that it took.", "alertmanager"
         )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from forewarn_collector.config import CollectorConfig, ConfigError
+from forewarn_collector.notifications import Templates, templates_of
 from forewarn_collector.queues import (
     Queue,
     queue_of_each,
@@ -25,42 +28,74 @@ from forewarn_wire import Problem
 log = logging.getLogger(__name__)
 
 
-def routing_of(config: CollectorConfig) -> AlertmanagerFile | None:
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """An alertmanager.yml that is good, with the templates of its messages."""
+
+    file: AlertmanagerFile
+    templates: Templates
+
+
+def routing_of(config: CollectorConfig) -> Routing | None:
     """The alertmanager.yml, if one is given; what is wrong with it goes to the configuration's."""
-    path = config.alertmanager
-    if path is None:
+    if config.alertmanager is None:
         return None
+    try:
+        return read_routing(config.alertmanager)
+    except ConfigError as error:
+        if any(problem.line for problem in error.problems):
+            config.problems.extend(error.problems)
+        elif not config.problems:
+            raise
+        return None  # the configuration has it among its problems, which are told together
+
+
+def read_routing(path: Path) -> Routing:
+    """Read an alertmanager.yml; what of it is not taken is logged. Raises ConfigError."""
     try:
         content = path.read_text("utf-8", "replace")
     except OSError as error:
-        if not config.problems:
-            raise ConfigError([Problem(str(path), 0, 0, f"cannot be read: {error}")]) from error
-        return None  # the configuration has it among its problems, which are told together
+        raise ConfigError([Problem(str(path), 0, 0, f"cannot be read: {error}")]) from error
     file = read_alertmanager_file(content, str(path))
-    config.problems.extend(file.problems)
-    for note in file.notes:
+    checked = templates_of(file)
+    problems = (*file.problems, *checked.problems)
+    if problems:
+        raise ConfigError(problems)
+    for note in (*file.notes, *checked.notes):
         log.warning("not taken: %s", note)
-    return file
+    return Routing(file, checked.templates)
 
 
-def queues_of(
-    config: CollectorConfig, routing: AlertmanagerFile | None, external_url: str
+def receivers_of(
+    routing: Routing | None, external_url: str, failed: Callable[[str], None]
 ) -> dict[str, Queue]:
-    """Those of the configuration, and those of Alertmanager's receivers of other names.
+    """The queues that its receivers are. `failed` hears of templates. Raises ConfigError."""
+    if routing is None:
+        return {}
+    try:
+        return queues_of_receivers(routing.file, routing.templates, external_url, failed)
+    except OSError as error:
+        said = f"a certificate can't be used: {error}"
+        raise ConfigError([Problem(routing.file.file, 0, 0, said)]) from error
 
-    Raises ConfigError with all that is wrong with the configuration.
-    """
+
+def queues_of(config: CollectorConfig) -> dict[str, Queue]:
+    """Those of the configuration. Raises ConfigError with all that is wrong with that."""
     queues = queues_from_section(config.queues) if config.queues is not None else {}
-    receivers: dict[str, Queue] = {}
-    if routing is not None and not config.problems:
-        try:
-            receivers = queues_of_receivers(routing, external_url)
-        except OSError as error:
-            said = f"a certificate can't be used: {error}"
-            config.problems.append(Problem(str(config.alertmanager), 0, 0, said))
     if config.problems:
         raise ConfigError(config.problems)
-    return receivers | queues
+    return queues
+
+
+def check_named_queues(config: CollectorConfig, queues: Collection[str]) -> None:
+    """Raises ConfigError where the configuration names a queue that is not there any more."""
+    steps = [step.queue for level in config.service.levels for step in level.steps]
+    problems = [
+        Problem(str(config.alertmanager), 0, 0, f"no receiver {name}, which collector.yml names")
+        for name in sorted({config.default_queue, *steps} - {"", *queues})
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def check_queues_of(rules: RuleSet, queues: Sequence[str]) -> None:
@@ -83,21 +118,28 @@ def check_queues_of(rules: RuleSet, queues: Sequence[str]) -> None:
 def place_of(
     config: CollectorConfig,
     ledger: Ledger,
-    routing: AlertmanagerFile | None,
+    routing: Routing | None,
     queues: Collection[str],
     external_url: str,
     rule_of: RuleLookup,
 ) -> AlertmanagerPlace:
     """What stands in an Alertmanager's place; `rule_of` knows the rules in force."""
-    receivers = {} if routing is None else routing.receivers
     return AlertmanagerPlace(
         ledger,
-        routing,
-        queue_of_each(receivers, queues, config.default_queue),
+        None if routing is None else routing.file,
+        queue_of_receivers(config, routing, queues),
         config.default_queue,
         rule_of,
         external_url,
     )
+
+
+def queue_of_receivers(
+    config: CollectorConfig, routing: Routing | None, queues: Collection[str]
+) -> dict[str, str]:
+    """The queue that takes the tasks of each receiver."""
+    receivers = {} if routing is None else routing.file.receivers
+    return queue_of_each(receivers, queues, config.default_queue)
 
 
 def policy_of(

@@ -124,6 +124,7 @@ _BY_RIGHT: tuple[tuple[Right, str, tuple[str, ...]], ...] = (
         ),
     ),
     (_ADMIN, "GET", ("/api/audit", "/api/queues", "/api/queues/{queue}/deliveries")),
+    (_ADMIN, "POST PUT", ("/-/reload",)),
     (_ADMIN, "POST", ("/api/queues/{queue}/deliveries/{id}/revive",)),
 )
 

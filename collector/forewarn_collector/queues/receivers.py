@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
+from forewarn_collector.notifications import Templates
+from forewarn_collector.queues.alertmanager_mail import AlertmanagerEmailQueue
 from forewarn_collector.queues.alertmanager_webhook import AlertmanagerWebhookQueue
 from forewarn_collector.queues.base import Queue
-from forewarn_collector.queues.mail import EmailQueue, Mailbox
+from forewarn_collector.queues.mail import Mailbox
+from forewarn_collector.queues.notification import Recipient
 from forewarn_collector.silencing import AlertmanagerFile, Email, Receiver, Webhook
 
 _TLS_PORT = 465
 
 
-def queues_of_receivers(file: AlertmanagerFile, external_url: str) -> dict[str, Queue]:
+def queues_of_receivers(
+    file: AlertmanagerFile,
+    templates: Templates,
+    external_url: str,
+    failed: Callable[[str], None] = lambda _: None,
+) -> dict[str, Queue]:
     """A queue for each receiver that can be one, by its name.
 
-    Raises OSError (ssl.SSLError is one) for a certificate that can't be used.
+    `failed` hears the name of a receiver whenever a template of its fails. Raises OSError
+    (ssl.SSLError is one) for a certificate that can't be used.
     """
     found: dict[str, Queue] = {}
     for name, receiver in file.receivers.items():
         if receiver.webhook is not None:
-            tls = _tls(receiver.webhook)
-            found[name] = AlertmanagerWebhookQueue(
-                name, receiver.webhook, file.route, external_url, tls
+            webhook = receiver.webhook
+            recipient = Recipient(
+                name, file.route, external_url, webhook.send_resolved, webhook.max_alerts
             )
+            found[name] = AlertmanagerWebhookQueue(recipient, webhook, _tls(webhook))
         elif receiver.email is not None:
-            found[name] = EmailQueue(name, _mailbox(receiver.email))
+            email, recipient = receiver.email, Recipient(name, file.route, external_url)
+            found[name] = AlertmanagerEmailQueue(
+                recipient, email, _mailbox(email), templates, failed
+            )
     return found
 
 

@@ -33,8 +33,29 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True)
+class TemplateText:
+    """A text that is a template, and where it begins in the file."""
+
+    text: str
+    line: int = field(default=0, compare=False)
+    column: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateFile:
+    """A file that `templates` names."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Email:
-    """One of `email_configs`, the global settings filled in."""
+    """One of `email_configs`, the global settings filled in.
+
+    `to` and `sender` may be templates. `html` and `text` are None where they are not given;
+    `headers` are by their names, Subject among them.
+    """
 
     to: str
     sender: str
@@ -43,6 +64,9 @@ class Email:
     username: str = ""
     password: str = field(default="", repr=False)
     require_tls: bool = True
+    html: TemplateText | None = None
+    text: TemplateText | None = None
+    headers: Mapping[str, TemplateText] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +82,17 @@ class Receiver:
     email: Email | None = None
     others: tuple[str, ...] = ()
 
+    @property
+    def is_queue(self) -> bool:
+        """Whether it can be delivered to as the file says."""
+        return self.webhook is not None or self.email is not None
+
 
 @dataclass(frozen=True, slots=True)
 class AlertmanagerFile:
     """What the file says. `notes` are what is not taken, `problems` what makes it no such file.
 
-    `shown` is the file's text with its secrets masked; `resolve_timeout` in ms.
+    `shown` is the file's text with its secrets masked; `resolve_timeout` in ms. `file` is its name.
     """
 
     route: Route = field(default_factory=lambda: Route(""))
@@ -74,3 +103,5 @@ class AlertmanagerFile:
     notes: tuple[Problem, ...] = ()
     problems: tuple[Problem, ...] = ()
     shown: str = ""
+    file: str = ""
+    templates: tuple[TemplateFile, ...] = ()

@@ -9,6 +9,7 @@ from typing import Any
 from forewarn_collector.config_urls import http_url
 from forewarn_collector.silencing.configuration import Email, HttpClient, Receiver, Webhook
 from forewarn_collector.silencing.reading_fields import Notes
+from forewarn_collector.silencing.reading_templates import read_headers, read_template
 from forewarn_wire.document import Section
 from forewarn_wire.readers import boolean, text, whole_number
 
@@ -79,7 +80,15 @@ _UNUSED_GLOBALS = (
 )
 _UNUSED_HTTP = ("oauth2", "proxy_url", "proxy_connect_header")
 _IGNORED_HTTP = ("follow_redirects", "enable_http2", "no_proxy", "proxy_from_environment")
-_EMAIL_TEXTS = ("headers", "html", "text", "hello", "auth_secret", "auth_identity", "tls_config")
+_EMAIL_UNUSED = (
+    "auth_identity",
+    "auth_secret",
+    "auth_secret_file",
+    "force_implicit_tls",
+    "hello",
+    "threading",
+    "tls_config",
+)
 
 
 def read_receivers(document: Section, common: Section | None, notes: Notes) -> dict[str, Receiver]:
@@ -229,11 +238,14 @@ def _email(section: Section, globals_: _Globals, notes: Notes) -> Email:
         username=setting("auth_username", text, ""),
         password=password,
         require_tls=setting("require_tls", boolean, True),
+        html=read_template(section, "html"),
+        text=read_template(section, "text"),
+        headers=read_headers(section, notes),
     )
-    for name in (*_EMAIL_TEXTS, "auth_secret_file", "force_implicit_tls", "threading"):
+    for name in _EMAIL_UNUSED:
         if name in section:
             section.take(name, lambda value: value, None)
-            notes.add(section, name, f"{name} is not taken", "the message is Forewarn's own")
+            notes.add(section, name, f"{name} is not taken", "the message is sent without it")
     section.take("send_resolved", boolean, False)
     section.refuse_unknown()
     return email

@@ -192,8 +192,9 @@ class TaskKeeper:
                 settle_quiet(work, verdicts)
             if now >= self._next_forgetting:
                 forget_holds(connection, now - KEPT)
-            _save_alerts(connection, changes[:new])
+            # Before the rows of alerts that end are dropped, whose annotations are told.
             told = work.save()
+            _save_alerts(connection, changes[:new])
         firing.keep(names, work.holds)
         if now >= self._next_forgetting:
             self._next_forgetting = now + _FORGETTING

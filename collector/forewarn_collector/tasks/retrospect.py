@@ -225,10 +225,11 @@ class Retrospect:
         return Outcome.NOTED
 
     def _record(self, work: Work, finding: Finding, message: str | None, now: int) -> Draft:
+        place = self._placing.place(finding.rule, finding.alert.labels)
         task = replace(
             finding.task,
             id=work.new_id(),
-            queue=self._placing.place(finding.rule, finding.alert.labels).queue,
+            queue=place.queue,
             opened_at=now,
             resolved_at=finding.ended_at,
             resolve_reason=ResolveReason.RETROSPECTIVE.value,
@@ -244,6 +245,8 @@ class Retrospect:
         draft = Draft(task, {}, now)
         entries = _shortened(finding.task.timeline)
         draft.record(finding.members, entries, finding.text(), message)
+        if message is not None:
+            draft.reach(place.further)
         if message is None:
             draft.note(TimelineKind.RETROSPECT, UNTOLD)
         work.add(draft)

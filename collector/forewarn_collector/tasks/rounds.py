@@ -123,6 +123,7 @@ def _fire(
         on_call = policy.levels.on_call(draft.task, drafts.now)
         if on_call is not None:
             draft.hand_to(on_call)
+    draft.reach(place.further)
     draft.was_held(held)
     drafts.own(name, draft)
     return draft

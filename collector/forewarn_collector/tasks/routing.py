@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from forewarn_collector.rules.model import AlertingRule
 from forewarn_collector.silencing import Route, TimeInterval, contains_any
@@ -35,11 +36,12 @@ class ByOrigin:
 
 @dataclass(frozen=True, slots=True)
 class ByRoutes:
-    """By the first route that an alert ends at, as far as its rule does not say itself.
+    """By the routes that an alert ends at, as far as its rule does not say itself.
 
-    A rule that names no queue takes the route's; one that names neither queue nor `group_by` is
-    grouped as the route says, across rules: a group of Alertmanager's is one task for a customer.
-    The key of such a task is Alertmanager's own of the group: where it is delivered is not in it.
+    A rule that names no queue takes those of the routes, of which the first is the task's own; one
+    that names neither queue nor `group_by` is grouped as the first route says, across rules: a
+    group of Alertmanager's is one task for a customer. The key of such a task is Alertmanager's own
+    of the group: where it is delivered is not in it.
     """
 
     inner: Placing
@@ -52,11 +54,13 @@ class ByRoutes:
         place = self.inner.place(rule, labels)
         if rule.task.queue is not None:
             return place
-        route = self.root.match(dict(labels))[0]
-        place = replace(place, queue=self.queues.get(route.receiver, place.queue))
+        routes = self.root.match(dict(labels))
+        queues = [self.queues.get(route.receiver, place.queue) for route in routes]
+        others = dict.fromkeys(queue for queue in queues[1:] if queue not in {"", queues[0]})
+        place = replace(place, queue=queues[0], further=tuple(others))
         if rule.task.group_by is not None:
             return place
-        return replace(place, key=group_key(route, labels), incident=ORIGIN)
+        return replace(place, key=group_key(routes[0], labels), incident=ORIGIN)
 
 
 def group_key(route: Route, labels: Labels) -> str:
@@ -72,7 +76,10 @@ def group_key(route: Route, labels: Labels) -> str:
 
 
 class RouteTimes:
-    """The gate of `mute_time_intervals` and `active_time_intervals` of routes."""
+    """The gate of `mute_time_intervals` and `active_time_intervals` of routes.
+
+    Where an alert ends at several routes, it is held only while all of them are mute.
+    """
 
     def __init__(self, root: Route, intervals: Mapping[str, Sequence[TimeInterval]]) -> None:
         self._root = root
@@ -104,10 +111,13 @@ class RouteTimes:
         return Hold(HoldKind.WINDOW, names[0], f"in the time interval {names[0]} of its route")
 
     def _muted_by(self, labels: Labels, current: frozenset[str]) -> list[str]:
-        route = self._root.match(dict(labels))[0]
-        muting = [name for name in route.mute_intervals if name in current]
-        if muting:
-            return muting
-        if route.active_intervals and not current.intersection(route.active_intervals):
-            return list(route.active_intervals)
-        return []
+        names = [_mutes(route, current) for route in self._root.match(dict(labels))]
+        return list(dict.fromkeys(chain.from_iterable(names))) if all(names) else []
+
+
+def _mutes(route: Route, current: frozenset[str]) -> Sequence[str]:
+    """Which intervals make a route mute now."""
+    muting = [name for name in route.mute_intervals if name in current]
+    if muting or current.intersection(route.active_intervals):
+        return muting
+    return route.active_intervals

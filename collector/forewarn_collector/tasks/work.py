@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
@@ -11,7 +12,7 @@ from forewarn_collector.tasks.audit import RULES, Actor, AuditEntry, add_audit
 from forewarn_collector.tasks.drafts import Drafts
 from forewarn_collector.tasks.earlier import earlier_tasks
 from forewarn_collector.tasks.escalation import Progress, to_look_at
-from forewarn_collector.tasks.escalation_rows import load_progress
+from forewarn_collector.tasks.escalation_rows import load_progress, save_progress
 from forewarn_collector.tasks.gates import HoldKind
 from forewarn_collector.tasks.hold_rows import held_of, save_holds
 from forewarn_collector.tasks.holding import HoldBook
@@ -37,6 +38,7 @@ from forewarn_collector.tasks.schema import (
     tasks,
     timeline,
 )
+from forewarn_collector.tasks.told import told_alerts
 
 _EVIDENCE_PER_TASK = 10
 
@@ -141,9 +143,7 @@ class Work(Drafts):
         self._save_evidence()
         self._wake_muted(drafts)
         save_holds(self._connection, self.holds.touched())
-        messages = [message for draft in drafts for message in draft.messages]
-        self._insert(deliveries, self._deliveries(messages))
-        return [TaskChange(m.task, m.action, m.reason, m.onset_at, self.now) for m in messages]
+        return self._tell([draft for draft in drafts if draft.messages or draft.further])
 
     def _audit(self, draft: Draft) -> list[AuditEntry]:
         return [
@@ -237,17 +237,34 @@ class Work(Drafts):
         count = select(func.count()).where(evidence.c.task_id == task_id)
         return self._connection.execute(count).scalar_one() >= _EVIDENCE_PER_TASK
 
-    def _deliveries(self, messages: Sequence[Message]) -> list[Row]:
-        told = load_progress(self._connection, {message.task.id for message in messages})
-        rows = []
-        for message in messages:
-            progress = told.get(message.task.id, Progress())
-            everyone = dict.fromkeys((message.task.queue, *progress.queues))
-            queues = (message.queue,) if message.queue else everyone
-            rows += [self._delivery(message, queue) for queue in queues if queue]
-        return rows
+    def _tell(self, drafts: Sequence[Draft]) -> list[TaskChange]:
+        """Owe what the drafts tell to the queues of their tasks, and remember further queues."""
+        known = load_progress(self._connection, {draft.task.id for draft in drafts})
+        alerts = told_alerts(self._connection, drafts)
+        rows: list[Row] = []
+        told: list[TaskChange] = []
+        reached: dict[int, Progress] = {}
+        for draft in drafts:
+            progress = known.get(draft.task.id, Progress())
+            everyone = tuple(dict.fromkeys((draft.task.queue, *progress.queues)))
+            new = tuple(queue for queue in draft.further if queue not in everyone)
+            owed = [
+                (message, queue)
+                for message in draft.messages
+                for queue in ((message.queue,) if message.queue else everyone)
+            ]
+            owed += [(message, queue) for queue in new for message in draft.introduction()]
+            rows += [self._delivery(m, queue, alerts[draft.task.id]) for m, queue in owed if queue]
+            # Without a message of its own it is news to further queues only.
+            news = draft.messages or (draft.introduction() if new else ())
+            told += [TaskChange(m.task, m.action, m.reason, m.onset_at, self.now) for m in news]
+            if new:
+                reached[draft.task.id] = replace(progress, queues=(*progress.queues, *new))
+        self._insert(deliveries, rows)
+        save_progress(self._connection, reached)
+        return told
 
-    def _delivery(self, message: Message, queue: str) -> Row:
+    def _delivery(self, message: Message, queue: str, alerts: Row) -> Row:
         task = message.task
         return {
             "id": self._ledger.delivery_id(task.id, task.revision, queue),
@@ -257,7 +274,7 @@ class Work(Drafts):
             "action": message.action.value,
             "reason": message.reason,
             "text": message.text,
-            "snapshot": task_to_row(task),
+            "snapshot": task_to_row(task) | alerts,
             "state": DeliveryState.OWED.value,
             "created_at": self.now,
             "due_at": self.now,

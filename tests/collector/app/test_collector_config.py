@@ -30,8 +30,9 @@ def test_the_sample_configuration_is_read_without_a_problem() -> None:
 
 def test_an_alertmanager_file_that_is_not_there_is_told_with_all_else_that_is_wrong() -> None:
     config = read_config("alertmanager: /nowhere/am.yml\ndta: x\n", "c.yml")
+    routing_of(config)
     with pytest.raises(ConfigError) as refused:
-        queues_of(config, routing_of(config), "")
+        queues_of(config)
     assert [(problem.line, problem.file) for problem in refused.value.problems] == [
         (1, "c.yml"),
         (2, "c.yml"),
