@@ -37,7 +37,7 @@ from forewarn_collector.api.threads import AnswerThreads
 from forewarn_collector.api.write import WriteApi
 from forewarn_collector.backlog import Backlogs, Reviewer
 from forewarn_collector.calendars import CalendarWatch
-from forewarn_collector.config import Address, CollectorConfig, ConfigError
+from forewarn_collector.config import Address, CollectorConfig
 from forewarn_collector.ingest import Limits, MetadataTable
 from forewarn_collector.ingest.agents import AgentWatch, known_agents
 from forewarn_collector.listening import (
@@ -63,20 +63,10 @@ from forewarn_collector.observe import (
     silence_families,
     store_families,
 )
-from forewarn_collector.policies import (
-    check_named_queues,
-    check_queues_of,
-    member_of,
-    place_of,
-    policy_of,
-    queue_of_receivers,
-    queues_of,
-    read_routing,
-    receivers_of,
-    routing_of,
-)
+from forewarn_collector.policies import check_queues_of, member_of, policy_of
 from forewarn_collector.promql import LiveWindows
 from forewarn_collector.queues import QueueWorkers
+from forewarn_collector.routing import Routes
 from forewarn_collector.rules import (
     LastReload,
     RuleFileError,
@@ -129,13 +119,8 @@ class Collector:
         self._clock = clock
         self._metrics = Metrics()
         external_url = config.external_url or self.url(config.listen.port)
-        routing = routing_of(config)
         incidents = read_incidents(config.incidents)
-        self._external_url = external_url
-        self._own_queues = queues_of(config)
-        self._receivers = receivers_of(routing, external_url, self._template_failed)
-        queues = self._receivers | self._own_queues
-        self._queue_names = sorted(queues)
+        self._routes = Routes(config, external_url, self._metrics)
         self._rule_files = RuleFiles(config.rules, interval=config.evaluation_interval)
         rules = self._first_rules()
         self._alerting = rules.alerting()
@@ -161,7 +146,7 @@ class Collector:
         self._agents = AgentWatch()
         self._workers = QueueWorkers(
             self._ledger,
-            queues,
+            self._routes.queues,
             clock,
             first_delivered=lambda took: observe_delivery(self._metrics, took),
             external_url=external_url,
@@ -180,9 +165,7 @@ class Collector:
         evidence = StoreEvidence(
             self._store, self._store.events, partial(observe_evidence, self._metrics)
         )
-        self._place = place_of(
-            config, self._ledger, routing, queues, external_url, lambda key: self._alerting.get(key)
-        )
+        self._place = self._routes.place(self._ledger, lambda key: self._alerting.get(key))
         self._place.load()
         policy = policy_of(config, incidents, external_url, self._place)
         self._keeper = TaskKeeper(self._ledger, evidence, policy, clock, self._task_changed)
@@ -322,38 +305,8 @@ class Collector:
 
         On the event loop. What is refused leaves what runs in force.
         """
-        refused = [self._reload_routing(), self.reload_rules()]
+        refused = [self._routes.reload(self._place, self._workers), self.reload_rules()]
         return "\n".join(filter(None, refused))
-
-    def _reload_routing(self) -> str:
-        path = self._config.alertmanager
-        if path is None:
-            return ""
-        try:
-            routing = read_routing(path)
-            receivers = receivers_of(routing, self._external_url, self._template_failed)
-            queues = receivers | self._own_queues
-            check_named_queues(self._config, queues)
-        except ConfigError as error:
-            self._metrics.alertmanager_reloads.labels("refused").inc()
-            self._metrics.alertmanager_current.set(0)
-            log.error("%s stays as it was, the new one is refused:\n%s", path, error)
-            return str(error)
-        gone = self._receivers.keys() - queues.keys()
-        self._place.take(routing.file, queue_of_receivers(self._config, routing, queues))
-        new = {name: queue for name, queue in queues.items() if name not in self._own_queues}
-        self._receivers = receivers
-        self._queue_names[:] = sorted(queues)
-        self._changing = asyncio.create_task(
-            self._workers.change(new, gone - set(self._own_queues))
-        )
-        self._metrics.alertmanager_reloads.labels("taken").inc()
-        self._metrics.alertmanager_current.set(1)
-        log.info("%s reloaded: %d receivers", path, len(routing.file.receivers))
-        return ""
-
-    def _template_failed(self, receiver: str) -> None:
-        self._metrics.template_failures.labels(receiver).inc()
 
     def reload_rules(self) -> str:
         """Read the rule files anew; bad ones leave the running rules in force. What was wrong."""
@@ -391,7 +344,7 @@ class Collector:
 
     def _load_rules(self) -> RuleSet:
         rules = self._rule_files.load()
-        check_queues_of(rules, self._queue_names)
+        check_queues_of(rules, self._routes.names)
         return rules
 
     def _first_rules(self) -> RuleSet:
@@ -427,7 +380,7 @@ class Collector:
             self._ledger,
             self._stream,
             self._place.silences,
-            self._queue_names,
+            self._routes.names,
             self._task_changed,
             self._workers.notify,
             self._clock,

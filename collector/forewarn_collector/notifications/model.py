@@ -102,4 +102,5 @@ def _stamp(milliseconds: int | None) -> str:
     if milliseconds is None:
         return _NEVER
     stamp = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
-    return stamp.replace("+00:00", "Z")
+    # No zeros at the end, as Go writes it.
+    return stamp.removesuffix("+00:00").rstrip("0").rstrip(".") + "Z"

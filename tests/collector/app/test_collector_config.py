@@ -16,7 +16,8 @@ from forewarn_collector.config import (
 )
 from forewarn_collector.config_damping import Damping
 from forewarn_collector.config_objective import ObjectiveConfig
-from forewarn_collector.policies import queues_of, routing_of
+from forewarn_collector.metrics import Metrics
+from forewarn_collector.routing import Routes
 
 ROOT = Path(__file__).parents[3]
 
@@ -30,9 +31,8 @@ def test_the_sample_configuration_is_read_without_a_problem() -> None:
 
 def test_an_alertmanager_file_that_is_not_there_is_told_with_all_else_that_is_wrong() -> None:
     config = read_config("alertmanager: /nowhere/am.yml\ndta: x\n", "c.yml")
-    routing_of(config)
     with pytest.raises(ConfigError) as refused:
-        queues_of(config)
+        Routes(config, "", Metrics())
     assert [(problem.line, problem.file) for problem in refused.value.problems] == [
         (1, "c.yml"),
         (2, "c.yml"),
@@ -48,7 +48,7 @@ def test_an_alertmanager_file_that_goes_after_the_configuration_was_read_is_told
     config = read_config(f"alertmanager: {file}", "c.yml")
     file.unlink()
     with pytest.raises(ConfigError, match=r"am\.yml.*cannot be read"):
-        routing_of(config)
+        Routes(config, "", Metrics())
 
 
 def test_the_sample_configuration_names_every_setting() -> None:
