@@ -213,4 +213,3 @@ def value(collector: RunningCollector, name: str) -> float:
         if line.startswith(f"{name} ")
     ]
     return float(line.split()[1])
-

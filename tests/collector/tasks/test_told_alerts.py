@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from forewarn_collector.api.alertmanager_forms import read_alerts
 from forewarn_collector.notifications import NotifiedAlert
 from forewarn_collector.silencing import read_alertmanager_file
 from forewarn_collector.tasks import (
-    Actor,
     AlertmanagerPlace,
     ByRule,
     Delivery,
@@ -61,8 +61,10 @@ class World:
         self.outbox = Outbox(self.ledger, "http://x")
 
     def post(self, *alerts: Mapping[str, Any]) -> None:
-        """Alerts by `starts` and `ends` (s from T0, None: they fire) and labels, as from outside."""
-        self.place.received.post([_received(alert) for alert in alerts], self.keeper, self.now)
+        """Alerts as others send them."""
+        found, wrong = read_alerts([*alerts], self.now, 3_600_000, "")
+        assert not wrong
+        self.place.received.post(found, self.keeper, self.now)
 
     def taken(self, queue: str) -> list[Delivery]:
         """What the queue is owed; it takes it."""
@@ -75,16 +77,123 @@ class World:
         return found
 
 
-def _received(alert: Mapping[str, Any]) -> Any:
-    from forewarn_collector.api.alertmanager_forms import read_alerts
-
-    found, wrong = read_alerts([alert], T0, 3_600_000, "")
-    assert not wrong
-    return found[0]
-
-
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     found = World(tmp_path)
     yield found
     found.ledger.close()
+
+
+def alert(host: str, minute: int, end: int | None = None, **labels: str) -> dict[str, Any]:
+    """One of the service shop that begins and ends at a minute of the hour after 23:00."""
+    found = {
+        "labels": {"alertname": "Down", "service": "shop", "host": host, **labels},
+        "annotations": {"summary": f"{host} is down"},
+        "startsAt": f"2023-11-14T23:{minute:02}:00Z",
+        "generatorURL": f"https://prom/{host}",
+    }
+    return found if end is None else {**found, "endsAt": f"2023-11-14T23:{end:02}:00Z"}
+
+
+def at(minute: int) -> int:
+    """That minute in ms."""
+    return 1_700_002_800_000 + minute * 60_000
+
+
+def told(host: str, minute: int, end: int | None = None, **labels: str) -> NotifiedAlert:
+    """The same as a delivery tells of it."""
+    named = {"alertname": "Down", "service": "shop", "host": host, **labels}
+    return NotifiedAlert(
+        tuple(sorted(named.items())),
+        (("summary", f"{host} is down"),),
+        at(minute),
+        None if end is None else at(end),
+        f"https://prom/{host}",
+    )
+
+
+def test_a_delivery_tells_of_what_fires_and_of_what_has_ended_since_the_last(world: World) -> None:
+    world.now = at(2)
+    world.post(alert("a", 0), alert("b", 1))
+    (opened,) = world.taken("desk")
+    assert opened.alerts == (told("a", 0), told("b", 1))
+    # These come and go without a message: of the second no queue hears ever.
+    world.now = at(5)
+    world.post(alert("c", 3), alert("d", 3))
+    world.now = at(7)
+    world.post(alert("a", 0, 6), alert("d", 3, 6))
+    assert world.taken("desk") == []
+    world.now = at(9)
+    TaskCommands(world.ledger, lambda _: None).acknowledge("FW-1", "ann", world.now)
+    (updated,) = world.taken("desk")
+    assert updated.alerts == (told("b", 1), told("c", 3), told("a", 0, 6))
+    world.now = at(12)
+    world.post(alert("b", 1, 10), alert("c", 3, 11))
+    (resolved,) = world.taken("desk")
+    assert resolved.alerts == (told("b", 1, 10), told("c", 3, 11))
+    assert resolved.truncated == 0
+
+
+def test_a_person_who_resolves_a_task_ends_its_alerts_for_the_queue(world: World) -> None:
+    world.now = at(2)
+    world.post(alert("a", 0))
+    world.now = at(9)
+    TaskCommands(world.ledger, lambda _: None).resolve("FW-1", "ann", world.now)
+    _, resolved = world.taken("desk")
+    assert resolved.alerts == (told("a", 0, 9),)
+
+
+def test_of_very_many_alerts_some_are_only_counted(world: World) -> None:
+    world.now = at(2)
+    world.post(*(alert(f"h{number:03}", 0) for number in range(MOST + 3)))
+    (opened,) = world.taken("desk")
+    assert (len(opened.alerts), opened.truncated) == (MOST, 3)
+
+
+def test_every_route_that_an_alert_ends_at_hears_of_its_one_task(world: World) -> None:
+    world.now = at(2)
+    world.post(alert("a", 0))
+    (chatted,) = world.taken("chat")
+    assert (chatted.action.value, chatted.task.number, chatted.task.queue) == (
+        "open",
+        "FW-1",
+        "desk",
+    )
+    assert world.taken("page") == []
+    # One that is worse joins: now the third queue hears of the task, the others of no second one.
+    world.now = at(3)
+    world.post(alert("b", 1, severity="critical"))
+    (paged,) = world.taken("page")
+    assert (paged.action.value, paged.task.number) == ("open", "FW-1")
+    assert paged.alerts == (told("a", 0), told("b", 1, severity="critical"))
+    assert [each.action.value for each in world.taken("chat")] == ["update"]
+    world.now = at(5)
+    world.post(alert("a", 0, 4), alert("b", 1, 4, severity="critical"))
+    assert [
+        [each.action.value for each in world.taken(queue)] for queue in ("desk", "chat", "page")
+    ] == [["open", "update", "resolve"], ["resolve"], ["resolve"]]
+    # It comes back: each that knows it is told so.
+    world.now = at(7)
+    world.post(alert("a", 6))
+    assert [
+        [(each.action.value, each.task.number) for each in world.taken(queue)]
+        for queue in ("desk", "chat", "page")
+    ] == [[("reopen", "FW-1")]] * 3
+
+
+def test_an_alert_is_held_while_all_its_routes_are_mute(world: World) -> None:
+    text = """
+    route:
+      receiver: desk
+      routes:
+        - {receiver: desk, matchers: [alertname=Down], continue: true, mute_time_intervals: [night]}
+        - {receiver: page, matchers: [host=a]}
+        - {receiver: chat, mute_time_intervals: [night, always]}
+    time_intervals:
+      - {name: night, time_intervals: [{times: [{start_time: '22:00', end_time: '24:00'}]}]}
+      - {name: always, time_intervals: [{}]}
+    receivers: [{name: desk}, {name: chat}, {name: page}]
+    """
+    world.place.take(read_alertmanager_file(text, "am.yml"), {"desk": "desk", "page": "page"})
+    muted = [world.place.times.muted_by(told(host, 0).labels, at(0)) for host in ("a", "b")]
+    assert muted == [[], ["night", "always"]]
