@@ -51,6 +51,32 @@ def test_an_alertmanager_file_that_goes_after_the_configuration_was_read_is_told
         Routes(config, "", Metrics())
 
 
+RECEIVERS = """
+route: {receiver: hook}
+receivers:
+  - {name: hook, webhook_configs: [{url: 'http://127.0.0.1:1/'}]}
+  - {name: chat, slack_configs: [{channel: '#x'}]}
+"""
+
+
+def test_a_receiver_is_as_good_as_a_queue_wherever_one_is_named(tmp_path: Path) -> None:
+    (tmp_path / "am.yml").write_text(RECEIVERS)
+    text = f"""
+alertmanager: {tmp_path / "am.yml"}
+default_queue: NAME
+queues: {{desk: {{kind: log}}}}
+service_levels:
+  - {{name: all, due: {{high: 1h}}, steps: [{{name: late, after: 1h, notify: NAME}}]}}
+"""
+    assert read_config(text.replace("NAME", "hook"), "c.yml").problems == []
+    # What it tells that we have no queue for, is none.
+    wrong = read_config(text.replace("NAME", "chat"), "c.yml").problems
+    assert [(each.line, each.hint) for each in wrong] == [
+        (6, "queues given: desk, hook"),
+        (3, "queues given: desk, hook"),
+    ]
+
+
 def test_the_sample_configuration_names_every_setting() -> None:
     text = (ROOT / "collector" / "collector.yml").read_text()
     for name in (
