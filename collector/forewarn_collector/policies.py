@@ -52,6 +52,7 @@ def policy_of(
             external_url=external_url, external_labels=dict(config.external_labels)
         ),
         rule_of=place.rule_of,
+        moved=place.moved,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 from pathlib import Path
 
@@ -70,3 +71,25 @@ def amtool(folder: Path, text: str, kind: str) -> tuple[str, str]:
         encoding="utf-8",
     )
     return done.stdout, done.stderr
+
+
+_PIECES = [
+    *("<p>", "</p>", "</td>", "<br/>", "<p/>", "<!DOCTYPE html>", "<style>b{}</style>"),
+    *("<title>", "</title>", "<textarea>", "</textarea>", "<!--", "-->", "<", "</", "<1", "/"),
+    *('<a href="', "<a title='", "<A HREF='", "<b ", "<img src=", '<td class="', "<td\n"),
+    *("width=", '<x-y z="', 'style="color:', '"', "'", "=", ">", '">', "'>", "&", " ", "\n", ";"),
+    *("https://x/", "?q=", "#", "text", "a b"),
+    *("{{ .Receiver }}", "{{ .ExternalURL }}", "{{ .Status }}", "{{ len .Alerts }}", '{{ "" }}'),
+    "{{ (index .Alerts 0).Annotations.description }}",
+    '{{ safeHtml "<i>x</i>" }}',
+]
+_ENDS = ["", '">y', "'>y", "-->", ">", "</title>", "</textarea>y", '">z</title>']
+
+
+def random_pages(seed: int, count: int) -> list[str]:
+    """Pages of pieces of HTML in any order, of which about half are none."""
+    draw = random.Random(seed)
+    return [
+        "".join((*draw.choices(_PIECES, k=draw.randint(2, 8)), draw.choice(_ENDS)))
+        for _ in range(count)
+    ]

@@ -44,8 +44,10 @@ class HtmlWriter:
             following, taken = advanced(context, text[position:])
             end = position + taken
             if context.where in {Where.TEXT, Where.RCDATA}:
-                tag = -1 if following.where is context.where else text.rfind("<", position, end)
-                for place in _stray(text, position, end if tag < 0 else tag):
+                # The last begins the tag or comment that comes now; the end of RCDATA is later.
+                leaves = context.where is Where.TEXT and following.where is not Where.TEXT
+                tag = text.rfind("<", position, end) if leaves else end
+                for place in _stray(text, position, tag):
                     out += [text[written:place], "&lt;"]
                     written = place + 1
             elif context.where is Where.COMMENT:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from forewarn_collector.rules.model import AlertingRule
@@ -105,7 +105,15 @@ class AlertmanagerPlace:
         return ByOrigin(_CurrentPlacing(lambda: self._by_routes(inner)))
 
     def _by_routes(self, inner: Placing) -> Placing:
-        return inner if self._file is None else ByRoutes(inner, self.root, self._queues)
+        return (
+            inner
+            if self._file is None
+            else ByRoutes(inner, self.root, self._queues, self.times.is_mute)
+        )
+
+    def moved(self, firing: Iterable[GatedAlert]) -> list[str]:
+        """The ids of alerts that more queues may be told of now."""
+        return self.times.moved(firing)
 
     def rule_of(self, key: str) -> AlertingRule | None:
         """The rule of a key, of the rule files or known by its alerts only."""

@@ -106,7 +106,8 @@ class TaskKeeper:
             with self._ledger.read() as connection:
                 due = find_due(connection, at)
                 quiet = self._changed_quiet(connection, firing, verdicts)
-            names = {*firing.freed(verdicts), *firing.moved(verdicts), *due.alerts}
+            elsewhere = self._policy.moved(everything)
+            names = {*firing.freed(verdicts), *firing.moved(verdicts), *due.alerts, *elsewhere}
             told: list[TaskChange] = []
             if names or due or quiet:
                 last, self._firing, self._last_held = self._last_held, None, None

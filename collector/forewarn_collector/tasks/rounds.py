@@ -88,6 +88,8 @@ def _fire(
     own, last = drafts.owner(name), drafts.latest(place.key)
     if own is not None:
         own.regain_input(name)
+        if hold is None:
+            own.reach(place.further)
         return None
     problem = _problem(change, place, policy, drafts.now)
     last_task = last.task if last else None

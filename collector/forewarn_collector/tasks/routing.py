@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -41,13 +41,15 @@ class ByRoutes:
     A rule that names no queue takes those of the routes, of which the first is the task's own; one
     that names neither queue nor `group_by` is grouped as the first route says, across rules: a
     group of Alertmanager's is one task for a customer. The key of such a task is Alertmanager's own
-    of the group: where it is delivered is not in it.
+    of the group: where it is delivered is not in it. Routes that are mute now do not count, unless
+    all are.
     """
 
     inner: Placing
     root: Route
     queues: Mapping[str, str]
     """The queue of each receiver."""
+    is_mute: Callable[[Route], bool]
 
     def place(self, rule: AlertingRule, labels: Labels) -> Place:
         """See Placing."""
@@ -55,9 +57,11 @@ class ByRoutes:
         if rule.task.queue is not None:
             return place
         routes = self.root.match(dict(labels))
-        queues = [self.queues.get(route.receiver, place.queue) for route in routes]
-        others = dict.fromkeys(queue for queue in queues[1:] if queue not in {"", queues[0]})
-        place = replace(place, queue=queues[0], further=tuple(others))
+        heard = [route for route in routes if not self.is_mute(route)] or routes
+        queues = [self.queues.get(route.receiver, place.queue) for route in heard]
+        # Where there are several, the first is among them: it may come to be heard later.
+        further = dict.fromkeys(queue for queue in queues if queue and len(routes) > 1)
+        place = replace(place, queue=queues[0], further=tuple(further))
         if rule.task.group_by is not None:
             return place
         return replace(place, key=group_key(routes[0], labels), incident=ORIGIN)
@@ -84,7 +88,9 @@ class RouteTimes:
     def __init__(self, root: Route, intervals: Mapping[str, Sequence[TimeInterval]]) -> None:
         self._root = root
         self._intervals = intervals
-        self._timed = any(route.mute_intervals or route.active_intervals for route in root.walk())
+        self._timed = any(map(_is_timed, root.walk()))
+        self._current: frozenset[str] = frozenset()
+        self._seen: frozenset[str] | None = None
 
     def holds(
         self, asked: Sequence[GatedAlert], firing: Collection[GatedAlert], at: int
@@ -92,17 +98,28 @@ class RouteTimes:
         """The gate."""
         if not self._timed:
             return [None] * len(asked)
-        current = frozenset(
-            name for name, given in self._intervals.items() if contains_any(given, at)
-        )
-        return [self._hold(alert.labels, current) for alert in asked]
+        self._current = self._names(at)
+        return [self._hold(alert.labels, self._current) for alert in asked]
+
+    def is_mute(self, route: Route) -> bool:
+        """Whether a route is mute, as of the last time that the gate was asked."""
+        return bool(_mutes(route, self._current))
+
+    def moved(self, firing: Iterable[GatedAlert]) -> list[str]:
+        """The ids of alerts that may end at other routes now than when this was asked last."""
+        before, self._seen = self._seen, self._current
+        if not self._timed or before == self._current:
+            return []
+        ends = ((alert.id, self._root.match(dict(alert.labels))) for alert in firing)
+        return [name for name, at in ends if len(at) > 1 and any(map(_is_timed, at))]
 
     def muted_by(self, labels: Labels, at: int) -> list[str]:
         """The names of the intervals that keep an alert quiet at a time (ms)."""
-        current = frozenset(
-            name for name, given in self._intervals.items() if contains_any(given, at)
-        )
-        return self._muted_by(labels, current) if self._timed else []
+        return self._muted_by(labels, self._names(at)) if self._timed else []
+
+    def _names(self, at: int) -> frozenset[str]:
+        found = (name for name, given in self._intervals.items() if contains_any(given, at))
+        return frozenset(found)
 
     def _hold(self, labels: Labels, current: frozenset[str]) -> Hold | None:
         names = self._muted_by(labels, current)
@@ -113,6 +130,10 @@ class RouteTimes:
     def _muted_by(self, labels: Labels, current: frozenset[str]) -> list[str]:
         names = [_mutes(route, current) for route in self._root.match(dict(labels))]
         return list(dict.fromkeys(chain.from_iterable(names))) if all(names) else []
+
+
+def _is_timed(route: Route) -> bool:
+    return bool(route.mute_intervals or route.active_intervals)
 
 
 def _mutes(route: Route, current: frozenset[str]) -> Sequence[str]:
