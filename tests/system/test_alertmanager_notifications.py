@@ -6,6 +6,7 @@ import copy
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,7 @@ class Peers:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        folder.mkdir()
         self.hook, self.office, self.port = Receiver(), PostOffice(), free_port()
         self.smtp = Controller(self.office, hostname="127.0.0.1", port=self.port)
         self.smtp.start()
@@ -94,18 +96,14 @@ def ended(alerts: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def theirs(tmp_path: Path) -> Iterator[Peers]:
-    (tmp_path / "theirs").mkdir()
-    peers = Peers(tmp_path / "theirs")
-    yield peers
-    peers.close()
+    with closing(Peers(tmp_path / "theirs")) as peers:
+        yield peers
 
 
 @pytest.fixture
 def ours(tmp_path: Path) -> Iterator[Peers]:
-    (tmp_path / "ours").mkdir()
-    peers = Peers(tmp_path / "ours")
-    yield peers
-    peers.close()
+    with closing(Peers(tmp_path / "ours")) as peers:
+        yield peers
 
 
 def started(peers: Peers) -> Any:
@@ -207,6 +205,7 @@ def receivers(peers: Peers) -> dict[str, int]:
 
 
 def value(collector: RunningCollector, name: str) -> float:
+    """The value of a metric of ours, by its name and labels."""
     (line,) = [
         line
         for line in collector.get("/metrics").body.decode().splitlines()

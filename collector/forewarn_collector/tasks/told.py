@@ -49,7 +49,8 @@ def told_alerts(connection: Connection, drafts: Sequence[Draft]) -> dict[int, Ro
         for draft in drafts
     }
     ids = [name for of_task in members.values() for name in of_task]
-    known = _known(connection, ids)
+    new = {name for draft in drafts for name in draft.alerts}
+    known = _known(connection, [name for name in ids if name not in new])
     links = _links(connection, ids)
     found = {}
     for draft in drafts:
