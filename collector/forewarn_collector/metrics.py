@@ -123,7 +123,7 @@ class Metrics:
         self.template_failures = counter(
             "forewarn_template_failures_total",
             "Templates of the alertmanager.yml that failed when a message was made.",
-            "receiver",
+            "queue",
         )
         self.task_streams = Gauge(
             "forewarn_task_streams",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from forewarn_collector.notifications import Templates, templates_of
 from forewarn_collector.queues import (
     Queue,
     QueueWorkers,
-    queue_of_each,
     queues_from_section,
+    queues_of_each,
     queues_of_receivers,
 )
 from forewarn_collector.silencing import AlertmanagerFile, read_alertmanager_file
@@ -49,7 +49,7 @@ class Routes:
         return AlertmanagerPlace(
             ledger,
             None if self._routing is None else self._routing.file,
-            self._queue_of_each(),
+            self._queues_of_each(),
             self._config.default_queue,
             rule_of,
             self._external_url,
@@ -72,30 +72,40 @@ class Routes:
             self._metrics.alertmanager_current.set(0)
             log.error("%s stays as it was, the new one is refused:\n%s", path, error)
             return str(error)
-        new = {name: queue for name, queue in receivers.items() if name not in self._own}
-        gone = self._receivers.keys() - receivers.keys() - self._own.keys()
+        gone = self._receivers.keys() - receivers.keys()
         self._routing, self._receivers = routing, receivers
         self.queues = receivers | self._own
         # In place: others look at the same list.
         self.names[:] = sorted(self.queues)
-        place.take(routing.file, self._queue_of_each())
+        place.take(routing.file, self._queues_of_each())
         # Kept, since a task that nobody holds may be collected before it has run.
-        self._changing = asyncio.create_task(workers.change(new, gone))
+        self._changing = asyncio.create_task(workers.change(receivers, gone))
         self._metrics.alertmanager_reloads.labels("taken").inc()
         self._metrics.alertmanager_current.set(1)
         log.info("%s reloaded: %d receivers", path, len(routing.file.receivers))
         return ""
 
     def _receivers_of(self, routing: _Routing | None) -> dict[str, Queue]:
+        """The queues that its receivers are. Raises ConfigError."""
+        if routing is None:
+            return {}
         failures = self._metrics.template_failures
-        return _receivers_of(
-            routing, self._external_url, lambda receiver: failures.labels(receiver).inc()
-        )
+        try:
+            return queues_of_receivers(
+                routing.file,
+                routing.templates,
+                self._external_url,
+                lambda queue: failures.labels(queue).inc(),
+                self._own,
+            )
+        except OSError as error:
+            said = f"a certificate can't be used: {error}"
+            raise ConfigError([Problem(routing.file.file, 0, 0, said)]) from error
 
-    def _queue_of_each(self) -> dict[str, str]:
-        """The queue that takes the tasks of each receiver."""
+    def _queues_of_each(self) -> dict[str, tuple[str, ...]]:
+        """The queues that take the tasks of each receiver."""
         receivers = {} if self._routing is None else self._routing.file.receivers
-        return queue_of_each(receivers, self.queues, self._config.default_queue)
+        return queues_of_each(receivers, self._own, self._config.default_queue)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +144,6 @@ def _read(path: Path) -> _Routing:
     for note in (*file.notes, *checked.notes):
         log.warning("not taken: %s", note)
     return _Routing(file, checked.templates)
-
-
-def _receivers_of(
-    routing: _Routing | None, external_url: str, failed: Callable[[str], None]
-) -> dict[str, Queue]:
-    """The queues that its receivers are. `failed` hears of templates. Raises ConfigError."""
-    if routing is None:
-        return {}
-    try:
-        return queues_of_receivers(routing.file, routing.templates, external_url, failed)
-    except OSError as error:
-        said = f"a certificate can't be used: {error}"
-        raise ConfigError([Problem(routing.file.file, 0, 0, said)]) from error
 
 
 def _queues_of(config: CollectorConfig) -> dict[str, Queue]:

@@ -193,7 +193,7 @@ def test_a_file_that_is_read_anew_holds_from_then_on_and_a_bad_one_does_not(ours
         assert mailed(ours, 4)["Subject"] == "resolved"
         # A template that fails costs no message.
         assert "FW-2" in mailed(ours, 4)["html"]
-        assert value(collector, 'forewarn_template_failures_total{receiver="mail"}') == 1
+        assert value(collector, 'forewarn_template_failures_total{queue="mail"}') == 1
         outcomes = collector.get("/metrics").body.decode()
         assert 'forewarn_alertmanager_reloads_total{outcome="refused"} 2.0' in outcomes
         assert 'forewarn_alertmanager_reloads_total{outcome="taken"} 2.0' in outcomes

@@ -11,7 +11,13 @@ from typing import Any
 import click
 
 from forewarn_collector.notifications import templates_of
-from forewarn_collector.silencing import AlertmanagerFile, Receiver, read_alertmanager_file
+from forewarn_collector.silencing import (
+    AlertmanagerFile,
+    Email,
+    Receiver,
+    Webhook,
+    read_alertmanager_file,
+)
 from forewarn_wire import Problem
 
 
@@ -79,14 +85,17 @@ def _counts(found: AlertmanagerFile) -> dict[str, int]:
 
 
 def _queue(receiver: Receiver) -> str:
-    if receiver.webhook is not None:
-        return "webhook, in Alertmanager's own form"
-    if receiver.email is not None:
-        return f"e-mail to {receiver.email.to}"
+    if receiver.told:
+        return "; ".join(map(_told, receiver.told))
     if receiver.others:
         kinds = ", ".join(receiver.others)
         return f"{kinds}: the queue {receiver.name} of collector.yml, or else the default queue"
     return "tells nobody: tasks are kept and not delivered"
+
+
+def _told(each: Webhook | Email) -> str:
+    webhook = "webhook, in Alertmanager's own form"
+    return f"e-mail to {each.to}" if isinstance(each, Email) else webhook
 
 
 def _document(found: AlertmanagerFile) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from forewarn_collector.notifications.templates import Templates
@@ -37,7 +38,8 @@ def templates_of(file: AlertmanagerFile) -> CheckedTemplates:
         return CheckedTemplates(templates, tuple(problems))
     notes = []
     for receiver in file.receivers.values():
-        for name, text in _texts(receiver.email):
+        emails = (each for each in receiver.told if isinstance(each, Email))
+        for name, text in chain.from_iterable(map(_texts, emails)):
             try:
                 templates.check(text.text)
             except TemplateError as error:
@@ -47,9 +49,7 @@ def templates_of(file: AlertmanagerFile) -> CheckedTemplates:
     return CheckedTemplates(templates, (), tuple(notes))
 
 
-def _texts(email: Email | None) -> Iterator[tuple[str, TemplateText]]:
-    if email is None:
-        return
+def _texts(email: Email) -> Iterator[tuple[str, TemplateText]]:
     if email.html is not None:
         yield "html", email.html
     if email.text is not None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from forewarn_collector.queues.base import DeliveryError, Queue
 from forewarn_collector.queues.log import LogQueue
 from forewarn_collector.queues.mail import EmailQueue
-from forewarn_collector.queues.receivers import queue_of_each, queues_of_receivers
+from forewarn_collector.queues.receivers import queues_of_each, queues_of_receivers
 from forewarn_collector.queues.webhook import WebhookQueue
 from forewarn_collector.queues.worker import BackOff, QueueWorkers
 from forewarn_wire.document import Section
@@ -23,8 +23,8 @@ __all__ = [
     "Queue",
     "QueueWorkers",
     "WebhookQueue",
-    "queue_of_each",
     "queues_from_section",
+    "queues_of_each",
     "queues_of_receivers",
 ]
 

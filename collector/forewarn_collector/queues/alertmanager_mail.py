@@ -19,7 +19,7 @@ from forewarn_collector.queues.mail import EmailQueue, Mailbox, Words, compose
 from forewarn_collector.queues.notification import Recipient
 from forewarn_collector.rules.templates import TemplateError
 from forewarn_collector.silencing import Email, TemplateText
-from forewarn_collector.tasks import Delivery
+from forewarn_collector.tasks import Delivery, DeliveryAction
 
 log = logging.getLogger(__name__)
 
@@ -29,24 +29,31 @@ Render = Callable[[str, Notification, int], str]
 class AlertmanagerEmailQueue(EmailQueue):
     """Sends each delivery as one message, as the templates of an e-mail receiver say.
 
-    `failed` hears the receiver's name whenever a template fails.
+    `failed` hears the queue's name whenever a template fails.
     """
 
     kind: ClassVar[str] = "alertmanager email"
 
     def __init__(
         self,
+        name: str,
         recipient: Recipient,
         email: Email,
         mailbox: Mailbox,
         templates: Templates,
         failed: Callable[[str], None],
     ) -> None:
-        super().__init__(recipient.name, mailbox)
+        super().__init__(name, mailbox)
         self._recipient = recipient
         self._email = email
         self._templates = templates
         self._failed = failed
+
+    async def deliver(self, delivery: Delivery) -> str | None:
+        """As of an address; an end is told only where the receiver wants to hear of it."""
+        if delivery.action is DeliveryAction.RESOLVE and not self._recipient.send_resolved:
+            return delivery.external_ref
+        return await super().deliver(delivery)
 
     def mailbox_of(self, delivery: Delivery) -> Mailbox:
         """With the addresses that the templates give. Raises DeliveryError."""

@@ -23,10 +23,14 @@ class AlertmanagerWebhookQueue(WebhookQueue):
     kind: ClassVar[str] = "alertmanager webhook"
 
     def __init__(
-        self, recipient: Recipient, webhook: Webhook, tls: ssl.SSLContext | None = None
+        self,
+        name: str,
+        recipient: Recipient,
+        webhook: Webhook,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         header = webhook.http.authorization
-        super().__init__(recipient.name, webhook.url, authorization=header, tls=tls)
+        super().__init__(name, webhook.url, authorization=header, tls=tls)
         self._recipient = recipient
 
     async def deliver(self, delivery: Delivery) -> str | None:

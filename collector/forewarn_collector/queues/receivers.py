@@ -21,42 +21,45 @@ def queues_of_receivers(
     templates: Templates,
     external_url: str,
     failed: Callable[[str], None] = lambda _: None,
+    without: Collection[str] = (),
 ) -> dict[str, Queue]:
-    """A queue for each receiver that can be one, by its name.
+    """The queues that the receivers are, by their names, `without` some receivers.
 
-    `failed` hears the name of a receiver whenever a template of its fails. Raises OSError
+    `failed` hears the name of a queue whenever a template of its fails. Raises OSError
     (ssl.SSLError is one) for a certificate that can't be used.
     """
     found: dict[str, Queue] = {}
     for name, receiver in file.receivers.items():
-        if receiver.webhook is not None:
-            webhook = receiver.webhook
-            recipient = Recipient(
-                name, file.route, external_url, webhook.send_resolved, webhook.max_alerts
-            )
-            found[name] = AlertmanagerWebhookQueue(recipient, webhook, _tls(webhook))
-        elif receiver.email is not None:
-            email, recipient = receiver.email, Recipient(name, file.route, external_url)
-            found[name] = AlertmanagerEmailQueue(
-                recipient, email, _mailbox(email), templates, failed
-            )
+        if name in without:
+            continue
+        for queue, each in receiver.queues.items():
+            most = each.max_alerts if isinstance(each, Webhook) else 0
+            recipient = Recipient(name, file.route, external_url, each.send_resolved, most)
+            if isinstance(each, Webhook):
+                found[queue] = AlertmanagerWebhookQueue(queue, recipient, each, _tls(each))
+            else:
+                found[queue] = AlertmanagerEmailQueue(
+                    queue, recipient, each, _mailbox(each), templates, failed
+                )
     return found
 
 
-def queue_of_each(
-    receivers: Mapping[str, Receiver], queues: Collection[str], default: str
-) -> dict[str, str]:
-    """The name of the queue that takes the tasks of each receiver.
+def queues_of_each(
+    receivers: Mapping[str, Receiver], own: Collection[str], default: str
+) -> dict[str, tuple[str, ...]]:
+    """The names of the queues that take the tasks of each receiver.
 
-    Its own or that of collector.yml with its name; else the default one; none where the receiver
-    tells nobody.
+    The one of collector.yml with its name, of those `own`; or else those that it is; or else the
+    default one; none where the receiver tells nobody.
     """
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
     for name, receiver in receivers.items():
-        if name in queues:
-            found[name] = name
+        if name in own:
+            found[name] = (name,)
+        elif receiver.told:
+            found[name] = tuple(receiver.queues)
         else:
-            found[name] = default if receiver.others else ""
+            found[name] = (default,) if receiver.others and default else ()
     return found
 
 

@@ -64,6 +64,7 @@ class Email:
     username: str = ""
     password: str = field(default="", repr=False)
     require_tls: bool = True
+    send_resolved: bool = True
     html: TemplateText | None = None
     text: TemplateText | None = None
     headers: Mapping[str, TemplateText] = field(default_factory=dict)
@@ -71,21 +72,21 @@ class Email:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """A receiver, and what of it can be a queue: at most one of webhook and e-mail.
+    """A receiver: what of it can be queues, webhooks before e-mails.
 
     `others` are the kinds that it tells besides, which are no queues yet.
     """
 
     name: str
     line: int = 0
-    webhook: Webhook | None = None
-    email: Email | None = None
+    told: tuple[Webhook | Email, ...] = ()
     others: tuple[str, ...] = ()
 
     @property
-    def is_queue(self) -> bool:
-        """Whether it can be delivered to as the file says."""
-        return self.webhook is not None or self.email is not None
+    def queues(self) -> Mapping[str, Webhook | Email]:
+        """Each by the name of its queue: the first has the receiver's own, others a number."""
+        numbered = enumerate(self.told, 1)
+        return {self.name if n == 1 else f"{self.name}#{n}": each for n, each in numbered}
 
 
 @dataclass(frozen=True, slots=True)

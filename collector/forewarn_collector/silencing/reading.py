@@ -70,14 +70,14 @@ def read_alertmanager_file(content: str, file: str) -> AlertmanagerFile:
 
 
 def receivers_in(path: Path | None) -> tuple[str, ...]:
-    """The names of the receivers in a file that are queues; none where it is not good."""
+    """The names of the queues that the receivers in a file are; none where it is not good."""
     if path is None:
         return ()
     try:
         file = read_alertmanager_file(path.read_text("utf-8", "replace"), str(path))
     except OSError:
         return ()
-    return tuple(name for name, receiver in file.receivers.items() if receiver.is_queue)
+    return tuple(queue for receiver in file.receivers.values() for queue in receiver.queues)
 
 
 def _inhibit_rule(section: Section) -> InhibitRule:

@@ -138,22 +138,12 @@ def _receiver(section: Section, globals_: _Globals, notes: Notes) -> Receiver:
             _instead(name, bool(webhooks or emails)),
         )
     section.refuse_unknown()
-    more = len(webhooks) + len(emails) - 1
-    if more > 0:
-        notes.add(
-            section,
-            "email_configs" if webhooks and emails else "",
-            f"{name}: a task is delivered to one of them, the other {more} are not told",
-            "the first webhook, else the first e-mail address",
-        )
-    webhook = webhooks[0] if webhooks else None
-    email = emails[0] if emails and webhook is None else None
-    return Receiver(name, section.place()[0], webhook, email, tuple(others))
+    return Receiver(name, section.place()[0], (*webhooks, *emails), tuple(others))
 
 
 def _instead(name: str, has_queue: bool) -> str:
     if has_queue:
-        return "its tasks go to the receiver's other queue"
+        return "its tasks go to what else the receiver tells"
     return f"its tasks go to the queue {name} of collector.yml, or to the default queue"
 
 
@@ -238,6 +228,7 @@ def _email(section: Section, globals_: _Globals, notes: Notes) -> Email:
         username=setting("auth_username", text, ""),
         password=password,
         require_tls=setting("require_tls", boolean, True),
+        send_resolved=section.take("send_resolved", boolean, True),
         html=read_template(section, "html"),
         text=read_template(section, "text"),
         headers=read_headers(section, notes),
@@ -246,7 +237,6 @@ def _email(section: Section, globals_: _Globals, notes: Notes) -> Email:
         if name in section:
             section.take(name, lambda value: value, None)
             notes.add(section, name, f"{name} is not taken", "the message is sent without it")
-    section.take("send_resolved", boolean, False)
     section.refuse_unknown()
     return email
 

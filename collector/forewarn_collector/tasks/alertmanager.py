@@ -25,7 +25,7 @@ _ALONE = "none"
 class AlertmanagerPlace:
     """The parts, made of an alertmanager.yml or, without one, of what holds by default.
 
-    `queues` says which queue takes the tasks of each receiver, `default_queue` those of rules that
+    `queues` says which queues take the tasks of each receiver, `default_queue` those of rules that
     name none where there is no file. All that the file says may change while it runs.
     """
 
@@ -33,7 +33,7 @@ class AlertmanagerPlace:
         self,
         ledger: Ledger,
         file: AlertmanagerFile | None,
-        queues: Mapping[str, str],
+        queues: Mapping[str, Sequence[str]],
         default_queue: str,
         rule_of: RuleLookup,
         external_url: str,
@@ -46,7 +46,7 @@ class AlertmanagerPlace:
         self.received = ReceivedAlerts(ledger)
         self.take(file, queues)
 
-    def take(self, file: AlertmanagerFile | None, queues: Mapping[str, str]) -> None:
+    def take(self, file: AlertmanagerFile | None, queues: Mapping[str, Sequence[str]]) -> None:
         """Go by another file from now on.
 
         Alerts of open tasks stay where they are; the next tick asks the gates anew.

@@ -47,8 +47,8 @@ class ByRoutes:
 
     inner: Placing
     root: Route
-    queues: Mapping[str, str]
-    """The queue of each receiver."""
+    queues: Mapping[str, Sequence[str]]
+    """The queues of each receiver."""
     is_mute: Callable[[Route], bool]
 
     def place(self, rule: AlertingRule, labels: Labels) -> Place:
@@ -58,10 +58,11 @@ class ByRoutes:
             return place
         routes = self.root.match(dict(labels))
         heard = [route for route in routes if not self.is_mute(route)] or routes
-        queues = [self.queues.get(route.receiver, place.queue) for route in heard]
+        queues = [queue for route in heard for queue in self.queues.get(route.receiver, ())]
         # Where there are several, the first is among them: it may come to be heard later.
-        further = dict.fromkeys(queue for queue in queues if queue and len(routes) > 1)
-        place = replace(place, queue=queues[0], further=tuple(further))
+        several = len(routes) > 1 or len(queues) > 1
+        further = tuple(dict.fromkeys(queues)) if several else ()
+        place = replace(place, queue=queues[0] if queues else "", further=further)
         if rule.task.group_by is not None:
             return place
         return replace(place, key=group_key(routes[0], labels), incident=ORIGIN)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forewarn_collector.cli import build
-from forewarn_collector.silencing import Route, read_alertmanager_file
+from forewarn_collector.silencing import Email, Route, Webhook, read_alertmanager_file
 
 FULL = """\
 global:
@@ -69,16 +69,13 @@ def test_all_of_a_full_file_is_taken_or_noted() -> None:
         "am.yml:39:24: chat: pagerduty is not yet a queue",
     ]
     desk, mail, chat = file.receivers.values()
-    assert desk.webhook is not None
-    assert desk.webhook.http.authorization == "Bearer b3arer"
-    assert not desk.webhook.send_resolved
-    assert mail.email is not None
-    assert (mail.email.host, mail.email.port, mail.email.username) == (
-        "mail.example.org",
-        587,
-        "fw",
-    )
-    assert (mail.email.password, mail.email.require_tls) == ("hunter2", True)
+    (webhook,), (email,) = desk.told, mail.told
+    assert isinstance(webhook, Webhook)
+    assert webhook.http.authorization == "Bearer b3arer"
+    assert not webhook.send_resolved
+    assert isinstance(email, Email)
+    assert (email.host, email.port, email.username) == ("mail.example.org", 587, "fw")
+    assert (email.password, email.require_tls) == ("hunter2", True)
     assert chat.others == ("pagerduty", "slack")
 
 

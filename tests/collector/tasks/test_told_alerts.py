@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from forewarn_collector.api.alertmanager_forms import read_alerts
-from forewarn_collector.notifications import NotifiedAlert
+from forewarn_collector.notifications import NotifiedAlert, Templates
+from forewarn_collector.queues import queues_of_each, queues_of_receivers
 from forewarn_collector.silencing import read_alertmanager_file
 from forewarn_collector.tasks import (
     AlertmanagerPlace,
@@ -47,7 +48,7 @@ class World:
         self.now = T0
         self.ledger = Ledger(folder, DATABASES.url(folder))
         self.ledger.open()
-        queues = {name: name for name in ("desk", "chat", "page")}
+        queues = {name: [name] for name in ("desk", "chat", "page")}
         file = read_alertmanager_file(FILE, "am.yml")
         self.place = AlertmanagerPlace(self.ledger, file, queues, "", lambda _: None, "http://x")
         policy = Policy(
@@ -182,6 +183,44 @@ def test_every_route_that_an_alert_ends_at_hears_of_its_one_task(world: World) -
     ] == [[("reopen", "FW-1")]] * 3
 
 
+SEVERAL = """
+global: {smtp_smarthost: 'localhost:25', smtp_from: a@example.org}
+route: {receiver: desk, group_by: [service]}
+receivers:
+  - name: desk
+    email_configs: [{to: b@example.org, send_resolved: false}]
+    webhook_configs: [{url: 'http://127.0.0.1:1/'}, {url: 'http://127.0.0.1:2/'}]
+  - {name: chat, slack_configs: [{channel: x}]}
+  - {name: page, slack_configs: [{channel: x}]}
+  - {name: nobody}
+"""
+
+
+def test_a_receiver_that_tells_several_is_several_queues(world: World) -> None:
+    file = read_alertmanager_file(SEVERAL, "am.yml")
+    names = queues_of_each(file.receivers, {"page", "other"}, "other")
+    assert names == {
+        "desk": ("desk", "desk#2", "desk#3"),
+        "chat": ("other",),
+        "page": ("page",),
+        "nobody": (),
+    }
+    queues = queues_of_receivers(file, Templates.default(), "http://x")
+    assert {name: queue.kind for name, queue in queues.items()} == {
+        "desk": "alertmanager webhook",
+        "desk#2": "alertmanager webhook",
+        "desk#3": "alertmanager email",
+    }
+    world.place.take(file, names)
+    world.now = at(2)
+    world.post(alert("a", 0))
+    world.now = at(4)
+    world.post(alert("a", 0, 3))
+    for queue in queues:
+        told_of = [(each.action.value, each.task.number) for each in world.taken(queue)]
+        assert told_of == [("open", "FW-1"), ("resolve", "FW-1")]
+
+
 TIMED = """
 route:
   receiver: desk
@@ -197,7 +236,7 @@ receivers: [{name: desk}, {name: page}]
 
 
 def test_a_route_that_is_mute_hears_of_the_task_when_it_is_no_more(world: World) -> None:
-    queues = {"desk": "desk", "page": "page"}
+    queues = {"desk": ["desk"], "page": ["page"]}
     world.place.take(read_alertmanager_file(TIMED, "am.yml"), queues)
     world.now = at(2)
     world.post(alert("a", 0), alert("b", 0, alertname="Slow"))
