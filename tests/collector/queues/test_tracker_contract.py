@@ -66,8 +66,8 @@ async def attempts(stage: Stage, delivery: Delivery, most: int = 5) -> tuple[str
         try:
             return await stage.queue.deliver(replace(delivery, attempt=attempt)), attempt - 1
         except DeliveryError as error:
-            assert stage.secret not in str(error)
-            assert not error.permanent, error
+            if error.permanent or stage.secret in str(error):
+                raise
     raise AssertionError(f"not taken in {most} attempts")
 
 
@@ -365,7 +365,7 @@ async def test_a_field_that_is_missing_is_named_and_refused_for_good(stage: Stag
     if stage.missing_field is None:
         pytest.skip("this tracker can demand no field")
     stage.missing_field()
-    with pytest.raises(DeliveryError, match="(?i)fields") as caught:
+    with pytest.raises(DeliveryError, match=r"(?i)fields") as caught:
         await stage.queue.deliver(OPEN)
     assert caught.value.permanent
 
@@ -377,7 +377,7 @@ async def test_a_transition_that_the_workflow_lacks_is_named_and_the_remark_stay
         pytest.skip("this tracker can always close")
     ref = await opened(stage)
     stage.no_way_to_close()
-    with pytest.raises(DeliveryError, match="(?i)transition|status") as caught:
+    with pytest.raises(DeliveryError, match=r"(?i)transition|status") as caught:
         await stage.queue.deliver(later(BY_PERSON, ref))
     assert caught.value.permanent
     [ticket] = await stage.world.tickets()
