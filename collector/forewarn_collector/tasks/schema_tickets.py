@@ -13,8 +13,9 @@ tickets = Table(
     # The ticket of a task in a queue. Written with the first delivery that the queue took.
     Column("task_id", BigInteger, ForeignKey("tasks.id"), primary_key=True, autoincrement=False),
     Column("queue", Text, primary_key=True),
-    # What the tracker calls it now.
+    # What the tracker calls it now, and its address for people.
     Column("ref", WritableText(), nullable=False),
+    Column("url", WritableText(), nullable=False, server_default=""),
     Column("made_at", BigInteger, nullable=False),
     # As it was when it was read last, or as the last delivery left it.
     Column("state", String(16), nullable=False),

@@ -16,6 +16,7 @@ def upgrade() -> None:
         sa.Column("task_id", sa.BigInteger(), nullable=False, autoincrement=False),
         sa.Column("queue", sa.Text(), nullable=False),
         sa.Column("ref", sa.Text(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False, server_default=""),
         sa.Column("made_at", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("outcome", sa.String(16), nullable=False, server_default=""),
@@ -36,9 +37,7 @@ def upgrade() -> None:
         sa.Column("queue", sa.Text(), nullable=False),
         sa.Column("comment_id", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("task_id", "queue", "comment_id", name="pk_ticket_comments"),
-        sa.ForeignKeyConstraint(
-            ["task_id"], ["tasks.id"], name="fk_ticket_comments_task_id_tasks"
-        ),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name="fk_ticket_comments_task_id_tasks"),
     )
     op.create_table(
         "queue_reads",
