@@ -252,6 +252,7 @@ class Work(Drafts):
                 (message, queue)
                 for message in draft.messages
                 for queue in ((message.queue,) if message.queue else everyone)
+                if queue != message.but
             ]
             owed += [(message, queue) for queue in new for message in draft.introduction()]
             rows += [self._delivery(m, queue, alerts[draft.task.id]) for m, queue in owed if queue]
