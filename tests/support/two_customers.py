@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from forewarn_wire import Event, Severity, labels_from
+from support.databases import DATABASES
 from support.servers import Answer, RunningCollector, call, running_collector
 from support.waiting import wait_until
 from support.writing import LOGS_HEADERS, WRITE_HEADERS, logs_body, write_body
@@ -121,7 +122,8 @@ def two_customers(folder: Path) -> Iterator[TwoCustomers]:
             f"  - {{name: {role}-{who or 'all'}, token_file: {file}, role: {role}{customer}}}"
         )
     (folder / "collector.yml").write_text("\n".join(lines) + "\n")
-    with running_collector(folder, "--config", str(folder / "collector.yml")) as collector:
+    arguments = ["--config", str(folder / "collector.yml"), *DATABASES.arguments(folder)]
+    with running_collector(folder, *arguments) as collector:
         found = TwoCustomers(collector, tokens, {}, {}, {})
         for who in (ACME, BRAVO):
             _tell(found, who)

@@ -5,21 +5,14 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from forewarn_collector.tasks import TaskState
 from support.servers import Answer
-from support.two_customers import ACME, BRAVO, TwoCustomers, two_customers
+from support.two_customers import ACME, BRAVO, TwoCustomers
 from support.waiting import wait_until
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoCustomers]:
-    with two_customers(tmp_path_factory.mktemp("api")) as found:
-        yield found
 
 
 def get(world: TwoCustomers, path: str, **headers: str) -> Answer:

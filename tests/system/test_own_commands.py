@@ -5,23 +5,17 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from click.testing import CliRunner, Result
 
 from forewarn_collector.cli import build
 from forewarn_collector.cli.client import EXIT_CODES
-from support.two_customers import ACME, BRAVO, TwoCustomers, two_customers
+from support.two_customers import ACME, BRAVO, TwoCustomers
 from support.waiting import wait_until
 
 Forewarn = Callable[..., Result]
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoCustomers]:
-    with two_customers(tmp_path_factory.mktemp("commands")) as found:
-        yield found
 
 
 @pytest.fixture

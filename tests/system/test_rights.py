@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.parse
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,15 +12,9 @@ from forewarn_collector.api.rights import RIGHTS, Customers, route_key
 from forewarn_collector.app import Collector
 from forewarn_collector.config import CollectorConfig
 from support.servers import Answer, call
-from support.two_customers import ACME, BRAVO, TwoCustomers, two_customers
+from support.two_customers import ACME, BRAVO, TwoCustomers
 
 NOW = 1_700_000_000_000
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoCustomers]:
-    with two_customers(tmp_path_factory.mktemp("rights")) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
