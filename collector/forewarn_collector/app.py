@@ -16,7 +16,6 @@ from forewarn_collector.alertmanagers import Alertmanagers, Notices
 from forewarn_collector.api.admission import Admission
 from forewarn_collector.api.alertmanager import AlertmanagerApi
 from forewarn_collector.api.auth import Gate, middleware
-from forewarn_collector.api.envelope import unknown_paths
 from forewarn_collector.api.events import EventsApi
 from forewarn_collector.api.health import HealthApi
 from forewarn_collector.api.labels import LabelsApi
@@ -28,6 +27,7 @@ from forewarn_collector.api.own import own_operations
 from forewarn_collector.api.plans import PlansApi
 from forewarn_collector.api.prometheus import PrometheusApi
 from forewarn_collector.api.receiving import Receiving
+from forewarn_collector.api.refusals import refusals
 from forewarn_collector.api.rules import RulesApi
 from forewarn_collector.api.status import StatusApi
 from forewarn_collector.api.stream import TaskStream
@@ -371,7 +371,7 @@ class Collector:
         hosts = frozenset({listen.host, external or ""}) if listen.is_loopback else None
         gated = middleware(gate, self._metrics, hosts=hosts)
         application = web.Application(
-            middlewares=[measured(self._metrics), gated, unknown_paths],
+            middlewares=[measured(self._metrics), refusals, gated],
             client_max_size=self._config.max_body,
         )
         queries = TaskQueries(self._ledger)

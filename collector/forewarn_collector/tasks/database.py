@@ -68,6 +68,12 @@ def postgresql_engine(url: URL) -> Engine:
     return engine
 
 
+def shown(url: URL) -> str:
+    """A URL as people write it: without the driver, which is ours to choose, or its password."""
+    plain = url.set(drivername=url.get_backend_name())
+    return plain.render_as_string(hide_password=True)
+
+
 def _to_json(value: Any) -> str:
     try:
         return orjson.dumps(value).decode()

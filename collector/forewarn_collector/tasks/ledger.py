@@ -17,7 +17,7 @@ from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlche
 
 from forewarn_collector.rules.alerts import Alert
 from forewarn_collector.store.damage import is_damage, is_undecodable
-from forewarn_collector.tasks.database import WRITES, postgresql_engine, sqlite_engine
+from forewarn_collector.tasks.database import WRITES, postgresql_engine, shown, sqlite_engine
 from forewarn_collector.tasks.errors import LedgerError
 from forewarn_collector.tasks.migrations import create, is_older, keep_aside, upgrade, version_of
 from forewarn_collector.tasks.rows import alert_from_row, rows_of
@@ -67,7 +67,7 @@ class Ledger:
         """The database for people: a path, or a URL without its password."""
         if self._url is None:
             return str(self.path)
-        return self._url.render_as_string(hide_password=True)
+        return shown(self._url)
 
     def open(self) -> None:
         """Open the database, making its tables where there are none. Raises LedgerError."""
