@@ -177,6 +177,7 @@ class Collector:
         )
         self._place.load()
         policy = policy_of(config, incidents, external_url, self._place)
+        self._levels = policy.levels
         self._keeper = TaskKeeper(self._ledger, evidence, policy, clock, self._task_changed)
         self._ticker = Ticker(
             clock, self._keeper.tick, lambda at: self._place.tick(self._keeper, at)
@@ -203,7 +204,7 @@ class Collector:
             self._backlogs,
             self._store,
             self._scheduler,
-            Retrospect(self._ledger, evidence, policy.placing, clock, self._task_changed),
+            Retrospect(self._ledger, evidence, policy, clock, self._task_changed),
             clock,
             external_url=external_url,
             external_labels=dict(config.external_labels),
@@ -383,6 +384,7 @@ class Collector:
             self._queue_names,
             self._task_changed,
             self._workers.notify,
+            self._levels,
             self._clock,
         )
         application.add_routes(routes_of(operations))

@@ -23,6 +23,7 @@ from forewarn_collector.tasks.model import (
 )
 from forewarn_collector.tasks.once import Once
 from forewarn_collector.tasks.queries import version_of
+from forewarn_collector.tasks.service import BySeverity, ServiceLevels
 from forewarn_collector.tasks.work import Work
 
 _LONGEST = 10_000
@@ -51,6 +52,7 @@ class Terms:
 
 
 _ANY = Terms()
+_NO_LEVELS = BySeverity()
 
 
 class TaskCommands:
@@ -62,14 +64,23 @@ class TaskCommands:
     LedgerError. Giving a command twice is harmless.
     """
 
-    def __init__(self, ledger: Ledger, notify: Notify, terms: Terms = _ANY) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        notify: Notify,
+        terms: Terms = _ANY,
+        *,
+        levels: ServiceLevels = _NO_LEVELS,
+    ) -> None:
+        """`levels` say how tasks escalate; by default none does."""
         self._ledger = ledger
         self._notify = notify
+        self._levels = levels
         self._terms = terms
 
     def on(self, terms: Terms) -> TaskCommands:
         """The same commands on these terms."""
-        return TaskCommands(self._ledger, self._notify, terms)
+        return TaskCommands(self._ledger, self._notify, terms, levels=self._levels)
 
     def acknowledge(self, number: str, who: str, at: int, text: str = "") -> Task:
         """Say that somebody has seen it."""
@@ -194,7 +205,8 @@ class TaskCommands:
         with self._ledger.write() as connection:
             if terms.once is not None:
                 terms.once.begin(connection, at)
-            work = Work(self._ledger, connection, at, Actor(who, terms.role, terms.token))
+            actor = Actor(who, terms.role, terms.token)
+            work = Work(self._ledger, connection, at, self._levels, actor)
             work.load([task_id for task_id in wanted.values() if task_id is not None])
             for name, task_id in wanted.items():
                 if task_id not in work.drafts or not terms.admits(work.drafts[task_id].task):

@@ -130,7 +130,9 @@ def test_a_queue_that_was_told_hears_of_the_task_to_its_end(desk: Desk) -> None:
 def test_an_acknowledgement_stops_the_steps_that_wait_for_one(desk: Desk) -> None:
     desk.apply(change(RULE, ON_A, FIRING))
     desk.tick(T0 + 30 * MINUTE)
-    TaskCommands(desk.ledger, desk.told.extend).acknowledge("FW-1", "ann", T0 + 40 * MINUTE)
+    TaskCommands(desk.ledger, desk.told.extend, levels=desk.policy.levels).acknowledge(
+        "FW-1", "ann", T0 + 40 * MINUTE
+    )
     desk.tick(T0 + 9 * HOUR)
     assert escalated(desk) == ["gold/remind", "gold/soon"]
 
@@ -167,7 +169,7 @@ def test_time_stands_still_while_a_task_is_quiet(desk: Desk) -> None:
 
 
 def test_time_stands_still_while_a_task_waits(desk: Desk) -> None:
-    commands = TaskCommands(desk.ledger, desk.told.extend)
+    commands = TaskCommands(desk.ledger, desk.told.extend, levels=desk.policy.levels)
     desk.apply(change(RULE, ON_A, FIRING))
     desk.clock.now = T0 + 20 * MINUTE
     commands.wait("FW-1", "ann", T0 + 3 * HOUR, T0 + 20 * MINUTE)

@@ -218,7 +218,7 @@ def test_a_store_that_fails_leaves_a_note() -> None:
     (document,) = evidence.gather([(DISK, ALERT)], T0)
     assert told == [5]
     assert document["notes"] == [
-        f"{step}: disk on fire" for step in ("values", "inputs", "events", "changes", "processes")
+        f"{step}: disk on fire" for step in ("inputs", "values", "events", "changes", "processes")
     ]
 
 
