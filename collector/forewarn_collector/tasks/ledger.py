@@ -71,7 +71,7 @@ class Ledger:
 
     def open(self) -> None:
         """Open the database, making its tables where there are none. Raises LedgerError."""
-        self._engine = self._open_file() if self._url is None else self._connect(self._url)
+        self.connect()
         try:
             if self._url is None:
                 self._keep_aside()
@@ -81,6 +81,10 @@ class Ledger:
         except LedgerError:
             self.close()
             raise
+
+    def connect(self) -> None:
+        """Open the database as it is: no table is made or changed. Raises LedgerError."""
+        self._engine = self._open_file() if self._url is None else self._connect(self._url)
 
     def _open_file(self) -> Engine:
         try:
