@@ -30,6 +30,7 @@ groups:
         expr: broken > 0
         labels: {severity: high}
         annotations: {summary: "{{ $labels.part }} of {{ $labels.instance }} is broken"}
+        task: {evidence: [{expr: 'broken{instance="$instance"}', last: 5m}]}
       - {record: part:broken:max, expr: max by (part) (broken)}
   - name: of-one
     rules:

@@ -187,6 +187,18 @@ def test_who_reads_for_one_customer_finds_its_own(world: TwoCustomers) -> None:
         assert ACME in answer.body.decode(), path
 
 
+def test_the_evidence_of_a_customer_has_nothing_of_another_whose_host_has_the_same_name(
+    world: TwoCustomers,
+) -> None:
+    for own, other in ((ACME, BRAVO), (BRAVO, ACME)):
+        answer = world.call("admin", "GET", f"/api/tasks/{world.tasks[own]}")
+        (evidence,) = answer.json()["evidence"]
+        assert evidence["alert"]["instance"] == "web-1"
+        (asked,) = evidence["queries"]
+        assert [each["labels"]["customer"] for each in asked["series"]] == [own]
+        assert other not in answer.body.decode()
+
+
 def test_a_selector_that_names_another_customer_finds_nothing(world: TwoCustomers) -> None:
     for expr in ('lag{customer="bravo"}', 'lag{customer=~"bravo|acme", customer!="acme"}'):
         address = f"/api/v1/query?{urllib.parse.urlencode({'query': expr})}"
