@@ -33,7 +33,7 @@ from support.alerts import T0, Desk, alert_of, change, rule_of
 from support.databases import DATABASES
 
 RULE = rule_of()
-MANY = 1_203
+MANY = 1_003
 """More than are copied at once."""
 
 

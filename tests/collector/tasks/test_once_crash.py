@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import Column, ColumnElement, select
 
 from forewarn_collector.tasks.ledger import Ledger
@@ -17,15 +16,15 @@ from support.dying import driver_of
 DRIVER = Path(__file__).with_name("once_driver.py")
 
 
-@pytest.mark.usefixtures("each_database")
 def test_a_command_whose_answer_was_lost_is_carried_out_once_wherever_the_collector_dies(
-    tmp_path: Path,
+    tmp_path: Path, each_database: str
 ) -> None:
     with driver_of(DRIVER) as work:
         steps, repeated = map(int, work.live(tmp_path, "whole", 0).split()[1:])
         assert repeated == 0
         known: list[int] = []
-        fatal = [*range(1, steps + 1), "answered"]
+        every = 1 if each_database == "sqlite" else 2
+        fatal = [*range(1, steps + 1, every), "answered"]
         for step in fatal:
             assert work.live(tmp_path, f"key-{step}", step) == "killed"
             known.append(int(work.live(tmp_path, f"key-{step}", 0).split()[2]))
