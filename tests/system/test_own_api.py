@@ -199,17 +199,26 @@ def test_what_makes_no_sense_in_any_state_is_a_bad_request(world: TwoCustomers) 
         assert (answer.status, said in answer.json()["error"]) == (400, True), answer.body
 
 
-def test_a_wait_whose_time_has_come_meanwhile_is_answered_as_it_was_then(
+def test_what_is_over_when_it_is_sent_again_is_answered_as_it_was_then(
     world: TwoCustomers,
 ) -> None:
     number = world.tasks[BRAVO]
     until = int(time.time() * 1000) + 1_000
-    given = f"/api/tasks/{number}/wait", {"until": until}
-    first = post(world, *given, Idempotency_Key="wait-1")
-    assert first.status == 200, first.body
+    silence = {"matchers": ["alertname=Nothing"], "ends_at": until, "comment": "a second"}
+    given = (
+        (f"/api/tasks/{number}/wait", {"until": until}),
+        ("/api/silences", silence),
+    )
+    first = [post(world, *each, Idempotency_Key="in-time") for each in given]
+    assert [answer.status for answer in first] == [200, 422], "a key is for one request"
+    first[1] = post(world, *given[1], Idempotency_Key="in-time-too")
     wait_until("it is over", lambda: time.time() * 1000 > until)
-    again = post(world, *given, Idempotency_Key="wait-1")
-    assert (again.status, again.body) == (200, first.body)
+    again = [
+        post(world, *each, Idempotency_Key=key)
+        for each, key in zip(given, ("in-time", "in-time-too"), strict=True)
+    ]
+    assert [(each.status, each.body) for each in again] == [(200, each.body) for each in first]
+    assert post(world, *given[1]).status == 400
     post(world, f"/api/tasks/{number}/reopen", {})
 
 

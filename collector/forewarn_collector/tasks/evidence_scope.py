@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from forewarn_collector.store import Matcher, MatchOp, NarrowedSource, SeriesSource
 from forewarn_collector.tasks.identity import CUSTOMER
@@ -30,9 +30,11 @@ def host_of(labels: Labels) -> list[Matcher]:
     return found if any(matcher.name == HOST for matcher in found) else []
 
 
-def of_hosts(source: SeriesSource, hosts: Iterable[str]) -> SeriesSource:
-    """The series of some hosts, of a source that has more."""
-    any_of = "|".join(re.escape(host) for host in sorted(hosts))
+def of_hosts(source: SeriesSource, hosts: Sequence[str]) -> SeriesSource:
+    """The series of one host or more, of a source that has others."""
+    if len(hosts) == 1:
+        return NarrowedSource(source, [Matcher(HOST, MatchOp.EQUAL, hosts[0])])
+    any_of = "|".join(map(re.escape, hosts))
     return NarrowedSource(source, [Matcher(HOST, MatchOp.REGEX, any_of)])
 
 
