@@ -105,7 +105,9 @@ def test_each_crash_on_the_way_leaves_one_follow_up(desk: Desk) -> None:
     assert len(evidence_of(desk)) == 2
 
 
-def test_a_collector_that_is_killed_before_it_is_due_adds_it_later(tmp_path: Path) -> None:
+def test_a_collector_that_is_killed_before_it_is_due_adds_it_later(
+    tmp_path: Path, each_database: str
+) -> None:
     child = os.fork()
     if child == 0:
         desk_in(tmp_path).apply(HOT)
