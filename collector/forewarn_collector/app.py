@@ -16,7 +16,6 @@ from forewarn_collector.alertmanagers import Alertmanagers, Notices
 from forewarn_collector.api.admission import Admission
 from forewarn_collector.api.alertmanager import AlertmanagerApi
 from forewarn_collector.api.auth import Gate, middleware
-from forewarn_collector.api.envelope import unknown_paths
 from forewarn_collector.api.events import EventsApi
 from forewarn_collector.api.health import HealthApi
 from forewarn_collector.api.labels import LabelsApi
@@ -28,6 +27,7 @@ from forewarn_collector.api.own import own_operations
 from forewarn_collector.api.plans import PlansApi
 from forewarn_collector.api.prometheus import PrometheusApi
 from forewarn_collector.api.receiving import Receiving
+from forewarn_collector.api.refusals import refusals
 from forewarn_collector.api.reload import ReloadApi
 from forewarn_collector.api.rules import RulesApi
 from forewarn_collector.api.status import StatusApi
@@ -168,6 +168,7 @@ class Collector:
         self._place = self._routes.place(self._ledger, lambda key: self._alerting.get(key))
         self._place.load()
         policy = policy_of(config, incidents, external_url, self._place)
+        self._levels = policy.levels
         self._keeper = TaskKeeper(self._ledger, evidence, policy, clock, self._task_changed)
         self._ticker = Ticker(
             clock, self._keeper.tick, lambda at: self._place.tick(self._keeper, at)
@@ -194,7 +195,7 @@ class Collector:
             self._backlogs,
             self._store,
             self._scheduler,
-            Retrospect(self._ledger, evidence, policy.placing, clock, self._task_changed),
+            Retrospect(self._ledger, evidence, policy, clock, self._task_changed),
             clock,
             external_url=external_url,
             external_labels=dict(config.external_labels),
@@ -371,7 +372,7 @@ class Collector:
         hosts = frozenset({listen.host, external or ""}) if listen.is_loopback else None
         gated = middleware(gate, self._metrics, hosts=hosts)
         application = web.Application(
-            middlewares=[measured(self._metrics), gated, unknown_paths],
+            middlewares=[measured(self._metrics), refusals, gated],
             client_max_size=self._config.max_body,
         )
         queries = TaskQueries(self._ledger)
@@ -383,6 +384,7 @@ class Collector:
             self._routes.names,
             self._task_changed,
             self._workers.notify,
+            self._levels,
             self._clock,
         )
         application.add_routes(routes_of(operations))

@@ -116,8 +116,9 @@ class ConfigError(Exception):
     """The configuration can't be used; `problems` says why, each with its place."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = list(problems)
+        # As they stand in the file, in whatever order its parts were read.
+        self.problems = sorted(problems, key=lambda each: (each.file, each.line, each.column))
+        super().__init__("\n".join(map(str, self.problems)))
 
 
 def parse_listen(value: Any) -> Address:

@@ -28,6 +28,7 @@ from forewarn_collector.tasks import (
     Once,
     RefusedError,
     RepeatedError,
+    UnfitError,
 )
 from forewarn_collector.tasks.delivery_log import NotDeadError
 
@@ -98,6 +99,7 @@ def error_response(message: str, status: int) -> web.Response:
 _STATUSES: Mapping[type[Exception], int] = {
     FieldError: 400,
     SilenceError: 400,
+    UnfitError: 400,
     NoSuchTaskError: 404,
     NoSuchSilenceError: 404,
     MissingError: 404,

@@ -10,7 +10,15 @@ from forewarn_collector.api.queues import QueuesApi
 from forewarn_collector.api.silences import SilencesApi
 from forewarn_collector.api.stream import TaskStream
 from forewarn_collector.api.tasks import TasksApi
-from forewarn_collector.tasks import AuditLog, Ledger, Notify, Outbox, TaskCommands, TaskQueries
+from forewarn_collector.tasks import (
+    AuditLog,
+    Ledger,
+    Notify,
+    Outbox,
+    ServiceLevels,
+    TaskCommands,
+    TaskQueries,
+)
 from forewarn_collector.tasks.delivery_log import DeliveryLog
 from forewarn_collector.tasks.replies import Replies
 from forewarn_collector.tasks.silences import Silences
@@ -24,18 +32,19 @@ def own_operations(
     queues: Collection[str],
     changed: Notify,
     owed: Callable[[], None],
+    levels: ServiceLevels,
     clock: Clock,
 ) -> list[Operation]:
     """All of them; `changed` hears of what they do to tasks, `owed` that a queue is owed anew.
 
-    The stream comes before the task that might bear its name.
+    `levels` say how tasks escalate. The stream comes before the task that might bear its name.
     """
     outbox, log = Outbox(ledger), DeliveryLog(ledger)
     parts = (
         stream,
-        TasksApi(TaskQueries(ledger), TaskCommands(ledger, changed), clock),
+        TasksApi(TaskQueries(ledger), TaskCommands(ledger, changed, levels=levels), clock),
         SilencesApi(silences, clock),
-        QueuesApi(outbox, log, queues, owed, Replies(ledger, changed), clock),
+        QueuesApi(outbox, log, queues, owed, Replies(ledger, changed, levels), clock),
         AuditApi(AuditLog(ledger)),
     )
     return [operation for part in parts for operation in part.operations()]

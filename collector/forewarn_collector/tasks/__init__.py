@@ -9,6 +9,7 @@ from forewarn_collector.tasks.errors import (
     NoSuchTaskError,
     RefusedError,
     TaskError,
+    UnfitError,
 )
 from forewarn_collector.tasks.evidence_source import EvidenceSource
 from forewarn_collector.tasks.gates import Gate, GatedAlert, Hold, HoldKind
@@ -100,4 +101,5 @@ __all__ = [
     "Tickets",
     "TimelineEntry",
     "TimelineKind",
+    "UnfitError",
 ]

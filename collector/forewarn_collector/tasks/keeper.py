@@ -178,7 +178,7 @@ class TaskKeeper:
         now = self._clock()
         names = [id_of_alert(change) for change in changes]
         with self._ledger.write() as connection:
-            work = Work(self._ledger, connection, now)
+            work = Work(self._ledger, connection, now, self._policy.levels)
             work.load_round(
                 names,
                 sorted({place_of(self._policy, c).key for c in changes if fires(c)}),

@@ -155,13 +155,20 @@ class Draft(Record):
             self.messages.append(Message(DeliveryAction.RESOLVE, reason, message, self.task))
 
     def learn(
-        self, onset_at: int, ended_at: int | None, reopen_count: int, text: str, *, tell: bool
+        self,
+        onset_at: int,
+        ended_at: int | None,
+        reopen_count: int,
+        flap_count: int,
+        text: str,
+        *,
+        tell: bool,
     ) -> None:
         """Data that came late tells more of the problem.
 
         It began no later than `onset_at`; `ended_at` (ms) is the end of a retrospective task, which
-        nobody saw, and it came back `reopen_count` times at least. Its queue hears of it if it is
-        to `tell`.
+        nobody saw, and it was reopened and came back as often as this at least. Its queue hears of
+        it if it is to `tell`.
         """
         self.task = replace(self.task, onset_at=min(self.task.onset_at, onset_at))
         if ended_at is not None:
@@ -170,6 +177,7 @@ class Draft(Record):
                 ended_at=ended_at,
                 resolved_at=ended_at,
                 reopen_count=max(self.task.reopen_count, reopen_count),
+                flap_count=max(self.task.flap_count, flap_count),
             )
         self.note(TimelineKind.RETROSPECT, text)
         if tell:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, s
 from forewarn_collector.tasks.audit import RULES, Actor, AuditEntry, add_audit
 from forewarn_collector.tasks.drafts import Drafts
 from forewarn_collector.tasks.earlier import earlier_tasks
-from forewarn_collector.tasks.escalation import Progress, to_look_at
+from forewarn_collector.tasks.escalation import Progress, decide, may_differ
 from forewarn_collector.tasks.escalation_rows import load_progress, save_progress
 from forewarn_collector.tasks.gates import HoldKind
 from forewarn_collector.tasks.hold_rows import held_of, save_holds
@@ -38,6 +38,7 @@ from forewarn_collector.tasks.schema import (
     tasks,
     timeline,
 )
+from forewarn_collector.tasks.service import ServiceLevels
 from forewarn_collector.tasks.told import told_alerts
 
 _EVIDENCE_PER_TASK = 10
@@ -47,9 +48,17 @@ class Work(Drafts):
     """The drafts of one transaction. `load_*` first, then change drafts, then `save` once."""
 
     def __init__(
-        self, ledger: Ledger, connection: Connection, now: int, actor: Actor = RULES
+        self,
+        ledger: Ledger,
+        connection: Connection,
+        now: int,
+        levels: ServiceLevels,
+        actor: Actor = RULES,
     ) -> None:
         super().__init__(now)
+        self._levels = levels
+        self.progress: dict[int, Progress] = {}
+        """How far the escalations of tasks that were looked at have come."""
         self._actor = actor
         self._ledger = ledger
         self._connection = connection
@@ -143,7 +152,10 @@ class Work(Drafts):
         self._save_evidence()
         self._wake_muted(drafts)
         save_holds(self._connection, self.holds.touched())
-        return self._tell([draft for draft in drafts if draft.messages or draft.further])
+        told = self._tell([draft for draft in drafts if draft.messages or draft.further])
+        # Last: the queues that a step tells first begin to hear the rest after this.
+        save_progress(self._connection, self.progress)
+        return told
 
     def _audit(self, draft: Draft) -> list[AuditEntry]:
         return [
@@ -182,10 +194,31 @@ class Work(Drafts):
             )
             self._connection.execute(update(holds).where(muted).values(until=self.now))
 
+    def _settle_escalation(self, drafts: Sequence[Draft]) -> None:
+        """Note when to look next at the tasks whose escalation may differ; at once, if any is due.
+
+        Leaves in `progress` what is to be written of it.
+        """
+        changed = [
+            draft
+            for draft in drafts
+            if draft.task.id in self.progress
+            or may_differ(None if draft.is_new else draft.loaded, draft.task)
+        ]
+        if not changed or not self._levels.escalates:
+            return
+        written = load_progress(self._connection, [draft.task.id for draft in changed])
+        for draft in changed:
+            before = written.get(draft.task.id, Progress())
+            now = self.progress.pop(draft.task.id, before)
+            decision = decide(draft.task, now, self._levels, self.now)
+            if decision.progress != before:
+                self.progress[draft.task.id] = decision.progress
+            at = self.now if decision.steps else decision.next_at
+            draft.task = replace(draft.task, next_escalation_at=at)
+
     def _save_tasks(self, drafts: Sequence[Draft]) -> None:
-        for draft in drafts:
-            before = None if draft.is_new else draft.loaded
-            draft.task = to_look_at(before, draft.task, self.now)
+        self._settle_escalation(drafts)
         self._insert(tasks, [task_to_row(draft.task) for draft in drafts if draft.is_new])
         # One statement for all in which the same has changed, as a rule for all of a round.
         changed: dict[tuple[str, ...], list[Row]] = {}
@@ -243,7 +276,6 @@ class Work(Drafts):
         alerts = told_alerts(self._connection, drafts)
         rows: list[Row] = []
         told: list[TaskChange] = []
-        reached: dict[int, Progress] = {}
         for draft in drafts:
             progress = known.get(draft.task.id, Progress())
             everyone = tuple(dict.fromkeys((draft.task.queue, *progress.queues)))
@@ -260,9 +292,10 @@ class Work(Drafts):
             news = draft.messages or (draft.introduction() if new else ())
             told += [TaskChange(m.task, m.action, m.reason, m.onset_at, self.now) for m in news]
             if new:
-                reached[draft.task.id] = replace(progress, queues=(*progress.queues, *new))
+                now = self.progress.get(draft.task.id, progress)
+                queues = tuple(dict.fromkeys((*now.queues, *new)))
+                self.progress[draft.task.id] = replace(now, queues=queues)
         self._insert(deliveries, rows)
-        save_progress(self._connection, reached)
         return told
 
     def _delivery(self, message: Message, queue: str, alerts: Row) -> Row:

@@ -40,6 +40,14 @@ def test_an_alertmanager_file_that_is_not_there_is_told_with_all_else_that_is_wr
     assert "cannot read /nowhere/am.yml: No such file or directory" in str(refused.value)
 
 
+def test_problems_come_as_they_stand_in_the_file_whatever_is_read_first() -> None:
+    config = read_config("queues: {q: {kind: nope}}\nretention: soon\nlisten: here\n", "c.yml")
+    with pytest.raises(ConfigError) as refused:
+        Routes(config, "", Metrics())
+    lines = [line.partition(": ")[0] for line in str(refused.value).splitlines()]
+    assert lines == ["c.yml:1:20", "c.yml:2:12", "c.yml:3:9"]
+
+
 def test_an_alertmanager_file_that_goes_after_the_configuration_was_read_is_told(
     tmp_path: Path,
 ) -> None:
@@ -208,7 +216,7 @@ def test_a_ledger_is_named_by_a_url_whose_password_stands_elsewhere(tmp_path: Pa
     assert config.ledger.drivername == "postgresql+psycopg"
     assert (config.ledger.host, config.ledger.port, config.ledger.database) == ("db", 5433, "tasks")
     assert config.ledger.password == "hunter2"
-    assert settings(config)["ledger"] == {"url": "postgresql+psycopg://fw:***@db:5433/tasks"}
+    assert settings(config)["ledger"] == {"url": "postgresql://fw:***@db:5433/tasks"}
 
 
 @pytest.mark.parametrize(
