@@ -120,6 +120,12 @@ class Metrics:
             "Clients that follow what happens to tasks.",
             registry=self.registry,
         )
+        self.info = Gauge(
+            "forewarn_collector_info",
+            "1; its version, and where people reach it.",
+            ("version", "external_url"),
+            registry=self.registry,
+        )
         self.rules_current = Gauge(
             "forewarn_rules_current",
             "Whether the rules in force are those of the files, 0 where these are refused.",

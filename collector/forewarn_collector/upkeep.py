@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from forewarn_collector.ingest.agents import AgentWatch
 from forewarn_collector.ingest.own import own_batch
@@ -40,6 +40,7 @@ class Upkeep:
         self._target = target
         self._clock = clock
         self._look_at_files = look_at_files
+        self._own: Sequence[Labels] = ()
         self._next_own = 0
         self._next_tending = 0
         self._next_retention = clock() + RETENTION_INTERVAL
@@ -64,7 +65,9 @@ class Upkeep:
         if now >= self._next_own or self._next_own > now + OWN_INTERVAL:
             self._next_own = now + OWN_INTERVAL
             await asyncio.to_thread(self._store.sample_counters, now)
-            own = await asyncio.to_thread(own_batch, self._metrics.registry, self._target, now)
+            own, self._own = await asyncio.to_thread(
+                own_batch, self._metrics.registry, self._target, now, self._own
+            )
             await self._append(own)
         if now >= self._next_retention:
             self._next_retention = now + RETENTION_INTERVAL
