@@ -115,6 +115,11 @@ class Metrics:
         self.rule_reloads = counter(
             "forewarn_rule_reloads_total", "Reloads of the rule files, by outcome.", "outcome"
         )
+        # There from the start, so that the first one of each shows as an increase.
+        for step in ("detected", "opened", "delivered", "acknowledged", "resolved"):
+            self.task_steps.labels(step)
+        for outcome in ("taken", "refused"):
+            self.rule_reloads.labels(outcome)
         self.task_streams = Gauge(
             "forewarn_task_streams",
             "Clients that follow what happens to tasks.",
