@@ -173,7 +173,7 @@ _STORE = (
         BYTES,
         (_of("forewarn_store_disk_bytes"), "all"),
         (_of("forewarn_events_bytes"), "events"),
-        (f"sum({_of('forewarn_archive_bytes')}) or vector(0)", "sealed samples"),
+        (f"sum({_of('forewarn_archive_bytes')})", "sealed samples"),
     ),
     graph(
         "Last seal",

@@ -122,7 +122,7 @@ _CHECKED = (
         "of the last answer (0: none came).",
         [
             f"avg_over_time(probe_success{{{_CHECKS}}}[$__range])",
-            f"max without (version) (probe_http_status_code{{{_CHECKS}}})",
+            f"probe_http_status_code{{{_CHECKS}}}",
         ],
         [
             Column("check", "Check"),

@@ -74,6 +74,7 @@ _RECORDED = {
     ("forewarn_agent_config_last_reload_successful", ""): lambda ago: 0,
     ("forewarn_notifications_sent_total", "alertmanager"): lambda ago: 1e5 - ago,
     ("forewarn_notifications_errors_total", "alertmanager"): lambda ago: 100,
+    ("forewarn_archive_bytes", "level"): lambda ago: 1e6,
     ("node_cpu_seconds_total", "idle"): lambda ago: 1e6 - 0.5 * ago,
     ("node_memory_MemTotal_bytes", ""): lambda ago: 8e9,
     ("node_memory_MemAvailable_bytes", ""): lambda ago: 2e9,
@@ -84,6 +85,7 @@ _LABELS = {
     "fs": {"device": "/dev/sda1", "fstype": "ext4", "mountpoint": "/"},
     "check": {"job": "blackbox", "check": "shop", "target": "https://shop.example.org/"},
     "device": {"device": "sda"},
+    "level": {"job": "forewarn", "level": "0"},
     "idle": {"cpu": "0", "mode": "idle"},
     "kind": {"kind": "samples"},
     "alertmanager": {"job": "forewarn", "alertmanager": "http://127.0.0.1:9093"},
@@ -197,9 +199,14 @@ def _something_happens(collector: RunningCollector, folder: Path, tokens: dict[s
     rules = {"HostReports", "ShopAnswers", "ShopRuns", "NobodyHears", "LogErrors"}
     wait_until("all tasks", lambda: rules <= {t["rule_name"] for t in collector.tasks()})
     numbers = {task["rule_name"]: task["number"] for task in collector.tasks()}
-    for rule, command in (("ShopAnswers", "acknowledge"), ("LogErrors", "resolve")):
+    for rule, command, body in (
+        ("ShopAnswers", "acknowledge", b"{}"),
+        ("ShopRuns", "assign", b'{"assignee": "ann"}'),
+        ("LogErrors", "assign", b'{"assignee": "ann"}'),
+        ("LogErrors", "resolve", b"{}"),
+    ):
         path = f"/api/tasks/{numbers[rule]}/{command}"
-        assert collector.post(path, b"{}", Content_Type="application/json").status == 200
+        assert collector.post(path, body, Content_Type="application/json").status == 200
     (folder / "rules.yml").write_text(_RULES + "# once more\n")
     for what in (
         'increase(forewarn_task_step_seconds_count{step="resolved"}[1m]) > 0',
