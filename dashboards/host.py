@@ -131,7 +131,7 @@ _NOW = (
 
 _TASKS = (
     tasks(
-        "Open tasks",
+        "What is to be done",
         "What is to be done on this host; a click leads to the task's page.",
         f"{STANDS},{HOSTS}",
         height=6,

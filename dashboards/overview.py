@@ -86,7 +86,7 @@ _NOW = (
 
 _TASKS = (
     tasks(
-        "Open tasks",
+        "What is to be done",
         "What is to be done now on the chosen hosts and services, the newest first; a click leads "
         "to the task's page. Of more than 1,000 tasks the newest are here.",
         f"{STANDS},{TASKS}",

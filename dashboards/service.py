@@ -87,7 +87,7 @@ _NOW = (
 
 _TASKS = (
     tasks(
-        "Open tasks",
+        "What is to be done",
         "What is to be done about the chosen services; a click leads to the task's page.",
         f"{STANDS},{TASKS}",
         height=6,

@@ -104,14 +104,14 @@ _NOW = (
 
 _LISTS = (
     tasks(
-        "Open tasks",
+        "What is to be done",
         "What is to be done; a click leads to the task's page. Of more than 1,000 tasks the newest "
         "are here.",
         f"{STANDS},{TASKS}",
         height=12,
     ),
     tasks(
-        "Ended within a day",
+        "What has ended",
         "What was resolved or closed within the last 24 hours.",
         f"{ENDED},{TASKS}",
         ended=True,

@@ -110,9 +110,11 @@ def test_a_dashboard_has_what_grafana_needs_to_take_it(path: Path) -> None:
 
 
 @EACH_FILE
-def test_panels_have_ids_of_their_own_and_do_not_overlap(path: Path) -> None:
+def test_panels_have_ids_and_titles_of_their_own_and_do_not_overlap(path: Path) -> None:
     found = list(all_panels(path))
     assert len({panel["id"] for panel in found}) == len(found)
+    titles = [panel["title"] for panel in panels(path)]
+    assert len(set(titles)) == len(titles)
     groups = [document(path)["panels"]]
     groups += [panel["panels"] for panel in groups[0] if panel.get("panels")]
     for group in groups:
