@@ -7,6 +7,7 @@ import json
 import math
 import re
 import time
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from forewarn_collector.promql import nodes
 from forewarn_collector.promql.parse import parse
-from support.dashboards import FILES, Target, columns, document, filled, targets
+from support.dashboards import FILES, FOLDER, Target, columns, document, filled, targets
 from support.watched_shop import CUSTOMER, HOST, RECORDED, URL, WatchedShop, watched_shop
 
 TARGETS = targets()
@@ -486,3 +487,38 @@ def test_silences_are_made_seen_and_ended_as_grafanas_page_does(shop: WatchedSho
     assert [each["comment"] for each in listed if each["id"] == number] == ["by Grafana"]
     assert shop.ask(f"/api/v2/silence/{number}").json()["status"]["state"] == "active"
     assert shop.ask(f"/api/v2/silence/{number}", "DELETE").status == 403
+
+
+DOCUMENT = (FOLDER.parent / "docs" / "grafana.md").read_text()
+
+
+def test_the_documents_expressions_find_what_they_say(shop: WatchedShop) -> None:
+    (block,) = re.findall(r"```promql\n(.*?)```", DOCUMENT, re.DOTALL)
+    expressions = block.strip().splitlines()
+    assert len(expressions) == 5
+    for expr in expressions:
+        if "due" in expr:
+            # No task is overdue here.
+            assert result(shop, expr.replace("< time()", "> time()"), ranged=False), expr
+        else:
+            assert result(shop, expr, ranged=False), expr
+        assert unknown_labels(shop, expr) == set()
+
+
+def test_the_documents_infinity_query_finds_a_tables_columns(shop: WatchedShop) -> None:
+    (block,) = re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL)
+    query = json.loads(block)
+    path, _, given = query["url"].partition("?")
+    answer = shop.ask(path.removeprefix("http://127.0.0.1:9815"), **urllib.parse.parse_qs(given))
+    assert answer.status == 200, answer.body
+    rows = answer.json()[query["root_selector"]]
+    assert {row["state"] for row in rows} == {"open", "acknowledged"}
+    kinds = {"string": str, "number": int, "timestamp_epoch": int}
+    for row in rows:
+        for column in query["columns"]:
+            value = row
+            for name in column["selector"].split("."):
+                value = value[name]
+            assert isinstance(value, kinds[column["type"]]), column
+            if column["type"] == "timestamp_epoch":
+                assert plausible("dateTimeFromNow", value)
