@@ -26,6 +26,11 @@ _DUE = f"forewarn_task_due_timestamp_seconds{{{TASKS}}}"
 _ONSET = f"forewarn_task_onset_timestamp_seconds{{{TASKS}}}"
 
 
+def _named(expr: str, label: str) -> str:
+    """The same, where what has no such label gets the value `none`."""
+    return f'label_replace({expr}, "{label}", "none", "{label}", "")'
+
+
 def _step(quantile: float, step: str) -> str:
     buckets = f'forewarn_task_step_seconds_bucket{{step="{step}"}}'
     return f"histogram_quantile({quantile}, sum by (le) (rate({buckets}[$__rate_interval])))"
@@ -140,7 +145,10 @@ _COUNTS = (
         "By customer",
         "The ten customers with most open tasks.",
         NUMBER,
-        (f"topk(10, sum by (customer) (forewarn_tasks{{{_COUNTED}}}))", "{{customer}}"),
+        (
+            _named(f"topk(10, sum by (customer) (forewarn_tasks{{{_COUNTED}}}))", "customer"),
+            "{{customer}}",
+        ),
         stacked=True,
     ),
     bars(
@@ -153,16 +161,16 @@ _COUNTS = (
     ),
     bars(
         "By queue, now",
-        "Where the open tasks were sent; without a name those that no queue gets.",
-        (f"sum by (queue) (forewarn_tasks{{{_COUNTED}}})", "{{queue}}"),
+        "Where the open tasks were sent.",
+        (_named(f"sum by (queue) (forewarn_tasks{{{_COUNTED}}})", "queue"), "{{queue}}"),
         steps=PLAIN,
         unit=NUMBER,
         most=None,
     ),
     bars(
         "By assignee, now",
-        "Who has the open tasks; without a name those that nobody has.",
-        (f"count by (assignee) ({_INFO})", "{{assignee}}"),
+        "Who has the open tasks.",
+        (_named(f"count by (assignee) ({_INFO})", "assignee"), "{{assignee}}"),
         steps=PLAIN,
         unit=NUMBER,
         most=None,

@@ -279,6 +279,7 @@ class Collector:
             self._store,
             self._agents,
             self._metrics,
+            self._metadata,
             labels_from({"job": "forewarn", "instance": str(Address(listen.host, port))}),
             self._clock,
             self._look_at_files,

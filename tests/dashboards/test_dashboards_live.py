@@ -442,6 +442,9 @@ def test_exemplars_are_none_and_a_wrong_query_is_said_in_prometheus_words(
 def test_metadata_rules_and_alerts_are_in_prometheus_shape(shop: WatchedShop) -> None:
     metadata = data(shop, "/api/v1/metadata", "GET", limit="40000")
     assert all({"type", "help", "unit"} == set(each[0]) for each in metadata.values())
+    assert metadata["forewarn_ingest_samples_total"][0]["type"] == "counter"
+    assert metadata["forewarn_onset_to_task_seconds"][0]["type"] == "histogram"
+    assert metadata["forewarn_tasks"][0]["help"].startswith("Tasks that stand")
     groups = data(shop, "/api/v1/rules", "GET")["groups"]
     (group,) = [each for each in groups if each["name"] == "dashboards"]
     assert {"name", "file", "interval", "rules", "lastEvaluation", "evaluationTime"} <= set(group)

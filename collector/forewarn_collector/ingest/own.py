@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from prometheus_client import CollectorRegistry
 
+from forewarn_collector.ingest.metadata import MetricMetadata
 from forewarn_collector.store import Batch
 from forewarn_wire import STALE_NAN, Labels, labels_from
 
 
-def own_batch(
+@dataclass(frozen=True, slots=True)
+class OwnMetrics:
+    """The samples of a registry, the series that it has now, and what they are."""
+
+    batch: Batch
+    series: Sequence[Labels]
+    metadata: Mapping[str, MetricMetadata]
+
+
+def own_metrics(
     registry: CollectorRegistry, target: Labels, now: int, before: Collection[Labels]
-) -> tuple[Batch, Sequence[Labels]]:
-    """All samples of a registry at `now` (ms), each with the labels of `target`, and their series.
+) -> OwnMetrics:
+    """All samples of a registry at `now` (ms), each with the labels of `target`.
 
     Series that were there `before` and are no more end, as when Prometheus scrapes.
     """
     labels: list[Labels] = []
     values: list[float] = []
+    metadata: dict[str, MetricMetadata] = {}
     for family in registry.collect():
+        # In the text format the type of a counter stands beside its whole name.
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        metadata[name] = MetricMetadata(family.type, family.documentation, family.unit)
         for sample in family.samples:
             pairs = {**sample.labels, **dict(target), "__name__": sample.name}
             labels.append(labels_from(pairs))
@@ -33,4 +48,4 @@ def own_batch(
         np.full(count, now, dtype=np.int64),
         np.array([*values, *[STALE_NAN] * len(gone)], dtype=np.float64),
     )
-    return batch, labels
+    return OwnMetrics(batch, labels, metadata)
