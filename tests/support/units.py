@@ -71,6 +71,8 @@ def quantity_of(node: nodes.Expr) -> Quantity:
     match node:
         case nodes.Number(value):
             return Quantity(literal=value, scale=abs(value) or 1)
+        case nodes.String():
+            return NUMBER
         case nodes.Selector():
             return _of_metric(node)
         case nodes.Range(selector):

@@ -15,7 +15,7 @@ from forewarn_wire import STALE_NAN, Labels, labels_from
 
 @dataclass(frozen=True, slots=True)
 class OwnMetrics:
-    """The samples of a registry, the series that it has now, and what they are."""
+    """The samples of a registry, the series that it has now, and what those of our own are."""
 
     batch: Batch
     series: Sequence[Labels]
@@ -35,7 +35,9 @@ def own_metrics(
     for family in registry.collect():
         # In the text format the type of a counter stands beside its whole name.
         name = f"{family.name}_total" if family.type == "counter" else family.name
-        metadata[name] = MetricMetadata(family.type, family.documentation, family.unit)
+        # Others have `process_*` as well, and say the same of them in other words.
+        if name.startswith("forewarn_"):
+            metadata[name] = MetricMetadata(family.type, family.documentation, family.unit)
         for sample in family.samples:
             pairs = {**sample.labels, **dict(target), "__name__": sample.name}
             labels.append(labels_from(pairs))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from forewarn_collector.ingest.metadata import MetricMetadata
 from forewarn_collector.ingest.own import own_metrics
 from forewarn_wire import is_stale, labels_from
 
@@ -29,9 +30,7 @@ def test_a_series_that_is_no_more_ends_once() -> None:
 
 def test_a_metric_says_what_it_is_under_the_name_that_is_queried() -> None:
     registry = CollectorRegistry()
-    Counter("samples_total", "Samples taken.", registry=registry)
-    metadata = own_metrics(registry, TARGET, 1_000, ()).metadata
-    assert (metadata["samples_total"].type, metadata["samples_total"].help) == (
-        "counter",
-        "Samples taken.",
-    )
+    Counter("forewarn_samples_total", "Samples taken.", registry=registry)
+    Gauge("process_open_fds", "Others say that, too.", registry=registry)
+    (found,) = own_metrics(registry, TARGET, 1_000, ()).metadata.items()
+    assert found == ("forewarn_samples_total", MetricMetadata("counter", "Samples taken.", ""))
