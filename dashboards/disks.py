@@ -12,22 +12,22 @@ from style import (
     BYTES,
     BYTES_RATE,
     DAYS,
+    FILES,
+    FILES_USED,
     HOST_NAME,
     HOST_OF_LINE,
     HOSTS,
+    INODES_USED,
+    MEMORY_USED,
     OPERATIONS,
-    REAL,
     ROOM_DAYS,
     SECONDS,
     SHARE,
     rate_of_host,
 )
 
-_FILES = f"{REAL},{HOSTS}"
-_AVAIL = f"node_filesystem_avail_bytes{{{_FILES}}}"
-_SIZE = f"(node_filesystem_size_bytes{{{_FILES}}} > 0)"
-_USED = f"1 - {_AVAIL} / {_SIZE}"
-_NODES = f"1 - node_filesystem_files_free{{{_FILES}}} / (node_filesystem_files{{{_FILES}}} > 0)"
+_AVAIL = f"node_filesystem_avail_bytes{{{FILES}}}"
+_SIZE = f"(node_filesystem_size_bytes{{{FILES}}} > 0)"
 # Falling room has a negative slope; what grows has no last day.
 _LEFT = f"{_AVAIL} / (deriv({_AVAIL}[$trend]) < 0) / -86400"
 _GROWTH = f"{_AVAIL} - predict_linear({_AVAIL}[$trend], 86400)"
@@ -53,7 +53,7 @@ _NOW = (
         "Fullest file system",
         "Share that is used, as unprivileged programs see it; temporary and overlay file systems "
         "are left out of all that is here.",
-        f"max({_USED})",
+        f"max({FILES_USED})",
         BUSY,
         SHARE,
     ),
@@ -75,7 +75,7 @@ _NOW = (
         "Most inodes used",
         "Share of its inodes (files and folders) that a file system has used; without any left it "
         "takes no new file.",
-        f"max({_NODES})",
+        f"max({INODES_USED})",
         BUSY,
         SHARE,
         empty="no limit",
@@ -83,8 +83,8 @@ _NOW = (
     number(
         "Read-only or broken",
         "File systems that are mounted read-only, or that could not be read.",
-        f"count(node_filesystem_readonly{{{_FILES}}} == 1 "
-        f"or node_filesystem_device_error{{{_FILES}}} == 1) or vector(0)",
+        f"count(node_filesystem_readonly{{{FILES}}} == 1 "
+        f"or node_filesystem_device_error{{{FILES}}} == 1) or vector(0)",
         ANY,
     ),
     number(
@@ -103,11 +103,11 @@ _LEVELS = (
         "lasts so; without days where it does not grow. The shortest first.",
         [
             f"clamp_max(min by ({_WHERE}) ({_LEFT}), 3650)",
-            f"max by ({_WHERE}) ({_USED})",
+            f"max by ({_WHERE}) ({FILES_USED})",
             f"min by ({_WHERE}) ({_AVAIL})",
             f"min by ({_WHERE}) ({_SIZE})",
             f"max by ({_WHERE}) ({_GROWTH})",
-            f"max by ({_WHERE}) ({_NODES})",
+            f"max by ({_WHERE}) ({INODES_USED})",
         ],
         [
             to_host(),
@@ -140,7 +140,7 @@ _LEVELS = (
         "Used",
         "The ten fullest file systems at each point; one that is not among them has a gap.",
         SHARE,
-        (f"topk(10, {_USED})", _NAME),
+        (f"topk(10, {FILES_USED})", _NAME),
         span=12,
         most=1,
         link=HOST_OF_LINE,
@@ -170,7 +170,7 @@ _LEVELS = (
         "Inodes",
         "Share of inodes that is used, the ten fullest file systems.",
         SHARE,
-        (f"topk(10, {_NODES})", _NAME),
+        (f"topk(10, {INODES_USED})", _NAME),
         span=12,
         most=1,
         link=HOST_OF_LINE,
@@ -240,7 +240,6 @@ _DISKS = (
 _BUSY = (
     f'1 - avg by (customer, instance) (rate(node_cpu_seconds_total{{mode="idle",{HOSTS}}}[10m]))'
 )
-_MEMORY = f"1 - node_memory_MemAvailable_bytes{{{HOSTS}}} / node_memory_MemTotal_bytes{{{HOSTS}}}"
 
 _CAPACITY = (
     sheet(
@@ -249,7 +248,7 @@ _CAPACITY = (
         "hour. Of very large fleets choose a customer.",
         [
             f"topk(20, quantile_over_time(0.95, ({_BUSY})[$__range:1h]))",
-            f"max by (customer, instance) (max_over_time(({_MEMORY})[$__range:1h]))",
+            f"max by (customer, instance) (max_over_time(({MEMORY_USED})[$__range:1h]))",
             f'count by (customer, instance) (node_cpu_seconds_total{{mode="idle",{HOSTS}}})',
             f"max by (customer, instance) (node_memory_MemTotal_bytes{{{HOSTS}}})",
         ],
@@ -268,7 +267,7 @@ _CAPACITY = (
         "Memory",
         "Share that is not available to programs, the ten fullest hosts.",
         SHARE,
-        (f"topk(10, {_MEMORY})", HOST_NAME),
+        (f"topk(10, {MEMORY_USED})", HOST_NAME),
         span=12,
         most=1,
         link=HOST_OF_LINE,

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from frame import CHANGES, Board, customers, hosts, task_spans
 from host_more import AGENT, MORE
-from panels import Column, graph, number, sheet, tasks, timeline
+from panels import Column, graph, number, sheet, timeline
 from style import (
     BITS_RATE,
     BUSY,
     BYTES,
     BYTES_RATE,
+    FILES_USED,
     HOSTS,
+    INODES_USED,
+    MEMORY_USED,
     NUMBER,
     OPERATIONS,
     PACKETS,
     RATE,
-    REAL,
     SECONDS,
     SHARE,
     SOME,
@@ -26,8 +28,8 @@ from style import (
     rate_of_nic,
     said,
 )
+from task_panels import tasks
 
-_FILES = f"{REAL},{HOSTS}"
 _CPUS = f'count(node_cpu_seconds_total{{mode="idle",{HOSTS}}})'
 
 
@@ -74,7 +76,7 @@ _NOW = (
     number(
         "Memory used",
         "Share of memory that is not available to programs (MemAvailable).",
-        f"max(1 - {memory_of_host('MemAvailable')} / {memory_of_host('MemTotal')})",
+        f"max({MEMORY_USED})",
         BUSY,
         SHARE,
         span=3,
@@ -82,8 +84,7 @@ _NOW = (
     number(
         "Fullest file system",
         "Share that is used, as unprivileged programs see it; temporary ones are left out.",
-        f"max(1 - node_filesystem_avail_bytes{{{_FILES}}} "
-        f"/ (node_filesystem_size_bytes{{{_FILES}}} > 0))",
+        f"max({FILES_USED})",
         BUSY,
         SHARE,
         span=3,
@@ -213,11 +214,7 @@ _DISKS = (
         "File systems",
         "Share that is used, as unprivileged programs see it; temporary ones are left out.",
         SHARE,
-        (
-            f"1 - node_filesystem_avail_bytes{{{_FILES}}} "
-            f"/ (node_filesystem_size_bytes{{{_FILES}}} > 0)",
-            "{{mountpoint}}",
-        ),
+        (FILES_USED, "{{mountpoint}}"),
         most=1,
     ),
     graph(
@@ -262,10 +259,7 @@ _DISKS = (
         "Share of a file system's inodes (files and folders) that is used; those without a limit "
         "are left out.",
         SHARE,
-        (
-            f"1 - node_filesystem_files_free{{{_FILES}}} / (node_filesystem_files{{{_FILES}}} > 0)",
-            "{{mountpoint}}",
-        ),
+        (INODES_USED, "{{mountpoint}}"),
         most=1,
     ),
 )

@@ -3,38 +3,35 @@
 from __future__ import annotations
 
 from frame import CHANGES, Board, customers, hosts, services, task_spans
-from panels import GAUGE, Column, bars, graph, number, sheet, tasks, to_host
+from panels import GAUGE, Column, bars, graph, number, sheet, to_host
 from style import (
     ANY,
     BUDGET_SECONDS,
     BYTES,
     ENDED,
+    FILES,
+    FILES_USED,
     HOST_NAME,
     HOST_OF_LINE,
     HOSTS,
+    MEMORY_USED,
     NUMBER,
     ONSET,
-    REAL,
     SECONDS,
-    SEVERITIES,
     SHARE,
     SOME,
     STANDS,
-    STATES,
     TASKS,
     TASKS_BOARD,
     WANTED,
 )
+from task_panels import COUNTED, by_severity, by_state, tasks
 
 CPU = (
     "1 - avg by (customer, instance) "
     f'(rate(node_cpu_seconds_total{{mode="idle",{HOSTS}}}[$__rate_interval]))'
 )
-MEMORY = f"1 - node_memory_MemAvailable_bytes{{{HOSTS}}} / node_memory_MemTotal_bytes{{{HOSTS}}}"
-_FILES = f"{REAL},{HOSTS}"
-DISK = f"1 - node_filesystem_avail_bytes{{{_FILES}}} / (node_filesystem_size_bytes{{{_FILES}}} > 0)"
-_FULLEST = f"topk(15, {DISK})"
-_COUNTED = f'{STANDS},customer=~"$customer"'
+_FULLEST = f"topk(15, {FILES_USED})"
 _BUCKETS = "sum by (le) ({}(forewarn_onset_to_task_seconds_bucket[{}]))"
 _RATE = _BUCKETS.format("rate", "$__rate_interval")
 
@@ -42,14 +39,14 @@ _NOW = (
     number(
         "Open tasks",
         "Tasks that nobody has resolved or closed yet, of the chosen customers.",
-        f"sum(forewarn_tasks{{{_COUNTED}}}) or vector(0)",
+        f"sum(forewarn_tasks{{{COUNTED}}}) or vector(0)",
         SOME,
         link=TASKS_BOARD,
     ),
     number(
         "Of these urgent",
         "Of severity critical or high.",
-        f'sum(forewarn_tasks{{{_COUNTED},severity=~"critical|high"}}) or vector(0)',
+        f'sum(forewarn_tasks{{{COUNTED},severity=~"critical|high"}}) or vector(0)',
         ANY,
         link=TASKS_BOARD,
     ),
@@ -91,23 +88,8 @@ _TASKS = (
         "to the task's page. Of more than 1,000 tasks the newest are here.",
         f"{STANDS},{TASKS}",
     ),
-    graph(
-        "Open tasks by severity",
-        "How many tasks were open at each time, of the chosen customers.",
-        NUMBER,
-        (f"sum by (severity) (forewarn_tasks{{{_COUNTED}}})", "{{severity}}"),
-        stacked=True,
-        colours=SEVERITIES,
-    ),
-    graph(
-        "Open tasks by state",
-        "Open tasks wait for somebody; acknowledged ones and those in progress have somebody, "
-        "waiting ones wait for something outside.",
-        NUMBER,
-        (f"sum by (state) (forewarn_tasks{{{_COUNTED}}})", "{{state}}"),
-        stacked=True,
-        colours=STATES,
-    ),
+    by_severity("Open tasks by severity"),
+    by_state("Open tasks by state"),
     graph(
         "Onset to task",
         "From the sample that showed a fault to its open task, for the tasks opened around each "
@@ -130,7 +112,7 @@ _HOSTS = (
     bars(
         "Memory, fullest now",
         "Share of memory that is not available to programs (MemAvailable), the ten fullest.",
-        (f"topk(10, {MEMORY})", HOST_NAME),
+        (f"topk(10, {MEMORY_USED})", HOST_NAME),
         link=HOST_OF_LINE,
     ),
     sheet(
@@ -139,7 +121,7 @@ _HOSTS = (
         "them; temporary and overlay ones are left out.",
         [
             _FULLEST,
-            f"node_filesystem_avail_bytes{{{_FILES}}} "
+            f"node_filesystem_avail_bytes{{{FILES}}} "
             f"and on (customer, instance, device, mountpoint) {_FULLEST}",
         ],
         [
@@ -165,7 +147,7 @@ _HOSTS = (
         "Memory over time",
         "The five fullest at each point; a host that is not among them has a gap.",
         SHARE,
-        (f"topk(5, {MEMORY})", HOST_NAME),
+        (f"topk(5, {MEMORY_USED})", HOST_NAME),
         most=1,
         link=HOST_OF_LINE,
     ),
@@ -173,7 +155,7 @@ _HOSTS = (
         "File systems over time",
         "The five fullest at each point; one that is not among them has a gap.",
         SHARE,
-        (f"topk(5, {DISK})", "{{instance}} {{mountpoint}}"),
+        (f"topk(5, {FILES_USED})", "{{instance}} {{mountpoint}}"),
         most=1,
         link=HOST_OF_LINE,
     ),

@@ -25,15 +25,9 @@ from style import (
     BUSY,
     DATASOURCE,
     HOST_BOARD,
-    SERVICE_BOARD,
-    SEVERITIES,
     SHARE,
-    SINCE,
-    STATES,
-    TASK_PAGE,
     Link,
     Steps,
-    coloured,
 )
 
 Panel = stat.Panel | bargauge.Panel | lines.Panel | table.Panel | statetimeline.Panel
@@ -279,43 +273,6 @@ GAUGE: Mapping[str, object] = {
 def to_host(heading: str = "Host") -> Column:
     """The column of hosts, each with the way to its dashboard."""
     return Column("instance", heading, more={"links": [HOST_BOARD]})
-
-
-def tasks(
-    title: str, description: str, chosen: str, *, ended: bool = False, height: int = 9
-) -> table.Panel:
-    """A table of the tasks that these matchers choose, each with the way to its page."""
-    info = f"forewarn_task_info{{{chosen}}}"
-    times = ["onset", "ended" if ended else "due"]
-    queries = [
-        f"{info} * on (job, task) group_left () (1000 * forewarn_task_{name}_timestamp_seconds)"
-        for name in times
-    ]
-    text = {"type": "color-text"}
-    columns = [
-        Column("task", "Task", more={"links": [TASK_PAGE], "custom.width": 90}),
-        Column("title", "What is wrong", more={"links": [TASK_PAGE], "custom.minWidth": 260}),
-        Column(
-            "severity",
-            "Severity",
-            more={"mappings": coloured(SEVERITIES), "custom.cellOptions": text},
-        ),
-        Column("state", "State", more={"mappings": coloured(STATES), "custom.cellOptions": text}),
-        Column("Value #A", "Since", unit=SINCE),
-        Column("Value #B", "Ended" if ended else "Due", unit=SINCE),
-        to_host(),
-        Column("service", "Service", more={"links": [SERVICE_BOARD]}),
-        Column("customer", "Customer"),
-        Column("assignee", "Assignee"),
-        Column("rule", "Rule"),
-        # Only for the links.
-        Column("url", "url", more={"custom.hidden": True}),
-    ]
-    sort = ("Ended", True) if ended else ("Since", True)
-    empty = "none ended within a day" if ended else "no task"
-    return sheet(
-        title, description, queries, columns, span=24, height=height, sort=sort, empty=empty
-    )
 
 
 def _linked(link: Link) -> dashboard.DashboardLink:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from frame import CHANGES, Board, customers, hosts, services, task_spans
-from panels import GAUGE, Column, graph, number, sheet, tasks, timeline, to_host
+from panels import GAUGE, Column, graph, number, sheet, timeline, to_host
 from style import (
     ANY,
     BYTES,
@@ -22,6 +22,7 @@ from style import (
     WANTED,
     said,
 )
+from task_panels import tasks
 
 _PROCESSES = f'groupname=~"$service",{HOSTS}'
 _CHECKS = f'check=~"$service",{HOSTS}'

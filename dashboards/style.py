@@ -55,8 +55,17 @@ STANDS = 'state=~"open|acknowledged|in_progress|waiting"'
 ENDED = 'state=~"resolved|closed"'
 HOSTS = 'customer=~"$customer",instance=~"$host"'
 TASKS = f'{HOSTS},service=~"$service"'
-REAL = 'fstype!~"tmpfs|ramfs|overlay|squashfs"'
+FILES = f'fstype!~"tmpfs|ramfs|overlay|squashfs",{HOSTS}'
 NICS = 'device!~"lo|veth.*|ifb.*"'
+
+# Shares that are used, of what is there at all.
+MEMORY_USED = (
+    f"1 - node_memory_MemAvailable_bytes{{{HOSTS}}} / node_memory_MemTotal_bytes{{{HOSTS}}}"
+)
+FILES_USED = (
+    f"1 - node_filesystem_avail_bytes{{{FILES}}} / (node_filesystem_size_bytes{{{FILES}}} > 0)"
+)
+INODES_USED = f"1 - node_filesystem_files_free{{{FILES}}} / (node_filesystem_files{{{FILES}}} > 0)"
 
 HOST_NAME = "{{instance}} {{customer}}"
 

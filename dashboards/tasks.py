@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from frame import CHANGES, Board, customers, hosts, services, task_spans
-from panels import bars, graph, number, tasks, timeline
+from panels import bars, graph, number, timeline
 from style import (
     ANY,
     ENDED,
@@ -11,16 +11,14 @@ from style import (
     PLAIN,
     RATE,
     SECONDS,
-    SEVERITIES,
     SHARE,
     SOME,
     STANDS,
-    STATES,
     TASKS,
     said,
 )
+from task_panels import COUNTED, by_severity, by_state, tasks
 
-_COUNTED = f'{STANDS},customer=~"$customer"'
 _INFO = f"forewarn_task_info{{{STANDS},{TASKS}}}"
 _DUE = f"forewarn_task_due_timestamp_seconds{{{TASKS}}}"
 _ONSET = f"forewarn_task_onset_timestamp_seconds{{{TASKS}}}"
@@ -124,29 +122,14 @@ _LISTS = (
 )
 
 _COUNTS = (
-    graph(
-        "By severity",
-        "How many tasks were open at each time, of the chosen customers.",
-        NUMBER,
-        (f"sum by (severity) (forewarn_tasks{{{_COUNTED}}})", "{{severity}}"),
-        stacked=True,
-        colours=SEVERITIES,
-    ),
-    graph(
-        "By state",
-        "Open tasks wait for somebody; acknowledged ones and those in progress have somebody, "
-        "waiting ones wait for something outside.",
-        NUMBER,
-        (f"sum by (state) (forewarn_tasks{{{_COUNTED}}})", "{{state}}"),
-        stacked=True,
-        colours=STATES,
-    ),
+    by_severity("By severity"),
+    by_state("By state"),
     graph(
         "By customer",
         "The ten customers with most open tasks.",
         NUMBER,
         (
-            _named(f"topk(10, sum by (customer) (forewarn_tasks{{{_COUNTED}}}))", "customer"),
+            _named(f"topk(10, sum by (customer) (forewarn_tasks{{{COUNTED}}}))", "customer"),
             "{{customer}}",
         ),
         stacked=True,
@@ -154,7 +137,7 @@ _COUNTS = (
     bars(
         "By rule, now",
         "The ten rules with most open tasks: where most is to be gained.",
-        (f"topk(10, sum by (rule) (forewarn_tasks{{{_COUNTED}}}))", "{{rule}}"),
+        (f"topk(10, sum by (rule) (forewarn_tasks{{{COUNTED}}}))", "{{rule}}"),
         steps=PLAIN,
         unit=NUMBER,
         most=None,
@@ -162,7 +145,7 @@ _COUNTS = (
     bars(
         "By queue, now",
         "Where the open tasks were sent.",
-        (_named(f"sum by (queue) (forewarn_tasks{{{_COUNTED}}})", "queue"), "{{queue}}"),
+        (_named(f"sum by (queue) (forewarn_tasks{{{COUNTED}}})", "queue"), "{{queue}}"),
         steps=PLAIN,
         unit=NUMBER,
         most=None,
