@@ -8,7 +8,8 @@ import math
 import re
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +71,25 @@ def result(shop: WatchedShop, expr: str, *, ranged: bool, who: str = "viewer") -
     return found
 
 
-SHOWN: dict[str, list[Series]] = {}
+@dataclass(frozen=True)
+class Shown:
+    """What each panel's query finds, by its name: of all hosts, and of the real one."""
+
+    of_all: Mapping[str, list[Series]]
+    of_real: Mapping[str, list[Series]]
 
 
-def shown_by(shop: WatchedShop, target: Target) -> list[Series]:
-    """What a panel's query finds of all hosts, asked once for all tests."""
-    if target.name not in SHOWN:
-        SHOWN[target.name] = result(shop, filled(target.expr), ranged=target.ranged)
-    return SHOWN[target.name]
+@pytest.fixture(scope="module")
+def shown(shop: WatchedShop) -> Shown:
+    """Asked at once, while what has just happened is within the ranges of all expressions."""
+
+    def asked(**values: str) -> dict[str, list[Series]]:
+        return {
+            target.name: result(shop, filled(target.expr, **values), ranged=target.ranged)
+            for target in TARGETS
+        }
+
+    return Shown(asked(), asked(host=HOST, service="shop", customer=CUSTOMER))
 
 
 def numbers(found: list[Series]) -> list[float]:
@@ -91,13 +103,9 @@ def numbers(found: list[Series]) -> list[float]:
 
 
 @EACH_TARGET
-def test_a_panel_has_data_of_all_hosts_and_of_the_real_one(
-    shop: WatchedShop, target: Target
-) -> None:
-    assert numbers(shown_by(shop, target))
-    if target.name not in RECORDED_ONLY:
-        expr = filled(target.expr, host=HOST, service="shop", customer=CUSTOMER)
-        assert numbers(result(shop, expr, ranged=target.ranged))
+def test_a_panel_has_data_of_all_hosts_and_of_the_real_one(shown: Shown, target: Target) -> None:
+    assert numbers(shown.of_all[target.name])
+    assert target.name in RECORDED_ONLY or numbers(shown.of_real[target.name])
 
 
 def test_what_is_said_to_need_a_recorded_host_is_a_panels_query() -> None:
@@ -132,8 +140,8 @@ def plausible(unit: str, value: float) -> bool:
 
 
 @EACH_TARGET
-def test_values_are_those_of_the_unit(shop: WatchedShop, target: Target) -> None:
-    found = numbers(shown_by(shop, target))
+def test_values_are_those_of_the_unit(shown: Shown, target: Target) -> None:
+    found = numbers(shown.of_all[target.name])
     if target.panel["title"] == "Error budget left":
         # The tasks of this test are few and late ones many: it may be spent many times over.
         assert max(found) <= 1
@@ -197,15 +205,13 @@ def test_every_label_is_there_by_which_an_expression_chooses(
 
 
 @EACH_TARGET
-def test_every_label_of_a_legend_and_every_column_is_there(
-    shop: WatchedShop, target: Target
-) -> None:
-    there = set().union(*(series["metric"] for series in shown_by(shop, target)))
+def test_every_label_of_a_legend_and_every_column_is_there(shown: Shown, target: Target) -> None:
+    there = set().union(*(series["metric"] for series in shown.of_all[target.name]))
     assert set(re.findall(r"\{\{(\w+)\}\}", target.legend)) <= there
     if target.panel["type"] == "table":
         for other in TARGETS:
             if other.panel is target.panel:
-                there |= set().union(*(series["metric"] for series in shown_by(shop, other)))
+                there |= set().union(*(series["metric"] for series in shown.of_all[other.name]))
         fields = {field for field in columns(target.panel) if not field.startswith("Value #")}
         assert fields <= there
 
@@ -306,27 +312,27 @@ def test_annotations_find_tasks_and_changes(shop: WatchedShop, path: Path) -> No
 
 
 def test_the_figures_are_those_of_what_happened(shop: WatchedShop) -> None:
-    shown = {
+    figures = {
         (target.board, target.panel["title"]): numbers(
             result(shop, filled(target.expr, host=HOST), ranged=False)
         )
         for target in TARGETS
         if target.panel["type"] == "stat"
     }
-    tasks = shown["forewarn-tasks", "Open"], shown["forewarn-tasks", "With nobody"]
+    tasks = figures["forewarn-tasks", "Open"], figures["forewarn-tasks", "With nobody"]
     # Of five, one was resolved and one more acknowledged.
     assert tasks == ([4], [3])
-    assert shown["forewarn-tasks", "Urgent"] == [2]
-    assert shown["forewarn-tasks", "Overdue"] == [0]
-    assert shown["forewarn-tasks", "Ended within a day"] == [1]
-    assert shown["forewarn-tasks", "Deliveries owed"][0] >= 1
-    assert shown["forewarn-overview", "Open tasks"] == [4]
-    assert shown["forewarn-overview", "Hosts up"] == [1]
-    assert shown["forewarn-overview", "Hosts silent"] == [0]
-    assert shown["forewarn-service", "Services running"] == [1]
-    assert shown["forewarn-service", "Checks failing"] == [0]
-    assert shown["forewarn-service", "Next certificate expires in"] == []
-    assert shown["forewarn-itself", "Rules as in their files"] == [1]
+    assert figures["forewarn-tasks", "Urgent"] == [2]
+    assert figures["forewarn-tasks", "Overdue"] == [0]
+    assert figures["forewarn-tasks", "Ended within a day"] == [1]
+    assert figures["forewarn-tasks", "Deliveries owed"][0] >= 1
+    assert figures["forewarn-overview", "Open tasks"] == [4]
+    assert figures["forewarn-overview", "Hosts up"] == [1]
+    assert figures["forewarn-overview", "Hosts silent"] == [0]
+    assert figures["forewarn-service", "Services running"] == [1]
+    assert figures["forewarn-service", "Checks failing"] == [0]
+    assert figures["forewarn-service", "Next certificate expires in"] == []
+    assert figures["forewarn-itself", "Rules as in their files"] == [1]
 
 
 def test_a_disk_that_fills_up_is_full_when_its_slope_says(shop: WatchedShop) -> None:
