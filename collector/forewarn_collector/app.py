@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import version
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -75,6 +76,7 @@ from forewarn_collector.rules import (
     Scheduler,
 )
 from forewarn_collector.rules.windows import windows_of
+from forewarn_collector.showing import TaskShow
 from forewarn_collector.store import (
     Caretaker,
     EventLimits,
@@ -119,6 +121,7 @@ class Collector:
         self._clock = clock
         self._metrics = Metrics()
         external_url = config.external_url or self.url(config.listen.port)
+        self._metrics.info.labels(version("forewarn"), external_url).set(1)
         incidents = read_incidents(config.incidents)
         self._routes = Routes(config, external_url, self._metrics)
         self._rule_files = RuleFiles(config.rules, interval=config.evaluation_interval)
@@ -143,6 +146,9 @@ class Collector:
         self._open_databases()
         self._store.keep(windows_of(rules))
         self._caretaker = Caretaker(self._store)
+        self._show = TaskShow(
+            TaskQueries(self._ledger), partial(self._store.append, own=True), external_url, clock
+        )
         self._agents = AgentWatch()
         self._workers = QueueWorkers(
             self._ledger,
@@ -265,6 +271,7 @@ class Collector:
             self._store,
             self._agents,
             self._metrics,
+            self._metadata,
             labels_from({"job": "forewarn", "instance": str(Address(listen.host, port))}),
             self._clock,
             self._look_at_files,
@@ -272,6 +279,7 @@ class Collector:
         self._tasks = [
             asyncio.create_task(upkeep.run(), name="upkeep"),
             asyncio.create_task(self._stream.run(), name="task stream"),
+            asyncio.create_task(self._show.run(), name="series of tasks"),
         ]
         where = "" if listen.is_loopback else f", on {Address(listen.host, port)}"
         log.info("listening on %s%s (data in %s)", self.url(port), where, self._config.data)
@@ -338,6 +346,7 @@ class Collector:
         """Called on the scheduler's thread (or an API thread), after the ledger has the change."""
         self._workers.notify()
         self._stream.notify()
+        self._show.notify()
         for change in changes:
             task = change.task
             log.info("%s %s (%s): %s", task.number, change.action, change.reason, task.title)
@@ -421,7 +430,7 @@ class Collector:
         self._metrics.add(lambda: rule_families(self._scheduler))
         self._metrics.add(lambda: backlog_families(self._reviewer))
         self._metrics.add(lambda: notification_families(self._alertmanagers))
-        self._metrics.add(lambda: ledger_families(queries, self._outbox))
+        self._metrics.add(lambda: ledger_families(queries, self._outbox, self._clock()))
         self._metrics.add(lambda: silence_families(self._place.silences, self._clock()))
         self._metrics.add(
             lambda: calendar_families(self._calendars, self._keeper.escalations, self._clock())

@@ -125,9 +125,20 @@ class Metrics:
             "Templates of the alertmanager.yml that failed when a message was made.",
             "queue",
         )
+        # There from the start, so that the first one of each shows as an increase.
+        for step in ("detected", "opened", "delivered", "acknowledged", "resolved"):
+            self.task_steps.labels(step)
+        for outcome in ("taken", "refused"):
+            self.rule_reloads.labels(outcome)
         self.task_streams = Gauge(
             "forewarn_task_streams",
             "Clients that follow what happens to tasks.",
+            registry=self.registry,
+        )
+        self.info = Gauge(
+            "forewarn_collector_info",
+            "1; its version, and where people reach it.",
+            ("version", "external_url"),
             registry=self.registry,
         )
         self.rules_current = Gauge(

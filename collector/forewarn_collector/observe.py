@@ -22,11 +22,11 @@ from forewarn_collector.tasks import (
     Outbox,
     TaskChange,
     TaskQueries,
-    TaskState,
 )
 from forewarn_collector.tasks.gates import HoldKind
 from forewarn_collector.tasks.retrospect import Outcome
 from forewarn_collector.tasks.silences import Silences
+from forewarn_collector.tasks.task_series import RECENT, bounded
 from forewarn_collector.tasks.timing import Milestone, milestones
 
 log = logging.getLogger(__name__)
@@ -214,9 +214,13 @@ def silence_families(silences: Silences, now: int) -> Iterable[Family]:
     yield table.family()
 
 
-def ledger_families(queries: TaskQueries, outbox: Outbox) -> Iterable[Family]:
-    """Tasks by state, severity and kind; alerts held by kind; deliveries by queue and state."""
-    tasks = Table("forewarn_tasks", "Tasks in the ledger.", ("state", "severity", "kind"))
+def ledger_families(queries: TaskQueries, outbox: Outbox, now: int) -> Iterable[Family]:
+    """Tasks at a time (ms), alerts held by kind, deliveries by queue and state."""
+    tasks = Table(
+        "forewarn_tasks",
+        "Tasks that stand, and those that ended within a day.",
+        ("state", "severity", "kind", "customer", "rule", "queue"),
+    )
     deliveries = Table("forewarn_deliveries", "Deliveries in the ledger.", ("queue", "state"))
     failures = Table(
         "forewarn_delivery_failures_total", "Attempts that failed.", ("queue",), counter=True
@@ -226,12 +230,8 @@ def ledger_families(queries: TaskQueries, outbox: Outbox) -> Iterable[Family]:
         found = queries.held()
         for hold in HoldKind:
             held.row(found.get(hold.value, 0), hold.value)
-        counts = {(c.state, c.severity, c.kind): c.tasks for c in queries.counts()}
-        # Zeros too: a series that only stops would be read as its last value for a while.
-        for severity, kind in dict.fromkeys((key[1], key[2]) for key in counts):
-            for state in TaskState:
-                number = counts.get((state, severity, kind), 0)
-                tasks.row(number, state.value, severity, kind)
+        for labels, count in bounded(queries.counts(now - RECENT)).items():
+            tasks.row(count, *labels)
         for queue, known in outbox.counts().items():
             deliveries.row(known.owed, queue, "owed")
             deliveries.row(known.delivered, queue, "delivered")
