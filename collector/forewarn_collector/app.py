@@ -93,6 +93,7 @@ from forewarn_collector.tasks import (
     LedgerError,
     Outbox,
     TaskChange,
+    TaskCommands,
     TaskKeeper,
     TaskQueries,
 )
@@ -104,7 +105,7 @@ from forewarn_collector.tasks.received import is_received
 from forewarn_collector.tasks.retrospect import Retrospect
 from forewarn_collector.tasks.ticker import Ticker
 from forewarn_collector.upkeep import Upkeep
-from forewarn_collector.web import WebPages
+from forewarn_collector.web import Parts, WebPages
 from forewarn_wire import labels_from
 from forewarn_wire.clock import Clock
 
@@ -133,7 +134,7 @@ class Collector:
         self._alerting = rules.alerting()
         self._last_reload = LastReload(clock())
         make_data_directory(config.data)
-        gate = gate_of(config)
+        gate = gate_of(config, clock)
         by_customer = {item.customer: item.series for item in config.limits.customers}
         self._store = Store(
             config.data,
@@ -370,11 +371,13 @@ class Collector:
         listen, external = self._config.listen, urlsplit(self._config.external_url).hostname
         hosts = frozenset({listen.host, external or ""}) if listen.is_loopback else None
         gated = middleware(gate, self._metrics, hosts=hosts)
+        queries = TaskQueries(self._ledger)
+        commands = TaskCommands(self._ledger, self._task_changed)
+        pages = WebPages(gate, Parts(queries, commands, self._place.silences), self._clock)
         application = web.Application(
-            middlewares=[measured(self._metrics), gated, unknown_paths],
+            middlewares=[measured(self._metrics), pages.errors, gated, unknown_paths],
             client_max_size=self._config.max_body,
         )
-        queries = TaskQueries(self._ledger)
         signals = self._store, self._agents, self._metadata, self._receiving
         operations = own_operations(
             self._ledger,
@@ -407,7 +410,7 @@ class Collector:
             PlansApi(self._scheduler, self._store),
             AlertmanagerApi(self._place, self._keeper, self._metrics, self._clock),
             HealthApi(self._metrics, self._why_not_ready),
-            WebPages(queries, self._clock),
+            pages,
         ):
             application.add_routes(part.routes())
         application.on_shutdown.append(self._stream.end)

@@ -7,7 +7,9 @@ import ssl
 from pathlib import Path
 
 from forewarn_collector.api.auth import TOKEN_FILE, Gate, TokenError, callers_from, own_token
+from forewarn_collector.api.sessions import Sessions
 from forewarn_collector.config import CollectorConfig
+from forewarn_wire.clock import Clock
 
 log = logging.getLogger(__name__)
 
@@ -26,13 +28,15 @@ def make_data_directory(data: Path) -> None:
         ) from error
 
 
-def gate_of(config: CollectorConfig) -> Gate:
+def gate_of(config: CollectorConfig, clock: Clock) -> Gate:
     """Who may do what, by the tokens given. Raises StartError."""
     listen = config.listen
+    secure = config.tls is not None or config.external_url.startswith("https:")
+    sessions = Sessions(clock, secure=secure)
     if not config.auth:
         if not listen.is_loopback:
             raise StartError(f"--no-auth works on a loopback address only, not on {listen}")
-        return Gate({}, auth=False, open_reads=True)
+        return Gate({}, sessions, auth=False, open_reads=True)
     try:
         callers = callers_from(own_token(config.data), config.tokens)
     except (TokenError, OSError) as error:
@@ -40,7 +44,7 @@ def gate_of(config: CollectorConfig) -> Gate:
     log.info("the token for writes is in %s", config.data / TOKEN_FILE)
     # Behind a proxy on this machine a customer could read all by leaving its token out.
     shared = any(token.reads_for_customer for token in config.tokens)
-    return Gate(callers, auth=True, open_reads=listen.is_loopback and not shared)
+    return Gate(callers, sessions, auth=True, open_reads=listen.is_loopback and not shared)
 
 
 def ssl_context_of(config: CollectorConfig) -> ssl.SSLContext | None:

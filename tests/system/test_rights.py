@@ -92,7 +92,7 @@ LABELS = ("__name__", "customer", "part", "job", "instance", "alertname")
 
 def asked(world: TwoCustomers, path: str) -> list[str]:
     """The addresses to ask for a route, with what is the other customer's in its place."""
-    if path == "/static":
+    if path == "/static/{name}":
         return ["/static/forewarn.css"]
     names = {
         "{number}": [world.tasks[BRAVO]],

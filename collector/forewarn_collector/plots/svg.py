@@ -34,31 +34,62 @@ _NEAR = 14
 """Marks that are closer than this (in units of the picture) are named together."""
 _CHARACTER = 6.4
 _LIMIT = 1e300
+_QUOTES = {'"': "&quot;"}
 _UNFIT = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(plot: Plot) -> str:
-    """The plot as text; the same for the same plot."""
+    """The plot as a document; the same for the same plot."""
+    return _drawn(plot, 'xmlns="http://www.w3.org/2000/svg"', "", f"<style>{STYLE}</style>")
+
+
+def render_inline(plot: Plot, name: str) -> str:
+    """The plot as an element of a page, which has the style `page_style` and one plot of a name.
+
+    It bears the values that it shows: `data-times` (ms since `data-start`) and `data-values` of
+    each line, for a script that shows them.
+    """
+    span = f'data-start="{plot.start}" data-end="{max(plot.end, plot.start + 1)}"'
+    attributes = f'class="plot" {span} data-left="{_LEFT}" data-right="{_RIGHT}"'
+    return _drawn(plot, attributes, f"{name}-", "", with_values=True)
+
+
+def _drawn(
+    plot: Plot, attributes: str, prefix: str, style: str, *, with_values: bool = False
+) -> str:
     lines = [_cut(line) for line in plot.lines[:COLOURS]]
     frame = _Frame(plot, lines)
     names = 1 if len(plot.lines) < 2 else len(lines) + (len(plot.lines) > COLOURS)
     height = _NAMES + (names + bool(_suspects(plot))) * _ROW + 12
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
-        f'width="{_WIDTH}" height="{height}" role="img" aria-labelledby="title desc">',
-        f'<title id="title">{_text(plot.title)}</title>',
-        f'<desc id="desc">{_text(_told(plot), 2_000)}</desc>',
-        f"<style>{STYLE}</style>",
+        f'<svg {attributes} viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
+        f'role="img" aria-labelledby="{prefix}title {prefix}desc">',
+        f'<title id="{prefix}title">{_text(plot.title)}</title>',
+        f'<desc id="{prefix}desc">{_text(_told(plot), 2_000)}</desc>',
+        style,
         f'<rect class="page" width="{_WIDTH}" height="{height}"/>',
         f'<text class="title" x="16" y="22">{_text(plot.title)}</text>',
         *_axes(frame),
         *_threshold(frame),
         *_marks(frame),
         *(part for number, line in enumerate(lines) for part in _path(frame, number, line)),
+        *(_values(frame, number, line) for number, line in enumerate(lines) if with_values),
         *_legend(plot, lines),
         "</svg>",
     ]
-    return "\n".join(parts) + "\n"
+    return "\n".join(part for part in parts if part) + "\n"
+
+
+def _values(frame: _Frame, number: int, line: Line) -> str:
+    """The values of a line as data of an element that shows nothing itself."""
+    known = [(at, value) for at, value in line.points if math.isfinite(value)]
+    times = " ".join(str(at - frame.start) for at, _ in known)
+    values = " ".join(number_text(value) for _, value in known)
+    heights = " ".join(_at(frame.y(value)) for _, value in known)
+    return (
+        f'<g class="values d{number}" data-name="{escape(_clean(line.name), _QUOTES)}" '
+        f'data-times="{times}" data-values="{values}" data-heights="{heights}"/>'
+    )
 
 
 class _Frame:

@@ -1,0 +1,64 @@
+"""How values are written for people: times, lengths of time, counts, addresses."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from markupsafe import Markup
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+def when(milliseconds: int | None, form: str = "%Y-%m-%d %H:%M:%S UTC") -> Markup:
+    """A time as an element that scripts and readers of screens understand; empty for None."""
+    if milliseconds is None:
+        return Markup()
+    stamp = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        f"{stamp:%Y-%m-%dT%H:%M:%S}Z", stamp.strftime(form)
+    )
+
+
+def ago(milliseconds: int, now: int) -> Markup:
+    """How long ago a time was, or how long it is until then; the time itself in its title."""
+    span = now - milliseconds
+    text = f"{short_span(span)} ago" if span >= 0 else f"in {short_span(-span)}"
+    return since(milliseconds, text)
+
+
+def since(milliseconds: int, text: str) -> Markup:
+    """A text about a time, which stands in its title."""
+    stamp = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        f"{stamp:%Y-%m-%dT%H:%M:%S}Z", f"{stamp:%Y-%m-%d %H:%M:%S} UTC", text
+    )
+
+
+def span(milliseconds: int) -> str:
+    """A length of time in at most two units: `340 ms`, `12 s`, `3 h 5 min`."""
+    if milliseconds < 1000:
+        return f"{max(milliseconds, 0)} ms"
+    seconds = milliseconds // 1000
+    parts = []
+    for unit, size in _UNITS:
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])
+
+
+def short_span(milliseconds: int) -> str:
+    """A length of time in its largest unit: `12 s`, `3 h`, `5 d`."""
+    seconds = max(milliseconds, 0) // 1000
+    unit, size = next(((unit, size) for unit, size in _UNITS if seconds >= size), ("s", 1))
+    return f"{seconds // size} {unit}"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A count with its noun: `1 task`, `1,204 tasks`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def is_web_address(text: str) -> bool:
+    """Whether a link may lead there: an annotation could also be a script."""
+    return text.startswith(("https://", "http://"))
