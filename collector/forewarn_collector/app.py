@@ -99,6 +99,7 @@ from forewarn_collector.tasks import (
 )
 from forewarn_collector.tasks.backlogs import BacklogRows
 from forewarn_collector.tasks.changes import Happenings
+from forewarn_collector.tasks.delivery_log import DeliveryLog
 from forewarn_collector.tasks.evidence import StoreEvidence
 from forewarn_collector.tasks.incidents import read_incidents
 from forewarn_collector.tasks.received import is_received
@@ -373,7 +374,15 @@ class Collector:
         gated = middleware(gate, self._metrics, hosts=hosts)
         queries = TaskQueries(self._ledger)
         commands = TaskCommands(self._ledger, self._task_changed)
-        pages = WebPages(gate, Parts(queries, commands, self._place.silences), self._clock)
+        parts = Parts(
+            queries,
+            commands,
+            self._place.silences,
+            self._agents,
+            DeliveryLog(self._ledger),
+            lambda key: self._alerting.get(key),
+        )
+        pages = WebPages(gate, parts, self._config.external_url, self._clock)
         application = web.Application(
             middlewares=[measured(self._metrics), pages.errors, gated, unknown_paths],
             client_max_size=self._config.max_body,

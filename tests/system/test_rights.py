@@ -49,7 +49,7 @@ def test_every_route_stands_in_the_table_of_rights_and_nothing_else(
 # an answer may repeat what it was asked.
 SPAN = {"start": "0", "end": "4000000000"}
 QUERIES: dict[str, list[dict[str, str]]] = {
-    "/": [{}, {"all": "1"}],
+    "/": [{}, {"state": "all"}, {"customer": BRAVO[:3]}, {"sort": "due_at", "rows": "1000"}],
     "/api/events": [{}, {"match[]": '{instance=~".+"}'}, {"q": "failed"}],
     "/api/tasks": [{}, {"text": "broken"}, {"state": "open"}, {"sort": "severity", "limit": "1"}],
     "/api/v1/labels": [{}, {"match[]": "lag"}],

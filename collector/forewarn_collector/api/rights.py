@@ -134,6 +134,7 @@ _BY_RIGHT: tuple[tuple[Right, str, tuple[str, ...]], ...] = (
             "/api/tasks/{number}/wait",
         ),
     ),
+    (_FORM, "POST", ("/tasks/actions",)),
     (_ADMIN, "GET", ("/api/audit", "/api/queues", "/api/queues/{queue}/deliveries")),
     (_ADMIN, "POST", ("/api/queues/{queue}/deliveries/{id}/revive",)),
 )

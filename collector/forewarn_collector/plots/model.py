@@ -29,6 +29,15 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Band:
+    """A time from `start` to `end` (ms) with a name, shown behind the lines."""
+
+    start: int
+    end: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plot:
     """A plot from `start` to `end` (ms). `threshold` is a value and what it is called."""
 
@@ -38,3 +47,4 @@ class Plot:
     lines: Sequence[Line]
     marks: Sequence[Mark] = ()
     threshold: tuple[float, str] | None = None
+    bands: Sequence[Band] = ()

@@ -52,6 +52,7 @@ _RULES = (
     ".onset{stroke:var(--onset);stroke-width:1.5}",
     ".limit{stroke:var(--limit);stroke-dasharray:7 4;stroke-width:1.5}",
     ".limited{fill:var(--limit);stroke:var(--page);stroke-width:3px;paint-order:stroke}",
+    ".band{fill:var(--limit);fill-opacity:.1}",
     ".suspect{fill:var(--onset)}",
     ".page{fill:var(--page)}",
 )

@@ -40,22 +40,27 @@ _UNFIT = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010f
 
 def render(plot: Plot) -> str:
     """The plot as a document; the same for the same plot."""
-    return _drawn(plot, 'xmlns="http://www.w3.org/2000/svg"', "", f"<style>{STYLE}</style>")
+    above = (
+        f"<style>{STYLE}</style>",
+        f'<rect class="page" width="{_WIDTH}" height="100%"/>',
+        f'<text class="title" x="16" y="22">{_text(plot.title)}</text>',
+    )
+    return _drawn(plot, 'xmlns="http://www.w3.org/2000/svg"', "", above)
 
 
 def render_inline(plot: Plot, name: str) -> str:
     """The plot as an element of a page, which has the style `page_style` and one plot of a name.
 
-    It bears the values that it shows: `data-times` (ms since `data-start`) and `data-values` of
-    each line, for a script that shows them.
+    Its title is told, not shown: the page has a heading. It bears the values that it shows, for a
+    script: `data-times` (ms since `data-start`), `data-values` and `data-heights` of each line.
     """
     span = f'data-start="{plot.start}" data-end="{max(plot.end, plot.start + 1)}"'
     attributes = f'class="plot" {span} data-left="{_LEFT}" data-right="{_RIGHT}"'
-    return _drawn(plot, attributes, f"{name}-", "", with_values=True)
+    return _drawn(plot, attributes, f"{name}-", (), with_values=True)
 
 
 def _drawn(
-    plot: Plot, attributes: str, prefix: str, style: str, *, with_values: bool = False
+    plot: Plot, attributes: str, prefix: str, above: Sequence[str], *, with_values: bool = False
 ) -> str:
     lines = [_cut(line) for line in plot.lines[:COLOURS]]
     frame = _Frame(plot, lines)
@@ -66,9 +71,8 @@ def _drawn(
         f'role="img" aria-labelledby="{prefix}title {prefix}desc">',
         f'<title id="{prefix}title">{_text(plot.title)}</title>',
         f'<desc id="{prefix}desc">{_text(_told(plot), 2_000)}</desc>',
-        style,
-        f'<rect class="page" width="{_WIDTH}" height="{height}"/>',
-        f'<text class="title" x="16" y="22">{_text(plot.title)}</text>',
+        *above,
+        *_bands(frame),
         *_axes(frame),
         *_threshold(frame),
         *_marks(frame),
@@ -77,7 +81,7 @@ def _drawn(
         *_legend(plot, lines),
         "</svg>",
     ]
-    return "\n".join(part for part in parts if part) + "\n"
+    return "\n".join(parts) + "\n"
 
 
 def _values(frame: _Frame, number: int, line: Line) -> str:
@@ -125,6 +129,20 @@ def _axes(frame: _Frame) -> Iterator[str]:
         # Whole at the right edge, too.
         middle = _at(min(place, _WIDTH - 4 - len(name) * _CHARACTER / 2))
         yield f'<text class="quiet" x="{middle}" y="{_NAMES}" text-anchor="middle">{name}</text>'
+
+
+def _bands(frame: _Frame) -> Iterator[str]:
+    for band in frame.plot.bands:
+        if band.end <= frame.start or band.start >= frame.end:
+            continue
+        left, right = frame.x(band.start), frame.x(band.end)
+        yield (
+            f'<rect class="band" x="{_at(left)}" y="{_TOP}" width="{_at(right - left)}" '
+            f'height="{_BOTTOM - _TOP}"><title>{_text(band.name)}</title></rect>'
+        )
+        if right - left > len(band.name) * _CHARACTER:
+            middle = f'x="{_at((left + right) / 2)}" y="{_BOTTOM - 8}" text-anchor="middle"'
+            yield f'<text class="quiet" {middle}>{_text(band.name)}</text>'
 
 
 def _threshold(frame: _Frame) -> Iterator[str]:
@@ -231,6 +249,10 @@ def _told(plot: Plot) -> str:
         said.append(f"{_clean(line.name)}: {text}{f', {odd} that are no number' if odd else ''}.")
     if plot.threshold is not None:
         said.append(f"Threshold: {_clean(plot.threshold[1])}.")
+    said += [
+        f"{_clean(band.name)}: from {time_text(band.start)} to {time_text(band.end)}."
+        for band in plot.bands
+    ]
     said += [
         f"{time_text(mark.at, '%H:%M:%S')} {_clean(mark.name)}." for mark in _in_time(plot.marks)
     ]

@@ -38,6 +38,7 @@ from forewarn_collector.tasks.placing import ByRule, Place, Placing
 from forewarn_collector.tasks.policy import Policy
 from forewarn_collector.tasks.queries import TaskCount, TaskQueries
 from forewarn_collector.tasks.service import ServiceLevels, Step
+from forewarn_collector.tasks.standing import Standing
 
 __all__ = [
     "STANDING",
@@ -76,6 +77,7 @@ __all__ = [
     "RepeatedError",
     "ResolveReason",
     "ServiceLevels",
+    "Standing",
     "Step",
     "StoredAlert",
     "Task",

@@ -73,11 +73,14 @@ class NavEntry:
 class Site:
     """Renders pages and takes their forms. `nav` lists what the navigation may lead to."""
 
-    def __init__(self, gate: Gate, clock: Clock, nav: Sequence[NavEntry]) -> None:
+    def __init__(
+        self, gate: Gate, clock: Clock, nav: Sequence[NavEntry], external_url: str
+    ) -> None:
         self.sessions = gate.sessions
         self.clock = clock
         self._gate = gate
         self._nav = nav
+        self._external_url = external_url
         self.assets = Assets(_HERE / "static", {"plot.css": page_style()})
         self._templates = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
@@ -160,6 +163,10 @@ class Site:
         if theme in THEMES:
             self.sessions.set_cookie(response, _THEME, theme, 366 * 86_400)
         return response
+
+    def home(self, request: web.Request) -> str:
+        """Where the collector is reached: what the configuration says, else as it was here."""
+        return self._external_url or f"{request.scheme}://{request.host}"
 
     def visitor(self, request: web.Request) -> Visitor:
         """Who looks at the page."""

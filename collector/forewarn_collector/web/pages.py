@@ -10,11 +10,14 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from forewarn_collector.api.auth import Gate
+from forewarn_collector.ingest.agents import AgentWatch
 from forewarn_collector.tasks import TaskCommands, TaskQueries
+from forewarn_collector.tasks.delivery_log import DeliveryLog
 from forewarn_collector.tasks.silences import Silences
+from forewarn_collector.web.actions import Actions
 from forewarn_collector.web.layout import NavEntry, Site
 from forewarn_collector.web.sign_in import SignInPage
-from forewarn_collector.web.task_page import TaskPage
+from forewarn_collector.web.task_page import RuleOf, TaskPage
 from forewarn_collector.web.tasks_page import TasksPage
 from forewarn_wire.clock import Clock
 
@@ -29,6 +32,9 @@ class Parts:
     queries: TaskQueries
     commands: TaskCommands
     silences: Silences
+    agents: AgentWatch
+    deliveries: DeliveryLog
+    rule_of: RuleOf
 
 
 class Page(Protocol):
@@ -41,12 +47,13 @@ class Page(Protocol):
 class WebPages:
     """Server-rendered pages; nothing on them comes from elsewhere, and none needs a script."""
 
-    def __init__(self, gate: Gate, parts: Parts, clock: Clock) -> None:
-        self._site = Site(gate, clock, _NAV)
+    def __init__(self, gate: Gate, parts: Parts, external_url: str, clock: Clock) -> None:
+        self._site = Site(gate, clock, _NAV, external_url)
         self._pages: tuple[Page, ...] = (
             SignInPage(self._site, gate),
-            TasksPage(self._site, parts.queries),
-            TaskPage(self._site, parts.queries),
+            TasksPage(self._site, parts.queries, parts.agents),
+            Actions(self._site, parts.queries, parts.commands, parts.silences),
+            TaskPage(self._site, parts.queries, parts.deliveries, parts.rule_of),
         )
 
     @property

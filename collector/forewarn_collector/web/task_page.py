@@ -1,25 +1,64 @@
-"""The page of one task."""
+"""The page of one task: what is wrong, why one thinks so, what to do, and what was done."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
+from markupsafe import Markup
 
 from forewarn_collector.api.narrowing import customer_of
-from forewarn_collector.tasks import NoSuchTaskError, TaskQueries
-from forewarn_collector.tasks.evidence_html import evidence_html
+from forewarn_collector.plots import render_inline
+from forewarn_collector.rules import AlertingRule
+from forewarn_collector.tasks import (
+    CloseReason,
+    DeliveryState,
+    DeliveryStatus,
+    NoSuchTaskError,
+    Standing,
+    Task,
+    TaskQueries,
+)
+from forewarn_collector.tasks.delivery_log import DeliveryLog
 from forewarn_collector.tasks.evidence_plot import evidence_plot
+from forewarn_collector.web.actions import SPANS
+from forewarn_collector.web.evidence_view import evidence_views
 from forewarn_collector.web.layout import Site
+from forewarn_collector.web.task_facts import TaskFacts
+
+RuleOf = Callable[[str], AlertingRule | None]
+
+_REASONS = {
+    CloseReason.FIXED: "It is fixed",
+    CloseReason.NO_ACTION: "Nothing had to be done",
+    CloseReason.DUPLICATE: "It is a duplicate of another task",
+    CloseReason.WONT_FIX: "It won't be fixed; mute it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """All that the page shows of a task."""
+
+    task: Task
+    plot: Markup
+    deliveries: Sequence[DeliveryStatus]
+    standing: Standing
 
 
 class TaskPage:
     """One task with all that is known of it."""
 
-    def __init__(self, site: Site, queries: TaskQueries) -> None:
+    def __init__(
+        self, site: Site, queries: TaskQueries, deliveries: DeliveryLog, rule_of: RuleOf
+    ) -> None:
         self._site = site
         self._queries = queries
+        self._deliveries = deliveries
+        self._rule_of = rule_of
 
     def routes(self) -> Sequence[web.RouteDef]:
         """The routes."""
@@ -28,13 +67,37 @@ class TaskPage:
     async def _show(self, request: web.Request) -> web.StreamResponse:
         try:
             queries = self._queries.of(customer_of(request))
-            task = await asyncio.to_thread(queries.one, request.match_info["number"])
+            known = await asyncio.to_thread(self._read, queries, request.match_info["number"])
         except NoSuchTaskError as error:
             raise web.HTTPNotFound(text=f"{error}\n") from error
+        task = known.task
         return self._site.page(
             request,
             "task.html",
+            facts=TaskFacts(task, self._site.clock()),
             task=task,
-            evidence=evidence_html(task.evidence, "/tasks/"),
-            has_plot=evidence_plot(task.title, task.evidence) is not None,
+            plot=known.plot,
+            evidence=evidence_views(task.evidence),
+            tickets=_tickets(task),
+            deliveries=known.deliveries,
+            failing=[each for each in known.deliveries if _fails(each)],
+            rule=self._rule_of(task.rule),
+            spans=[(name, text) for name, (text, _) in SPANS.items()],
+            reasons=[(reason.value, text) for reason, text in _REASONS.items()],
+            people=known.standing.values("assignee"),
         )
+
+    def _read(self, queries: TaskQueries, number: str) -> _Known:
+        task = queries.one(number)
+        plot = evidence_plot(task.title, task.evidence)
+        drawn = Markup(render_inline(plot, "evidence")) if plot else Markup()  # noqa: S704
+        return _Known(task, drawn, self._deliveries.of_task(task.id), queries.standing())
+
+
+def _tickets(task: Task) -> Sequence[dict[str, Any]]:
+    found: Sequence[dict[str, Any]] = task.to_json().get("tickets", ())
+    return found
+
+
+def _fails(delivery: DeliveryStatus) -> bool:
+    return delivery.state is not DeliveryState.DELIVERED and bool(delivery.error)

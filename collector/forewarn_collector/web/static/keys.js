@@ -21,7 +21,7 @@ function move(step) {
 
 const current = () => rows().find((row) => row.dataset.key === currentKey);
 
-/** What the element with data-key-NAME stands for: it is pressed, opened or focused. */
+/** Do what an element is for: it is pressed, opened or written in. */
 function press(element) {
   if (!element) return;
   if (element.matches("summary")) {
@@ -46,28 +46,35 @@ const ACTIONS = {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const target = event.target;
-  const plot = target.closest?.("svg.plot");
-  if (plot) return plotKey(plot, event);
-  if (event.key === "Escape") {
-    document.querySelectorAll("details.drop[open]").forEach((each) => {
-      each.removeAttribute("open");
-      each.querySelector("summary").focus();
-    });
-    if (target.matches("input, textarea, select")) target.blur();
+  if (target.closest("svg.plot")) return;
+  if (event.key === "Escape") return close(target);
+  const sheet = target.closest(".sheet");
+  if (event.key === "Enter" && sheet && target.matches("input, select")) {
+    event.preventDefault();
+    sheet.querySelector("button[name=do]").click();
     return;
   }
   if (target.matches("input:not([type=checkbox]), textarea, select") || document.querySelector("dialog[open]")) return;
   if (event.key === "Enter" && target.closest("a, button, summary")) return;
   const marked = document.querySelector(`[data-press="${CSS.escape(event.key)}"]`);
-  const own = current()?.querySelector(`[data-press-row="${CSS.escape(event.key)}"]`);
-  const some = document.querySelector("[data-rows] input[type=checkbox]:checked");
   const action = ACTIONS[event.key];
-  if (!marked && !own && !action) return;
+  if (!marked && !action) return;
   event.preventDefault();
-  if (own && !some) press(own);
-  else if (marked) press(marked);
-  else action?.();
+  if (action) return action();
+  const row = current();
+  const chosen = document.querySelector("[data-rows] input[type=checkbox]:checked");
+  if (row && !chosen && marked.closest("[data-for-chosen]")) row.querySelector("input[type=checkbox]").click();
+  press(marked);
 });
+
+/** Leave what is open, and what is written in. */
+function close(target) {
+  for (const each of document.querySelectorAll("details.drop[open]")) {
+    each.removeAttribute("open");
+    each.querySelector("summary").focus();
+  }
+  if (target.matches("input, textarea, select")) target.blur();
+}
 
 // --- What is chosen ------------------------------------------------------------------------------
 
@@ -91,6 +98,8 @@ document.addEventListener("change", (event) => {
   counted();
 });
 document.addEventListener("click", (event) => {
+  const opens = event.target.closest("[data-opens]");
+  if (opens) document.getElementById(opens.dataset.opens).showModal();
   for (const each of document.querySelectorAll("details.drop[open]")) {
     if (!each.contains(event.target)) each.removeAttribute("open");
   }

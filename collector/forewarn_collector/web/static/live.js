@@ -25,12 +25,12 @@ function take(html, url) {
     const found = fresh.getElementById(region.id);
     if (found && !isBusy(region)) mend(region, found);
   }
-  const token = fresh.querySelector("input[name=form_token]");
-  if (token) {
-    for (const each of document.querySelectorAll("input[name=form_token]")) each.value = token.value;
+  for (const name of ["form_token", "back"]) {
+    const value = fresh.querySelector(`input[name=${name}]`)?.value;
+    if (value) for (const each of document.querySelectorAll(`input[name=${name}]`)) each.value = value;
   }
   document.title = fresh.title;
-  if (url && url !== location.href) history.replaceState(null, "", url);
+  if (url && url !== location.href) history.pushState(null, "", url);
   document.dispatchEvent(new Event("mended"));
 }
 
@@ -190,6 +190,7 @@ function leave() {
 }
 
 remember(document);
+addEventListener("popstate", () => location.reload());
 if (stream) {
   follow();
   setInterval(() => look(0), every);
