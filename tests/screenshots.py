@@ -35,7 +35,7 @@ def main(folder: Path) -> None:
         browsing() as browser,
         watched_host(Path(place)) as host,
     ):
-        pages = Pages(browser, host.collector)
+        pages = Pages(browser, host.collector, {})
         operator: dict[str, Any] = {"token": host.tokens["operator"], "name": "Ann Lee"}
         shoot(pages.open(**operator), folder, "page-nothing-to-do")
         task = host.break_shop()

@@ -69,11 +69,17 @@ class Watched:
 
 
 class Pages:
-    """Opens pages of one collector, each in a context of its own; `close` checks them all."""
+    """Opens pages of one collector, each in a context of its own; `close` checks them all.
 
-    def __init__(self, browser: Browser, collector: RunningCollector) -> None:
+    `sessions` keeps who has signed in, for as long as the collector runs.
+    """
+
+    def __init__(
+        self, browser: Browser, collector: RunningCollector, sessions: dict[str, Any]
+    ) -> None:
         self._browser = browser
         self._collector = collector
+        self._sessions = sessions
         self._open: list[tuple[BrowserContext, Watched]] = []
 
     def open(
@@ -90,19 +96,26 @@ class Pages:
         `context` goes to Playwright: `viewport`, `color_scheme`, `java_script_enabled`. Problems
         with a part that is `expected` are no failure.
         """
-        made = self._browser.new_context(
-            base_url=self._collector.url, **{"viewport": DESK, "locale": "en-GB", **context}
-        )
+        given = {"base_url": self._collector.url, "viewport": DESK, "locale": "en-GB", **context}
+        if token:
+            given["storage_state"] = self._signed_in(token, name)
+        made = self._browser.new_context(**given)
         made.set_default_timeout(_SLOWEST)
         watched = Watched(self._collector.url, expected=expected)
         self._open.append((made, watched))
         page = made.new_page()
         watched.watch(page)
-        if token:
-            sign_in(page, token, name)
-        if not token or path != "/":
-            page.goto(path)
+        page.goto(path)
         return page
+
+    def _signed_in(self, token: str, name: str) -> Any:
+        """The cookies of somebody who has signed in, once for all pages of the browser."""
+        key = f"{token} {name}"
+        if key not in self._sessions:
+            with self._browser.new_context(base_url=self._collector.url) as context:
+                sign_in(context.new_page(), token, name)
+                self._sessions[key] = context.storage_state()
+        return self._sessions[key]
 
     def close(self) -> None:
         """End all, and fail if anything went wrong on one of them."""

@@ -63,6 +63,15 @@ class WatchedHost:
         stop(self._shop)
         return wait_until("the task", self.broken)
 
+    def mended(self, number: str) -> None:
+        """Wait until the alerts of a task have ended."""
+
+        def ended() -> bool:
+            members = self.collector.get(f"/api/tasks/{number}").json()["members"]
+            return all(member["left_at"] is not None for member in members)
+
+        wait_until(f"the end of {number}", ended)
+
     def broken(self) -> dict[str, Any] | None:
         """The task of the shop that stands, if there is one."""
         standing = ["open", "acknowledged", "in_progress", "waiting"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -25,9 +26,17 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedHost]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def sessions() -> dict[str, Any]:
+    """Who has signed in at the host's collector."""
+    return {}
+
+
 @pytest.fixture
-def page_of(browser: Browser, host: WatchedHost) -> Iterator[Callable[..., Page]]:
+def page_of(
+    browser: Browser, host: WatchedHost, sessions: dict[str, Any]
+) -> Iterator[Callable[..., Page]]:
     """Opens a page of the host's collector, see `Pages.open`; at the end nothing may be amiss."""
-    pages = Pages(browser, host.collector)
+    pages = Pages(browser, host.collector, sessions)
     yield pages.open
     pages.close()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from support.browser import PHONE, accessible
+from support.browser import PHONE, accessible, sign_in
 from support.servers import call
 from support.watched_host import WatchedHost
 
@@ -14,7 +14,8 @@ Open = Callable[..., Page]
 
 
 def test_who_signs_in_is_named_and_can_sign_out(host: WatchedHost, page_of: Open) -> None:
-    page = page_of(token=host.tokens["operator"], name="Ann Lee")
+    page = page_of()
+    sign_in(page, host.tokens["operator"], "Ann Lee")
     expect(page.get_by_text("Ann Lee · operator")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("link", name="Sign in")).to_be_visible()

@@ -18,7 +18,7 @@ function remember(within) {
 }
 
 /** Put what the server shows now into every region, and keep what the reader was at. */
-function take(html, url) {
+function take(html) {
   const fresh = new DOMParser().parseFromString(html, "text/html");
   remember(fresh);
   for (const region of document.querySelectorAll("[data-live]")) {
@@ -30,8 +30,8 @@ function take(html, url) {
     if (value) for (const each of document.querySelectorAll(`input[name=${name}]`)) each.value = value;
   }
   document.title = fresh.title;
-  if (url && url !== location.href) history.pushState(null, "", url);
   document.dispatchEvent(new Event("mended"));
+  return fresh;
 }
 
 /** Whether somebody is writing there, or has something open there. */
@@ -220,9 +220,9 @@ document.addEventListener("submit", async (event) => {
     for (const [name, value] of [...sent]) if (!value) sent.delete(name);
     to.search = sent;
   }
-  form.querySelectorAll("details[open]").forEach((each) => each.removeAttribute("open"));
+  form.querySelectorAll("details.drop[open]").forEach((each) => each.removeAttribute("open"));
   form.closest("details.drop[open]")?.removeAttribute("open");
-  if (event.submitter) event.submitter.blur();
+  document.activeElement?.blur();
   try {
     const answer = await fetch(to, request);
     const text = await answer.text();
@@ -232,7 +232,9 @@ document.addEventListener("submit", async (event) => {
       form.querySelectorAll("textarea").forEach((each) => { each.value = ""; });
       form.querySelectorAll("input[type=checkbox]:checked").forEach((each) => { each.checked = false; });
     }
-    take(text, method === "GET" ? at.href : "");
+    if (method === "GET" && at.href !== location.href) history.pushState(null, "", at);
+    // A word on what was done is said once: it stays until the next action.
+    document.getElementById("notice").replaceWith(take(text).getElementById("notice"));
     connected(true);
   } catch {
     connected(false);

@@ -95,17 +95,19 @@ document.addEventListener("pointermove", (event) => {
 });
 document.addEventListener("focusout", (event) => { if (event.target.closest?.("svg.plot")) hide(); });
 
-function plotKey(plot, event) {
+/** Arrows lead from value to value of the plot that has the focus, as the pointer does. */
+document.addEventListener("keydown", (event) => {
+  const plot = event.target.closest("svg.plot");
+  if (!plot) return;
+  if (event.key === "Escape") hide();
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  if (!step) return event.key === "Escape" && hide();
-  event.preventDefault();
   const longest = linesOf(plot).reduce((best, line) => (line.times.length > best.length ? line.times : best), []);
+  if (!step || !longest.length) return;
+  event.preventDefault();
   const span = Number(plot.dataset.end) - Number(plot.dataset.start);
-  if (!longest.length) return;
   const at = plot.share === undefined ? longest.length - 1 : nearest(longest, plot.share * span) + step;
   showAt(plot, longest[Math.min(Math.max(at, 0), longest.length - 1)] / span);
-}
-
+});
 
 function reachable() {
   for (const plot of document.querySelectorAll("svg.plot:not([tabindex])")) plot.setAttribute("tabindex", "0");
