@@ -43,6 +43,7 @@ from forewarn_collector.listening import (
     StartError,
     gate_of,
     make_data_directory,
+    oidc_of,
     ssl_context_of,
 )
 from forewarn_collector.metrics import Metrics
@@ -106,7 +107,7 @@ from forewarn_collector.tasks.received import is_received
 from forewarn_collector.tasks.retrospect import Retrospect
 from forewarn_collector.tasks.ticker import Ticker
 from forewarn_collector.upkeep import Upkeep
-from forewarn_collector.web import Parts, WebPages
+from forewarn_collector.web import Parts, Provider, WebPages
 from forewarn_wire import labels_from
 from forewarn_wire.clock import Clock
 
@@ -136,6 +137,7 @@ class Collector:
         self._last_reload = LastReload(clock())
         make_data_directory(config.data)
         gate = gate_of(config, clock)
+        self._oidc = oidc_of(config)
         by_customer = {item.customer: item.series for item in config.limits.customers}
         self._store = Store(
             config.data,
@@ -381,6 +383,8 @@ class Collector:
             self._agents,
             DeliveryLog(self._ledger),
             lambda key: self._alerting.get(key),
+            self._metrics,
+            self._oidc and (self._oidc[0], Provider(*self._oidc, self._clock)),
         )
         pages = WebPages(gate, parts, self._config.external_url, self._clock)
         application = web.Application(
@@ -423,6 +427,7 @@ class Collector:
         ):
             application.add_routes(part.routes())
         application.on_shutdown.append(self._stream.end)
+        application.on_cleanup.append(pages.end)
         self._metrics.add(lambda: store_families(self._store, self._agents))
         self._metrics.add(lambda: archive_families(self._store, self._caretaker))
         self._metrics.add(lambda: admission_families(self._admission))

@@ -9,6 +9,7 @@ from pathlib import Path
 from forewarn_collector.api.auth import TOKEN_FILE, Gate, TokenError, callers_from, own_token
 from forewarn_collector.api.sessions import Sessions
 from forewarn_collector.config import CollectorConfig
+from forewarn_collector.config_oidc import OidcConfig
 from forewarn_wire.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,21 @@ def gate_of(config: CollectorConfig, clock: Clock) -> Gate:
     log.info("the token for writes is in %s", config.data / TOKEN_FILE)
     # Behind a proxy on this machine a customer could read all by leaving its token out.
     shared = any(token.reads_for_customer for token in config.tokens)
-    return Gate(callers, sessions, auth=True, open_reads=listen.is_loopback and not shared)
+    # And whoever has people sign in means all of them.
+    open_reads = listen.is_loopback and not shared and config.oidc is None
+    return Gate(callers, sessions, auth=True, open_reads=open_reads)
+
+
+def oidc_of(config: CollectorConfig) -> tuple[OidcConfig, str] | None:
+    """The provider by which people sign in, with our secret there. Raises StartError."""
+    if config.oidc is None:
+        return None
+    file = config.oidc.client_secret_file
+    try:
+        secret = file.read_text("utf-8").strip() if file is not None else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartError(f"cannot read the client secret {file}: {error}") from error
+    return config.oidc, secret
 
 
 def ssl_context_of(config: CollectorConfig) -> ssl.SSLContext | None:

@@ -115,6 +115,12 @@ class Metrics:
         self.rule_reloads = counter(
             "forewarn_rule_reloads_total", "Reloads of the rule files, by outcome.", "outcome"
         )
+        self.sign_ins = counter(
+            "forewarn_sign_ins_total",
+            "Sign-ins on the page, by way and outcome.",
+            "by",
+            "outcome",
+        )
         self.task_streams = Gauge(
             "forewarn_task_streams",
             "Clients that follow what happens to tasks.",

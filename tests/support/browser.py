@@ -42,7 +42,6 @@ def browsing() -> Iterator[Browser]:
 class Watched:
     """What went wrong on the pages of one context."""
 
-    home: str
     problems: list[str] = field(default_factory=list)
     expected: tuple[str, ...] = ()
     """Parts of problems that a test makes on purpose."""
@@ -64,7 +63,7 @@ class Watched:
 
     def _asked(self, request: Request) -> None:
         there = urlsplit(request.url)
-        if there.scheme not in {"data", "blob"} and there.netloc != urlsplit(self.home).netloc:
+        if there.scheme not in {"data", "blob"} and there.hostname != "127.0.0.1":
             self.problems.append(f"a request that leaves the machine: {request.url}")
 
 
@@ -101,7 +100,7 @@ class Pages:
             given["storage_state"] = self._signed_in(token, name)
         made = self._browser.new_context(**given)
         made.set_default_timeout(_SLOWEST)
-        watched = Watched(self._collector.url, expected=expected)
+        watched = Watched(expected=expected)
         self._open.append((made, watched))
         page = made.new_page()
         watched.watch(page)

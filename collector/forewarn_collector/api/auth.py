@@ -155,13 +155,10 @@ def _refusal(caller: Caller, right: Right, request: web.Request) -> str:
     if right.admits(caller.role, caller.customer):
         return ""
     if caller.role in right.roles:
-        return (
-            f"{request.path} tells of all customers; the token {caller.name} is that of one, "
-            f"{caller.customer}"
-        )
+        return f"{request.path} tells of all customers; {caller.told} is of one, {caller.customer}"
     needed = " or ".join(role for role in Role if role in right.roles)
     return (
-        f"the token {caller.name} has the role {caller.role}; "
+        f"{caller.told} has the role {caller.role}; "
         f"{request.method} {request.path} needs the role {needed}"
     )
 

@@ -25,5 +25,10 @@ class Caller:
     role: Role = Role.ADMIN
     person: str = ""
 
+    @property
+    def told(self) -> str:
+        """How they are spoken of."""
+        return self.person or f"the token {self.name}"
+
 
 CALLER = web.RequestKey("caller", Caller)

@@ -63,7 +63,8 @@ _PUBLIC_FORM = Right(frozenset(Role), Customers.OPEN, public=True, form=True)
 _FORM = Right(_HANDLERS, Customers.NARROWED, form=True)
 
 _BY_RIGHT: tuple[tuple[Right, str, tuple[str, ...]], ...] = (
-    (_PUBLIC, "GET", ("/-/healthy", "/-/ready", "/sign-in", "/static/{name}")),
+    (_PUBLIC, "GET", ("/-/healthy", "/-/ready", "/static/{name}")),
+    (_PUBLIC, "GET", ("/sign-in", "/sign-in/oidc", "/sign-in/oidc/back")),
     (_PUBLIC_FORM, "POST", ("/sign-in", "/sign-out", "/theme")),
     (_SEND, "POST", ("/api/v1/write", "/v1/logs", "/v1/metrics", "/api/v2/alerts")),
     # What these are given is all that they answer.

@@ -10,12 +10,15 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from forewarn_collector.api.auth import Gate
+from forewarn_collector.config_oidc import OidcConfig
 from forewarn_collector.ingest.agents import AgentWatch
+from forewarn_collector.metrics import Metrics
 from forewarn_collector.tasks import TaskCommands, TaskQueries
 from forewarn_collector.tasks.delivery_log import DeliveryLog
 from forewarn_collector.tasks.silences import Silences
 from forewarn_collector.web.actions import Actions
 from forewarn_collector.web.layout import NavEntry, Site
+from forewarn_collector.web.oidc import Provider
 from forewarn_collector.web.sign_in import SignInPage
 from forewarn_collector.web.task_page import RuleOf, TaskPage
 from forewarn_collector.web.tasks_page import TasksPage
@@ -35,6 +38,8 @@ class Parts:
     agents: AgentWatch
     deliveries: DeliveryLog
     rule_of: RuleOf
+    metrics: Metrics
+    oidc: tuple[OidcConfig, Provider] | None
 
 
 class Page(Protocol):
@@ -49,8 +54,9 @@ class WebPages:
 
     def __init__(self, gate: Gate, parts: Parts, external_url: str, clock: Clock) -> None:
         self._site = Site(gate, clock, _NAV, external_url)
+        self._oidc = parts.oidc
         self._pages: tuple[Page, ...] = (
-            SignInPage(self._site, gate),
+            SignInPage(self._site, gate, parts.metrics, parts.oidc),
             TasksPage(self._site, parts.queries, parts.agents),
             Actions(self._site, parts.queries, parts.commands, parts.silences),
             TaskPage(self._site, parts.queries, parts.deliveries, parts.rule_of),
@@ -60,6 +66,11 @@ class WebPages:
     def errors(self) -> Middleware:
         """The middleware that shows what goes wrong as a page."""
         return self._site.errors
+
+    async def end(self, _: web.Application) -> None:
+        """End the connections that it has."""
+        if self._oidc is not None:
+            await self._oidc[1].close()
 
     def routes(self) -> list[web.RouteDef]:
         """The routes."""
