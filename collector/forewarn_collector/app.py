@@ -94,20 +94,18 @@ from forewarn_collector.tasks import (
     LedgerError,
     Outbox,
     TaskChange,
-    TaskCommands,
     TaskKeeper,
     TaskQueries,
 )
 from forewarn_collector.tasks.backlogs import BacklogRows
 from forewarn_collector.tasks.changes import Happenings
-from forewarn_collector.tasks.delivery_log import DeliveryLog
 from forewarn_collector.tasks.evidence import StoreEvidence
 from forewarn_collector.tasks.incidents import read_incidents
 from forewarn_collector.tasks.received import is_received
 from forewarn_collector.tasks.retrospect import Retrospect
 from forewarn_collector.tasks.ticker import Ticker
 from forewarn_collector.upkeep import Upkeep
-from forewarn_collector.web import Parts, Provider, WebPages
+from forewarn_collector.web import Parts, WebPages
 from forewarn_wire import labels_from
 from forewarn_wire.clock import Clock
 
@@ -137,7 +135,6 @@ class Collector:
         self._last_reload = LastReload(clock())
         make_data_directory(config.data)
         gate = gate_of(config, clock)
-        self._oidc = oidc_of(config)
         by_customer = {item.customer: item.series for item in config.limits.customers}
         self._store = Store(
             config.data,
@@ -375,18 +372,17 @@ class Collector:
         hosts = frozenset({listen.host, external or ""}) if listen.is_loopback else None
         gated = middleware(gate, self._metrics, hosts=hosts)
         queries = TaskQueries(self._ledger)
-        commands = TaskCommands(self._ledger, self._task_changed)
         parts = Parts(
-            queries,
-            commands,
+            self._ledger,
+            self._task_changed,
             self._place.silences,
             self._agents,
-            DeliveryLog(self._ledger),
             lambda key: self._alerting.get(key),
             self._metrics,
-            self._oidc and (self._oidc[0], Provider(*self._oidc, self._clock)),
+            oidc_of(self._config),
+            self._config.external_url,
         )
-        pages = WebPages(gate, parts, self._config.external_url, self._clock)
+        pages = WebPages(gate, parts, self._clock)
         application = web.Application(
             middlewares=[measured(self._metrics), pages.errors, gated, unknown_paths],
             client_max_size=self._config.max_body,

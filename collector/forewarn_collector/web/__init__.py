@@ -1,6 +1,5 @@
 """The built-in page."""
 
-from forewarn_collector.web.oidc import Provider
 from forewarn_collector.web.pages import Parts, WebPages
 
-__all__ = ["Parts", "Provider", "WebPages"]
+__all__ = ["Parts", "WebPages"]

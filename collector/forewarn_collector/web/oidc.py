@@ -75,7 +75,7 @@ class Provider:
     """The provider. Used on the event loop; `close` ends its connections."""
 
     def __init__(self, config: OidcConfig, secret: str, clock: Clock) -> None:
-        self._config = config
+        self.config = config
         self._secret = secret
         self._clock = clock
         self._published: _Published | None = None
@@ -92,9 +92,9 @@ class Provider:
         digest = hashlib.sha256(sign_in.verifier.encode()).digest()
         query = {
             "response_type": "code",
-            "client_id": self._config.client_id,
+            "client_id": self.config.client_id,
             "redirect_uri": redirect_uri,
-            "scope": " ".join(self._config.scopes),
+            "scope": " ".join(self.config.scopes),
             "state": sign_in.state,
             "nonce": sign_in.nonce,
             "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
@@ -107,14 +107,14 @@ class Provider:
         """What the provider says of whoever has signed in there. Raises OidcError."""
         if not secrets.compare_digest(answer.get("state", "").encode(), sign_in.state.encode()):
             raise OidcError("This is the answer to another sign-in; begin again.")
-        if answer.get("iss", self._config.issuer) != self._config.issuer:
+        if answer.get("iss", self.config.issuer) != self.config.issuer:
             raise OidcError("The answer is from another provider.")
         if "error" in answer:
             said = answer.get("error_description") or answer["error"]
             raise OidcError(f"The provider did not let you in: {said:.200}")
         tokens = await self._tokens(sign_in, answer.get("code", ""), redirect_uri)
         claims = await self._verified(tokens.get("id_token"), sign_in.nonce)
-        wanted = (self._config.roles_claim, self._config.customer_claim)
+        wanted = (self.config.roles_claim, self.config.customer_claim)
         if any(name and claim_of(claims, name) is None for name in wanted):
             claims = {**await self._user_info(tokens, claims), **claims}
         return claims
@@ -133,10 +133,10 @@ class Provider:
         )
         if self._secret and "client_secret_basic" in methods:
             # Each part is encoded as in a form first (RFC 6749, 2.3.1).
-            pair = f"{quote_plus(self._config.client_id)}:{quote_plus(self._secret)}"
+            pair = f"{quote_plus(self.config.client_id)}:{quote_plus(self._secret)}"
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         else:
-            form["client_id"] = self._config.client_id
+            form["client_id"] = self.config.client_id
             if self._secret:
                 form["client_secret"] = self._secret
         return await self._ask("POST", published.endpoint("token_endpoint"), headers, form)
@@ -150,8 +150,8 @@ class Provider:
             jwt.JWTClaimsRegistry(
                 now=self._clock() // 1000,
                 leeway=_LEEWAY,
-                iss={"essential": True, "value": self._config.issuer},
-                aud={"essential": True, "value": self._config.client_id},
+                iss={"essential": True, "value": self.config.issuer},
+                aud={"essential": True, "value": self.config.client_id},
                 sub={"essential": True},
                 exp={"essential": True},
                 iat={"essential": True},
@@ -161,7 +161,7 @@ class Provider:
             raise OidcError(f"The provider's ID token is not good: {error}") from error
         # Of several audiences it must say for whom it was made.
         several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
-        client = self._config.client_id
+        client = self.config.client_id
         if claims.get("azp", "" if several else client) != client:
             raise OidcError("The provider's ID token was made for another client.")
         return dict(claims)
@@ -191,9 +191,9 @@ class Provider:
     async def _known(self) -> _Published:
         now = self._clock()
         if self._published is None or not 0 <= now - self._published.read_at < _FRESH:
-            address = f"{self._config.issuer.rstrip('/')}/.well-known/openid-configuration"
+            address = f"{self.config.issuer.rstrip('/')}/.well-known/openid-configuration"
             document = await self._ask("GET", address)
-            if document.get("issuer") != self._config.issuer:
+            if document.get("issuer") != self.config.issuer:
                 raise OidcError(
                     f"The provider at {address} calls itself {document.get('issuer')!r:.200};"
                     f" `issuer` of the configuration must be just that."

@@ -13,7 +13,7 @@ from forewarn_collector.api.auth import Gate
 from forewarn_collector.config_oidc import OidcConfig
 from forewarn_collector.ingest.agents import AgentWatch
 from forewarn_collector.metrics import Metrics
-from forewarn_collector.tasks import TaskCommands, TaskQueries
+from forewarn_collector.tasks import Ledger, Notify, TaskCommands, TaskQueries
 from forewarn_collector.tasks.delivery_log import DeliveryLog
 from forewarn_collector.tasks.silences import Silences
 from forewarn_collector.web.actions import Actions
@@ -30,16 +30,20 @@ _NAV = (NavEntry("Tasks", "/", "/tasks/"),)
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of a collector that pages show and act on."""
+    """The parts of a collector that pages show and act on.
 
-    queries: TaskQueries
-    commands: TaskCommands
+    `changed` hears of what is done to tasks, `rule_of` finds a running rule by its key; `oidc` is
+    the provider by which people sign in, with our secret there.
+    """
+
+    ledger: Ledger
+    changed: Notify
     silences: Silences
     agents: AgentWatch
-    deliveries: DeliveryLog
     rule_of: RuleOf
     metrics: Metrics
-    oidc: tuple[OidcConfig, Provider] | None
+    oidc: tuple[OidcConfig, str] | None
+    external_url: str
 
 
 class Page(Protocol):
@@ -52,14 +56,16 @@ class Page(Protocol):
 class WebPages:
     """Server-rendered pages; nothing on them comes from elsewhere, and none needs a script."""
 
-    def __init__(self, gate: Gate, parts: Parts, external_url: str, clock: Clock) -> None:
-        self._site = Site(gate, clock, _NAV, external_url)
-        self._oidc = parts.oidc
+    def __init__(self, gate: Gate, parts: Parts, clock: Clock) -> None:
+        site = self._site = Site(gate, clock, _NAV, parts.external_url)
+        self._provider = Provider(*parts.oidc, clock) if parts.oidc else None
+        queries = TaskQueries(parts.ledger)
+        commands = TaskCommands(parts.ledger, parts.changed)
         self._pages: tuple[Page, ...] = (
-            SignInPage(self._site, gate, parts.metrics, parts.oidc),
-            TasksPage(self._site, parts.queries, parts.agents),
-            Actions(self._site, parts.queries, parts.commands, parts.silences),
-            TaskPage(self._site, parts.queries, parts.deliveries, parts.rule_of),
+            SignInPage(site, gate, parts.metrics, self._provider),
+            TasksPage(site, queries, parts.agents),
+            Actions(site, queries, commands, parts.silences),
+            TaskPage(site, queries, DeliveryLog(parts.ledger), parts.rule_of),
         )
 
     @property
@@ -69,8 +75,8 @@ class WebPages:
 
     async def end(self, _: web.Application) -> None:
         """End the connections that it has."""
-        if self._oidc is not None:
-            await self._oidc[1].close()
+        if self._provider is not None:
+            await self._provider.close()
 
     def routes(self) -> list[web.RouteDef]:
         """The routes."""

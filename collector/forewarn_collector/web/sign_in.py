@@ -13,7 +13,6 @@ from multidict import MultiDict
 
 from forewarn_collector.api.auth import Gate
 from forewarn_collector.api.callers import Caller
-from forewarn_collector.config_oidc import OidcConfig
 from forewarn_collector.config_tokens import Role
 from forewarn_collector.metrics import Metrics
 from forewarn_collector.web.layout import Site, own_address
@@ -43,13 +42,11 @@ class _Begun:
 class SignInPage:
     """The form that takes a token, the way to the provider and back, and what ends a session."""
 
-    def __init__(
-        self, site: Site, gate: Gate, metrics: Metrics, oidc: tuple[OidcConfig, Provider] | None
-    ) -> None:
+    def __init__(self, site: Site, gate: Gate, metrics: Metrics, provider: Provider | None) -> None:
         self._site = site
         self._gate = gate
         self._metrics = metrics
-        self._oidc = oidc
+        self._provider = provider
         self._begun: dict[str, _Begun] = {}
 
     def routes(self) -> Sequence[web.RouteDef]:
@@ -67,7 +64,7 @@ class SignInPage:
         visitor = self._site.visitor(request)
         if visitor.signed_in or not visitor.may_sign_in:
             return self._site.lead(to)
-        provider = urlsplit(self._oidc[0].issuer).hostname if self._oidc else ""
+        provider = urlsplit(self._provider.config.issuer).hostname if self._provider else ""
         return self._site.page(request, "sign_in.html", to=to, provider=provider)
 
     async def _sign_in(self, request: web.Request, given: MultiDict[str]) -> web.StreamResponse:
@@ -85,11 +82,11 @@ class SignInPage:
 
     async def _go(self, request: web.Request) -> web.StreamResponse:
         """Lead to the provider. A link, not a form: `form-action` admits no other site."""
-        if self._oidc is None or not self._gate.auth:
+        if self._provider is None or not self._gate.auth:
             raise web.HTTPNotFound(text="no provider is set up here (oidc: in collector.yml)\n")
         to = own_address(request.query.get("next", "/"))
         try:
-            sign_in, address = await self._oidc[1].begin(self._back(request))
+            sign_in, address = await self._provider.begin(self._back(request))
         except OidcError as error:
             return self._refuse(request, "oidc", str(error), to)
         now = self._site.clock()
@@ -107,13 +104,12 @@ class SignInPage:
     async def _come_back(self, request: web.Request) -> web.StreamResponse:
         """Take the provider's answer, once, from the browser that began."""
         begun = self._begun.pop(request.cookies.get(_BEGUN, ""), None)
-        if self._oidc is None or begun is None or begun.ends_at <= self._site.clock():
+        if self._provider is None or begun is None or begun.ends_at <= self._site.clock():
             said = "This sign-in was not begun here, or took too long; begin again."
             return self._refuse(request, "oidc", said, "/")
-        config, provider = self._oidc
         try:
-            claims = await provider.finish(begun.sign_in, request.query, self._back(request))
-            caller = caller_for(config, claims)
+            claims = await self._provider.finish(begun.sign_in, request.query, self._back(request))
+            caller = caller_for(self._provider.config, claims)
         except OidcError as error:
             return self._refuse(request, "oidc", str(error), begun.to)
         response = self._admit(request, "oidc", caller, begun.to)
