@@ -55,7 +55,7 @@ class Watched:
     def check(self) -> None:
         """Fail if anything went wrong that was not meant to."""
         found = [each for each in self.problems if not any(part in each for part in self.expected)]
-        assert found == []
+        assert not found, found
 
     def _note(self, kind: str, text: str) -> None:
         if kind in {"error", "warning"}:

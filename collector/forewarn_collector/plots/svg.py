@@ -24,6 +24,8 @@ from forewarn_collector.plots.ticks import (
 _WIDTH = 760
 _LEFT, _RIGHT = 64, 744
 _TOP, _BOTTOM = 72, 280
+_HEADING = 30
+"""Above this stands nothing but the title and the day."""
 _SUSPECTS = 294
 _NAMES = 310
 _ROW = 18
@@ -45,7 +47,7 @@ def render(plot: Plot) -> str:
         f'<rect class="page" width="{_WIDTH}" height="100%"/>',
         f'<text class="title" x="16" y="22">{_text(plot.title)}</text>',
     )
-    return _drawn(plot, 'xmlns="http://www.w3.org/2000/svg"', "", above)
+    return _drawn(plot, 'xmlns="http://www.w3.org/2000/svg"', "", 0, above)
 
 
 def render_inline(plot: Plot, name: str) -> str:
@@ -56,19 +58,26 @@ def render_inline(plot: Plot, name: str) -> str:
     """
     span = f'data-start="{plot.start}" data-end="{max(plot.end, plot.start + 1)}"'
     attributes = f'class="plot" {span} data-left="{_LEFT}" data-right="{_RIGHT}"'
-    return _drawn(plot, attributes, f"{name}-", (), with_values=True)
+    return _drawn(plot, attributes, f"{name}-", _HEADING, (), with_values=True)
 
 
 def _drawn(
-    plot: Plot, attributes: str, prefix: str, above: Sequence[str], *, with_values: bool = False
+    plot: Plot,
+    attributes: str,
+    prefix: str,
+    top: int,
+    above: Sequence[str],
+    *,
+    with_values: bool = False,
 ) -> str:
+    """The plot without what is higher than `top`; the day stands there, or below if that is cut."""
     lines = [_cut(line) for line in plot.lines[:COLOURS]]
     frame = _Frame(plot, lines)
     names = 1 if len(plot.lines) < 2 else len(lines) + (len(plot.lines) > COLOURS)
     height = _NAMES + (names + bool(_suspects(plot))) * _ROW + 12
     parts = [
-        f'<svg {attributes} viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
-        f'role="img" aria-labelledby="{prefix}title {prefix}desc">',
+        f'<svg {attributes} viewBox="0 {top} {_WIDTH} {height - top}" width="{_WIDTH}" '
+        f'height="{height - top}" role="img" aria-labelledby="{prefix}title {prefix}desc">',
         f'<title id="{prefix}title">{_text(plot.title)}</title>',
         f'<desc id="{prefix}desc">{_text(_told(plot), 2_000)}</desc>',
         *above,
@@ -78,7 +87,7 @@ def _drawn(
         *_marks(frame),
         *(part for number, line in enumerate(lines) for part in _path(frame, number, line)),
         *(_values(frame, number, line) for number, line in enumerate(lines) if with_values),
-        *_legend(plot, lines),
+        *_legend(plot, lines, _NAMES + 20 if top else 22),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -212,9 +221,9 @@ def _pieces(line: Line) -> Iterator[list[tuple[int, float]]]:
         yield piece
 
 
-def _legend(plot: Plot, lines: Sequence[Line]) -> Iterator[str]:
+def _legend(plot: Plot, lines: Sequence[Line], day_at: int) -> Iterator[str]:
     day = time_text(plot.start, "%Y-%m-%d")
-    yield f'<text class="quiet" x="{_RIGHT}" y="22" text-anchor="end">{day} UTC</text>'
+    yield f'<text class="quiet" x="{_RIGHT}" y="{day_at}" text-anchor="end">{day} UTC</text>'
     y = _NAMES + 20
     for number, line in enumerate(lines):
         x = _LEFT

@@ -74,7 +74,7 @@ function showAt(plot, share) {
   const width = bubble.offsetWidth;
   const beside = place + 14 + width > innerWidth - 8 ? place - width - 14 : place + 14;
   bubble.style.left = `${Math.max(8, beside) + scrollX}px`;
-  bubble.style.top = `${box.top + 74 * scale + scrollY}px`;
+  bubble.style.top = `${box.top + (74 - plot.viewBox.baseVal.y) * scale + scrollY}px`;
 }
 
 function hide() {
