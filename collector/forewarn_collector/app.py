@@ -381,6 +381,9 @@ class Collector:
             self._agents,
             DeliveryLog(self._ledger),
             lambda key: self._alerting.get(key),
+            self._ledger,
+            self._store,
+            self._query_threads,
         )
         pages = WebPages(gate, parts, self._config.external_url, self._clock)
         application = web.Application(

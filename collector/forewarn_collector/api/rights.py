@@ -83,6 +83,8 @@ _BY_RIGHT: tuple[tuple[Right, str, tuple[str, ...]], ...] = (
         (
             "/",
             "/tasks/{number}",
+            "/hosts",
+            "/hosts/{instance}",
             "/api/events",
             "/api/events/{uid}",
             "/api/silences",

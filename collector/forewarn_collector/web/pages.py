@@ -10,18 +10,22 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from forewarn_collector.api.auth import Gate
+from forewarn_collector.api.threads import AnswerThreads
 from forewarn_collector.ingest.agents import AgentWatch
-from forewarn_collector.tasks import TaskCommands, TaskQueries
+from forewarn_collector.store import Store
+from forewarn_collector.tasks import Ledger, TaskCommands, TaskQueries
 from forewarn_collector.tasks.delivery_log import DeliveryLog
 from forewarn_collector.tasks.silences import Silences
 from forewarn_collector.web.actions import Actions
+from forewarn_collector.web.host_page import HostPage
+from forewarn_collector.web.hosts_page import HostsPage
 from forewarn_collector.web.layout import NavEntry, Site
 from forewarn_collector.web.sign_in import SignInPage
 from forewarn_collector.web.task_page import RuleOf, TaskPage
 from forewarn_collector.web.tasks_page import TasksPage
 from forewarn_wire.clock import Clock
 
-_NAV = (NavEntry("Tasks", "/", "/tasks/"),)
+_NAV = (NavEntry("Tasks", "/", "/tasks/"), NavEntry("Hosts", "/hosts", "/hosts/"))
 """What the navigation leads to; whoever may not see a page is not led there."""
 
 
@@ -35,6 +39,9 @@ class Parts:
     agents: AgentWatch
     deliveries: DeliveryLog
     rule_of: RuleOf
+    ledger: Ledger
+    store: Store
+    threads: AnswerThreads
 
 
 class Page(Protocol):
@@ -54,6 +61,8 @@ class WebPages:
             TasksPage(self._site, parts.queries, parts.agents),
             Actions(self._site, parts.queries, parts.commands, parts.silences),
             TaskPage(self._site, parts.queries, parts.deliveries, parts.rule_of),
+            HostsPage(self._site, parts.ledger, parts.agents),
+            HostPage(self._site, parts.queries, parts.store, parts.agents, parts.threads),
         )
 
     @property
