@@ -58,6 +58,7 @@ _READ = Right(_READERS, Customers.NARROWED)
 _READ_OPEN = Right(_READERS, Customers.OPEN)
 _READ_ALL = Right(_READERS, Customers.REFUSED)
 _HANDLE = Right(_HANDLERS, Customers.NARROWED)
+_HANDLE_ALL = Right(_HANDLERS, Customers.REFUSED)
 _ADMIN = Right(_ADMINS, Customers.REFUSED)
 _PUBLIC_FORM = Right(frozenset(Role), Customers.OPEN, public=True, form=True)
 _FORM = Right(_HANDLERS, Customers.NARROWED, form=True)
@@ -139,6 +140,8 @@ _BY_RIGHT: tuple[tuple[Right, str, tuple[str, ...]], ...] = (
     (_FORM, "POST", ("/tasks/actions",)),
     (_ADMIN, "GET", ("/api/audit", "/api/queues", "/api/queues/{queue}/deliveries")),
     (_ADMIN, "POST", ("/api/queues/{queue}/deliveries/{id}/revive",)),
+    # Whose task a mail is about is only known once it is read.
+    (_HANDLE_ALL, "POST", ("/api/queues/{queue}/replies",)),
 )
 
 RIGHTS: Mapping[tuple[str, str], Right] = {

@@ -116,4 +116,3 @@ class Backtests:
         document = json.loads(said)
         found: Mapping[str, Any] = next(e for e in document["rules"] if e["rule"] == rule.key)
         return {**found, "from": document["from"], "to": document["to"]}
-
