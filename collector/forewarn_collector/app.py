@@ -384,6 +384,13 @@ class Collector:
             self._ledger,
             self._store,
             self._query_threads,
+            self._scheduler.groups,
+            lambda: self._last_reload,
+            self._outbox,
+            lambda: self._queue_names,
+            self._workers.pauses,
+            self._workers.notify,
+            self._config,
         )
         pages = WebPages(gate, parts, self._config.external_url, self._clock)
         application = web.Application(
@@ -426,6 +433,7 @@ class Collector:
         ):
             application.add_routes(part.routes())
         application.on_shutdown.append(self._stream.end)
+        application.on_shutdown.append(pages.stop)
         self._metrics.add(lambda: store_families(self._store, self._agents))
         self._metrics.add(lambda: archive_families(self._store, self._caretaker))
         self._metrics.add(lambda: admission_families(self._admission))

@@ -16,7 +16,7 @@ from forewarn_collector.plots import Mark
 from forewarn_collector.promql import Deadline, compile_query
 from forewarn_collector.store import SeriesSource
 from forewarn_collector.web.shown import span as span_text
-from forewarn_collector.web.signal_plots import REFUSED, Span, drawn, evaluated, plot_of
+from forewarn_collector.web.signal_plots import REFUSED, SMALL, Span, drawn, evaluated, plot_of
 from forewarn_wire import Labels
 
 
@@ -133,7 +133,15 @@ def panels(
         except REFUSED as error:
             found.append(Shown(panel.title, Markup(), str(error)))
             continue
-        plot = plot_of(result, panel.title, span, name_of=panel.name, marks=marks)
+        plot = plot_of(
+            result,
+            panel.title,
+            span,
+            name_of=panel.name,
+            marks=marks,
+            width=SMALL,
+            from_zero=True,
+        )
         if plot is not None:
             found.append(Shown(panel.title, drawn(plot, f"signal-{number}")))
     return found

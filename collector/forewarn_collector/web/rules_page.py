@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from aiohttp import web
@@ -29,7 +29,7 @@ from forewarn_collector.tasks import Task, TaskFilter, TaskOrder, TaskQueries
 from forewarn_collector.web.backtests import DAYS, Backtests
 from forewarn_collector.web.layout import Site
 from forewarn_collector.web.signal_plots import (
-    MOST_LINES,
+    MOST_NOTES,
     RANGE,
     RANGES,
     REFUSED,
@@ -87,7 +87,7 @@ class Tried:
 
     text: str
     pretty: str = ""
-    plot: Markup = Markup()
+    plot: Markup = field(default_factory=Markup)
     rows: Sequence[tuple[str, float]] = ()
     more: int = 0
     problem: str = ""
@@ -263,7 +263,7 @@ def _tried(source: SeriesSource, query: Query | None, text: str, span: Span) -> 
         drawn(plot, "tried") if plot is not None else Markup(),
         rows,
         len(vector) - len(rows),
-        notes=[*over.warnings, *over.infos][:MOST_LINES],
+        notes=[*over.warnings, *over.infos][:MOST_NOTES],
     )
 
 

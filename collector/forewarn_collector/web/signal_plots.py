@@ -20,8 +20,9 @@ REFUSED = (PromQLError, EvalError, TooManySamplesError, StoreError)
 """What an expression may end in, which is for whoever reads the page."""
 POINTS = 240
 """How many steps a plot has."""
-MOST_LINES = 8
-"""How many lines a plot draws; more are counted."""
+MOST_NOTES = 8
+SMALL = 460
+"""The width of a plot that stands beside others."""
 
 _SECONDS = 10.0
 _HOUR = 3_600_000
@@ -76,7 +77,8 @@ def plot_of(
     *,
     name_of: Callable[[Labels], str],
     marks: Sequence[Mark] = (),
-    threshold: tuple[float, str] | None = None,
+    width: int = 760,
+    from_zero: bool = False,
 ) -> Plot | None:
     """The plot of a result, its largest lines first; None where it has no value at all."""
     rows = [row for row in result.rows().tolist() if result.present[row].any()]
@@ -94,7 +96,7 @@ def plot_of(
         )
         for row in rows
     ]
-    return Plot(title, span.start, span.end, lines, marks, threshold)
+    return Plot(title, span.start, span.end, lines, marks, from_zero=from_zero, width=width)
 
 
 def drawn(plot: Plot, name: str) -> Markup:

@@ -24,7 +24,7 @@ def cases_by_alert(rule_files: Iterable[str]) -> Mapping[tuple[str, str], int]:
             suite = load_suite(test).suite
             about = [files[path] for each in suite.rule_files if (path := each.resolve()) in files]
             for case in suite.cases:
-                checks = [*case.alerts, *case.tasks]
-                names = {check.name for check in checks if check.name and check.expected}
+                names = {check.name for check in case.alerts if check.expected}
+                names |= {check.name for check in case.tasks if check.expected and check.name}
                 found.update((file, name) for file in about for name in names)
     return found
