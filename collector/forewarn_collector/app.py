@@ -44,6 +44,7 @@ from forewarn_collector.listening import (
     gate_of,
     make_data_directory,
     oidc_of,
+    open_databases,
     ssl_context_of,
 )
 from forewarn_collector.metrics import Metrics
@@ -86,12 +87,10 @@ from forewarn_collector.store import (
     EventLimits,
     SeriesLimits,
     Store,
-    StoreError,
     Thinning,
 )
 from forewarn_collector.tasks import (
     Ledger,
-    LedgerError,
     Outbox,
     TaskChange,
     TaskKeeper,
@@ -148,7 +147,7 @@ class Collector:
         self._ledger = Ledger(config.data, config.ledger, member_of(config))
         self._outbox = Outbox(self._ledger)
         self._stream = TaskStream(Happenings(self._ledger), self._metrics.task_streams.set)
-        self._open_databases()
+        open_databases(self._store, self._ledger)
         self._store.keep(windows_of(rules))
         self._caretaker = Caretaker(self._store)
         self._agents = AgentWatch()
@@ -356,17 +355,6 @@ class Collector:
         log.info("%d rules in %d groups", _count(rules), len(rules.groups))
         return rules
 
-    def _open_databases(self) -> None:
-        try:
-            self._store.open()
-        except StoreError as error:
-            raise StartError(str(error)) from error
-        try:
-            self._ledger.open()
-        except LedgerError as error:
-            self._store.close()
-            raise StartError(str(error)) from error
-
     def _application(self, gate: Gate) -> web.Application:
         listen, external = self._config.listen, urlsplit(self._config.external_url).hostname
         hosts = frozenset({listen.host, external or ""}) if listen.is_loopback else None
@@ -380,7 +368,15 @@ class Collector:
             lambda key: self._alerting.get(key),
             self._metrics,
             oidc_of(self._config),
-            self._config.external_url,
+            self._store,
+            self._query_threads,
+            self._scheduler.groups,
+            lambda: self._last_reload,
+            self._outbox,
+            lambda: self._queue_names,
+            self._workers.pauses,
+            self._workers.notify,
+            self._config,
         )
         pages = WebPages(gate, parts, self._clock)
         application = web.Application(

@@ -1,4 +1,4 @@
-"""What a collector needs to listen: who may do what there, its certificate, its directory."""
+"""What a collector needs at its start: its directory and databases, who may do what, TLS."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from forewarn_collector.api.auth import TOKEN_FILE, Gate, TokenError, callers_fr
 from forewarn_collector.api.sessions import Sessions
 from forewarn_collector.config import CollectorConfig
 from forewarn_collector.config_oidc import OidcConfig
+from forewarn_collector.store import Store, StoreError
+from forewarn_collector.tasks import Ledger, LedgerError
 from forewarn_wire.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,19 @@ def make_data_directory(data: Path) -> None:
         raise StartError(
             f"cannot make the data directory {data}: {error.strerror}; --data chooses another"
         ) from error
+
+
+def open_databases(store: Store, ledger: Ledger) -> None:
+    """Open both, or neither. Raises StartError."""
+    try:
+        store.open()
+    except StoreError as error:
+        raise StartError(str(error)) from error
+    try:
+        ledger.open()
+    except LedgerError as error:
+        store.close()
+        raise StartError(str(error)) from error
 
 
 def gate_of(config: CollectorConfig, clock: Clock) -> Gate:

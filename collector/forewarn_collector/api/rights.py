@@ -58,9 +58,12 @@ _READ = Right(_READERS, Customers.NARROWED)
 _READ_OPEN = Right(_READERS, Customers.OPEN)
 _READ_ALL = Right(_READERS, Customers.REFUSED)
 _HANDLE = Right(_HANDLERS, Customers.NARROWED)
+_HANDLE_ALL = Right(_HANDLERS, Customers.REFUSED)
 _ADMIN = Right(_ADMINS, Customers.REFUSED)
 _PUBLIC_FORM = Right(frozenset(Role), Customers.OPEN, public=True, form=True)
 _FORM = Right(_HANDLERS, Customers.NARROWED, form=True)
+_FORM_ALL = Right(_HANDLERS, Customers.REFUSED, form=True)
+_FORM_ADMIN = Right(_ADMINS, Customers.REFUSED, form=True)
 
 _BY_RIGHT: tuple[tuple[Right, str, tuple[str, ...]], ...] = (
     (_PUBLIC, "GET", ("/-/healthy", "/-/ready", "/static/{name}")),
@@ -84,6 +87,11 @@ _BY_RIGHT: tuple[tuple[Right, str, tuple[str, ...]], ...] = (
         (
             "/",
             "/tasks/{number}",
+            "/hosts",
+            "/hosts/{instance}",
+            "/rules",
+            "/rules/{key}",
+            "/try",
             "/api/events",
             "/api/events/{uid}",
             "/api/silences",
@@ -110,6 +118,9 @@ _BY_RIGHT: tuple[tuple[Right, str, tuple[str, ...]], ...] = (
         _READ_ALL,
         "GET",
         (
+            "/about",
+            "/queues",
+            "/queues/{queue}",
             "/api/rules/plans",
             "/api/v1/alertmanagers",
             "/api/v1/status/config",
@@ -138,6 +149,11 @@ _BY_RIGHT: tuple[tuple[Right, str, tuple[str, ...]], ...] = (
     (_FORM, "POST", ("/tasks/actions",)),
     (_ADMIN, "GET", ("/api/audit", "/api/queues", "/api/queues/{queue}/deliveries")),
     (_ADMIN, "POST", ("/api/queues/{queue}/deliveries/{id}/revive",)),
+    (_FORM_ADMIN, "POST", ("/queues/{queue}/revive",)),
+    # A replay is of the signals of all, and takes a processor for a while.
+    (_FORM_ALL, "POST", ("/rules/{key}/backtest",)),
+    # Whose task a mail is about is only known once it is read.
+    (_HANDLE_ALL, "POST", ("/api/queues/{queue}/replies",)),
 )
 
 RIGHTS: Mapping[tuple[str, str], Right] = {

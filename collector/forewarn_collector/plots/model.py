@@ -39,7 +39,11 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A plot from `start` to `end` (ms). `threshold` is a value and what it is called."""
+    """A plot from `start` to `end` (ms). `threshold` is a value and what it is called.
+
+    `from_zero` has its axis begin there, whatever the lines do. `width` is in its own units, of
+    which letters are 12 high.
+    """
 
     title: str
     start: int
@@ -48,3 +52,5 @@ class Plot:
     marks: Sequence[Mark] = ()
     threshold: tuple[float, str] | None = None
     bands: Sequence[Band] = ()
+    from_zero: bool = False
+    width: int = 760

@@ -21,8 +21,7 @@ from forewarn_collector.plots.ticks import (
     value_ticks,
 )
 
-_WIDTH = 760
-_LEFT, _RIGHT = 64, 744
+_LEFT, _MARGIN = 64, 16
 _TOP, _BOTTOM = 72, 280
 _HEADING = 30
 """Above this stands nothing but the title and the day."""
@@ -44,7 +43,7 @@ def render(plot: Plot) -> str:
     """The plot as a document; the same for the same plot."""
     above = (
         f"<style>{STYLE}</style>",
-        f'<rect class="page" width="{_WIDTH}" height="100%"/>',
+        f'<rect class="page" width="{plot.width}" height="100%"/>',
         f'<text class="title" x="16" y="22">{_text(plot.title)}</text>',
     )
     return _drawn(plot, 'xmlns="http://www.w3.org/2000/svg"', "", 0, above)
@@ -57,7 +56,7 @@ def render_inline(plot: Plot, name: str) -> str:
     script: `data-times` (ms since `data-start`), `data-values` and `data-heights` of each line.
     """
     span = f'data-start="{plot.start}" data-end="{max(plot.end, plot.start + 1)}"'
-    attributes = f'class="plot" {span} data-left="{_LEFT}" data-right="{_RIGHT}"'
+    attributes = f'class="plot" {span} data-left="{_LEFT}" data-right="{plot.width - _MARGIN}"'
     return _drawn(plot, attributes, f"{name}-", _HEADING, (), with_values=True)
 
 
@@ -76,7 +75,7 @@ def _drawn(
     names = 1 if len(plot.lines) < 2 else len(lines) + (len(plot.lines) > COLOURS)
     height = _NAMES + (names + bool(_suspects(plot))) * _ROW + 12
     parts = [
-        f'<svg {attributes} viewBox="0 {top} {_WIDTH} {height - top}" width="{_WIDTH}" '
+        f'<svg {attributes} viewBox="0 {top} {plot.width} {height - top}" width="{plot.width}" '
         f'height="{height - top}" role="img" aria-labelledby="{prefix}title {prefix}desc">',
         f'<title id="{prefix}title">{_text(plot.title)}</title>',
         f'<desc id="{prefix}desc">{_text(_told(plot), 2_000)}</desc>',
@@ -110,16 +109,19 @@ class _Frame:
 
     def __init__(self, plot: Plot, lines: Sequence[Line]) -> None:
         self.plot = plot
+        self.right = plot.width - _MARGIN
         self.start, self.end = plot.start, max(plot.end, plot.start + 1)
         values = [value for line in lines for _, value in line.points if math.isfinite(value)]
         limit = plot.threshold
         if limit is not None and math.isfinite(limit[0]):
             values.append(_bounded(limit[0]))
+        if plot.from_zero:
+            values.append(0.0)
         self.low, self.high = value_range([_bounded(value) for value in values] or [0.0])
 
     def x(self, at: int) -> float:
         share = (min(max(at, self.start), self.end) - self.start) / (self.end - self.start)
-        return _LEFT + share * (_RIGHT - _LEFT)
+        return _LEFT + share * (self.right - _LEFT)
 
     def y(self, value: float) -> float:
         share = (_bounded(value) - self.low) / (self.high - self.low)
@@ -129,14 +131,14 @@ class _Frame:
 def _axes(frame: _Frame) -> Iterator[str]:
     for value, name in value_ticks(frame.low, frame.high):
         y = _at(frame.y(value))
-        yield f'<line class="grid" x1="{_LEFT}" x2="{_RIGHT}" y1="{y}" y2="{y}"/>'
+        yield f'<line class="grid" x1="{_LEFT}" x2="{frame.right}" y1="{y}" y2="{y}"/>'
         yield f'<text class="quiet" x="{_LEFT - 8}" y="{y}" dy="4" text-anchor="end">{name}</text>'
-    for at, name in time_ticks(frame.start, frame.end):
+    for at, name in time_ticks(frame.start, frame.end, most=frame.plot.width // 92):
         place = frame.x(at)
         x = _at(place)
         yield f'<line class="grid" x1="{x}" x2="{x}" y1="{_BOTTOM}" y2="{_BOTTOM + 5}"/>'
         # Whole at the right edge, too.
-        middle = _at(min(place, _WIDTH - 4 - len(name) * _CHARACTER / 2))
+        middle = _at(min(place, frame.plot.width - 4 - len(name) * _CHARACTER / 2))
         yield f'<text class="quiet" x="{middle}" y="{_NAMES}" text-anchor="middle">{name}</text>'
 
 
@@ -159,7 +161,7 @@ def _threshold(frame: _Frame) -> Iterator[str]:
         return
     value, name = frame.plot.threshold
     y = frame.y(value)
-    yield f'<line class="limit" x1="{_LEFT}" x2="{_RIGHT}" y1="{_at(y)}" y2="{_at(y)}"/>'
+    yield f'<line class="limit" x1="{_LEFT}" x2="{frame.right}" y1="{_at(y)}" y2="{_at(y)}"/>'
     below = 14 if y - _TOP < 16 else -5
     where = f'x="{_LEFT + 4}" y="{_at(y + below)}"'
     yield f'<text class="limited" {where}>{_text(name)}</text>'
@@ -176,7 +178,7 @@ def _marks(frame: _Frame) -> Iterator[str]:
             named[-1][1].append(mark.name)
         else:
             named.append((x, [mark.name]))
-    yield from _mark_names(named)
+    yield from _mark_names(named, frame.right)
     for mark in _suspects(frame.plot):
         place = f"{_at(frame.x(mark.at))} {_SUSPECTS - 9}"
         yield (
@@ -184,13 +186,13 @@ def _marks(frame: _Frame) -> Iterator[str]:
         )
 
 
-def _mark_names(named: Sequence[tuple[float, list[str]]]) -> Iterator[str]:
+def _mark_names(named: Sequence[tuple[float, list[str]]], right: int) -> Iterator[str]:
     """Names above the plot, in two rows where they would run into each other."""
     ends = [-math.inf, -math.inf]
     for x, names in named:
         text = _clean(", ".join(dict.fromkeys(names)), 40)
         half = len(text) * _CHARACTER / 2
-        x = min(max(x, _LEFT + half - 40), _RIGHT - half)
+        x = min(max(x, _LEFT + half - 40), right - half)
         row = next((row for row in (0, 1) if ends[row] < x - half - 6), 1)
         ends[row] = x + half
         y = _TOP - 12 - row * 16
@@ -223,7 +225,8 @@ def _pieces(line: Line) -> Iterator[list[tuple[int, float]]]:
 
 def _legend(plot: Plot, lines: Sequence[Line], day_at: int) -> Iterator[str]:
     day = time_text(plot.start, "%Y-%m-%d")
-    yield f'<text class="quiet" x="{_RIGHT}" y="{day_at}" text-anchor="end">{day} UTC</text>'
+    x = plot.width - _MARGIN
+    yield f'<text class="quiet" x="{x}" y="{day_at}" text-anchor="end">{day} UTC</text>'
     y = _NAMES + 20
     for number, line in enumerate(lines):
         x = _LEFT
@@ -233,7 +236,7 @@ def _legend(plot: Plot, lines: Sequence[Line], day_at: int) -> Iterator[str]:
     if suspects := _suspects(plot):
         yield f'<path class="suspect" d="M{_LEFT + 9} {y - 9}l5 9h-10z"/>'
         text = "; ".join(mark.name for mark in suspects)
-        yield f'<text x="{_LEFT + 26}" y="{y}">{_text(text, 100)}</text>'
+        yield f'<text x="{_LEFT + 26}" y="{y}">{_text(text, plot.width // 8)}</text>'
         y += _ROW
     left = len(plot.lines) - len(lines)
     if left:

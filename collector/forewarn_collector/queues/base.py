@@ -11,30 +11,33 @@ from forewarn_collector.tasks import Delivery
 from forewarn_wire.document import Section
 from forewarn_wire.readers import duration, text
 
-_ENV = "env:"
+_ENV, _FILE = "env:", "file:"
 
 
 class DeliveryError(Exception):
     """A delivery that the queue did not take.
 
-    `permanent`: the queue refused this message and would again. `retry_after`: how long (ms) the
-    queue asks to be left alone, where it said so.
+    `permanent`: the queue refused this message and would again. `retry_after`: how long (ms) to
+    wait, where the queue asked for that or its answer was lost. `whole_queue`: it says nothing of
+    this message, any other would fare the same now.
     """
 
-    def __init__(self, message: str, *, permanent: bool, retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        permanent: bool,
+        retry_after: int | None = None,
+        whole_queue: bool = False,
+    ) -> None:
         super().__init__(message)
         self.permanent = permanent
         self.retry_after = retry_after
+        self.whole_queue = whole_queue
 
 
 class Queue(Protocol):
     """Where tasks are delivered. One object serves one configured queue, on one event loop."""
-
-    kind: ClassVar[str]
-
-    @classmethod
-    def from_section(cls, name: str, section: Section, environ: Mapping[str, str]) -> Queue | None:
-        """Read a queue's configuration; None where it can't be, with its problems reported."""
 
     async def deliver(self, delivery: Delivery) -> str | None:
         """Hand a delivery over; returns the queue's own reference where it has one.
@@ -47,8 +50,19 @@ class Queue(Protocol):
         """Let go of connections. A later delivery makes new ones."""
 
 
+class ConfiguredQueue(Queue, Protocol):
+    """A kind of queue that reads its own configuration."""
+
+    kind: ClassVar[str]
+
+    @classmethod
+    def from_section(cls, name: str, section: Section, environ: Mapping[str, str]) -> Queue | None:
+        """Read a queue's configuration; None where it can't be, with its problems reported."""
+
+
 def read_secret(section: Section, name: str, environ: Mapping[str, str]) -> bytes:
-    """A secret from `<name>_file: PATH` or `<name>: env:VARIABLE`; empty where neither is given.
+    """A secret from `<name>_file: PATH`, which may be written `<name>: file:PATH`, or from
+    `<name>: env:VARIABLE`; empty where none is given.
 
     A secret itself in the configuration is refused: that file is copied and shown.
     """
@@ -60,8 +74,10 @@ def read_secret(section: Section, name: str, environ: Mapping[str, str]) -> byte
         return _from_file(section, f"{name}_file", path)
     if not reference:
         return b""
+    if reference.startswith(_FILE):
+        return _from_file(section, name, reference.removeprefix(_FILE))
     if not reference.startswith(_ENV):
-        hint = f"put it in a file and name that as {name}_file, or write {name}: env:VARIABLE"
+        hint = f"put it in a file and write {name}: file:PATH, or write {name}: env:VARIABLE"
         section.problem(name, f"{name} must not stand in the configuration itself", hint)
         return b""
     variable = reference.removeprefix(_ENV)

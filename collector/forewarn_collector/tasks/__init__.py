@@ -29,6 +29,8 @@ from forewarn_collector.tasks.model import (
     Task,
     TaskChange,
     TaskState,
+    TaskTicket,
+    TicketState,
     TimelineEntry,
     TimelineKind,
 )
@@ -39,6 +41,8 @@ from forewarn_collector.tasks.policy import Policy
 from forewarn_collector.tasks.queries import TaskCount, TaskQueries
 from forewarn_collector.tasks.service import ServiceLevels, Step
 from forewarn_collector.tasks.standing import Standing
+from forewarn_collector.tasks.ticket_rows import TicketLeft
+from forewarn_collector.tasks.tickets import Tickets
 
 __all__ = [
     "STANDING",
@@ -91,7 +95,11 @@ __all__ = [
     "TaskPage",
     "TaskQueries",
     "TaskState",
+    "TaskTicket",
     "Terms",
+    "TicketLeft",
+    "TicketState",
+    "Tickets",
     "TimelineEntry",
     "TimelineKind",
 ]

@@ -107,7 +107,7 @@ function path(element) {
 
 // --- Reading the page again -------------------------------------------------------------------------
 
-const QUIET_TIME = 250; // ms after an event until the page is read: events come in groups
+const QUIET_TIME = Number(document.body.dataset.quiet || 250); // ms after an event until the page is read: events come in groups
 let due = 0;
 let reading = false;
 let stale = false;
