@@ -10,6 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from support.browser import Pages, browsing
 from support.crowd import crowd
 from support.servers import running_collector
@@ -22,7 +24,6 @@ PAINT = """() => {
 }"""
 KEY = """() => new Promise(done => {
   const began = performance.now();
-  document.dispatchEvent(new KeyboardEvent("keydown", {key: "j", bubbles: true}));
   document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "j", bubbles: true}));
   requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - began)));
 })"""

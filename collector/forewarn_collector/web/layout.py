@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -107,21 +108,33 @@ class Site:
         self, request: web.Request, template: str, *, status: int = 200, **values: object
     ) -> web.Response:
         """A page of HTML. The template has what `base.html` reads, too."""
-        visitor = self.visitor(request)
+        text = self._templates.get_template(template).render(self._shared(request), **values)
+        return self._answer(request, text, status)
+
+    async def long_page(
+        self, request: web.Request, template: str, **values: object
+    ) -> web.Response:
+        """A page that may be long: it is made on a thread, and holds up nothing that arrives."""
+        shared = self._shared(request)
+        render = self._templates.get_template(template).render
+        return self._answer(request, await asyncio.to_thread(render, shared, **values), 200)
+
+    def _shared(self, request: web.Request) -> dict[str, object]:
         notice, problem = _notice(request)
         theme = request.cookies.get(_THEME, "")
-        text = self._templates.get_template(template).render(
-            now=self.clock(),
-            visitor=visitor,
-            nav=[entry for entry in self._nav if self.may(request, "GET", entry.path)],
-            form_token=self.sessions.form_token(request),
-            here=request.path_qs,
-            path=request.path,
-            theme=theme if theme in THEMES else THEMES[0],
-            notice=notice,
-            notice_is_problem=problem,
-            **values,
-        )
+        return {
+            "now": self.clock(),
+            "visitor": self.visitor(request),
+            "nav": [entry for entry in self._nav if self.may(request, "GET", entry.path)],
+            "form_token": self.sessions.form_token(request),
+            "here": request.path_qs,
+            "path": request.path,
+            "theme": theme if theme in THEMES else THEMES[0],
+            "notice": notice,
+            "notice_is_problem": problem,
+        }
+
+    def _answer(self, request: web.Request, text: str, status: int) -> web.Response:
         response = web.Response(
             text=text, status=status, content_type="text/html", headers=_HEADERS
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
@@ -14,24 +14,25 @@ def when(milliseconds: int | None, form: str = "%Y-%m-%d %H:%M:%S UTC") -> Marku
     if milliseconds is None:
         return Markup()
     stamp = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return Markup('<time datetime="{}">{}</time>').format(
-        f"{stamp:%Y-%m-%dT%H:%M:%S}Z", stamp.strftime(form)
-    )
+    return _time(stamp, "", stamp.strftime(form))
 
 
 def ago(milliseconds: int, now: int) -> Markup:
     """How long ago a time was, or how long it is until then; the time itself in its title."""
-    span = now - milliseconds
-    text = f"{short_span(span)} ago" if span >= 0 else f"in {short_span(-span)}"
+    length = now - milliseconds
+    text = f"{short_span(length)} ago" if length >= 0 else f"in {short_span(-length)}"
     return since(milliseconds, text)
 
 
 def since(milliseconds: int, text: str) -> Markup:
     """A text about a time, which stands in its title."""
     stamp = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        f"{stamp:%Y-%m-%dT%H:%M:%S}Z", f"{stamp:%Y-%m-%d %H:%M:%S} UTC", text
-    )
+    return _time(stamp, f' title="{stamp:%Y-%m-%d %H:%M:%S} UTC"', text)
+
+
+def _time(stamp: datetime, title: str, text: str) -> Markup:
+    # A list has thousands of them: Markup's own way to format takes several times as long.
+    return Markup(f'<time datetime="{stamp:%Y-%m-%dT%H:%M:%S}Z"{title}>{escape(text)}</time>')  # noqa: S704
 
 
 def span(milliseconds: int) -> str:

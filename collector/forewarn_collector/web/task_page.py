@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import web
 from markupsafe import Markup
@@ -78,7 +77,6 @@ class TaskPage:
             task=task,
             plot=known.plot,
             evidence=evidence_views(task.evidence),
-            tickets=_tickets(task),
             deliveries=known.deliveries,
             failing=[each for each in known.deliveries if _fails(each)],
             rule=self._rule_of(task.rule),
@@ -92,11 +90,6 @@ class TaskPage:
         plot = evidence_plot(task.title, task.evidence)
         drawn = Markup(render_inline(plot, "evidence")) if plot else Markup()  # noqa: S704
         return _Known(task, drawn, self._deliveries.of_task(task.id), queries.standing())
-
-
-def _tickets(task: Task) -> Sequence[dict[str, Any]]:
-    found: Sequence[dict[str, Any]] = task.to_json().get("tickets", ())
-    return found
 
 
 def _fails(delivery: DeliveryStatus) -> bool:

@@ -59,7 +59,7 @@ class TasksPage:
         except CursorError as error:
             raise web.HTTPBadRequest(text=f"{error}\n") from error
         hosts = sum(is_of(customer, agent.labels) for agent in self._agents.agents())
-        return self._site.page(
+        return await self._site.long_page(
             request,
             "tasks.html",
             asked=asked,

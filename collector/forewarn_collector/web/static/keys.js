@@ -109,14 +109,18 @@ document.addEventListener("click", (event) => {
 
 function dress() {
   document.documentElement.classList.add("script");
-  for (const time of document.querySelectorAll("time:not([data-dressed])")) {
-    time.dataset.dressed = "";
-    const local = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
-    time.title = time.title ? `${time.title}; here ${local}` : `here ${local}`;
-  }
   if (currentKey) current()?.classList.add("current");
   counted();
 }
+
+/** What time that is here, said when somebody points at it. */
+document.addEventListener("pointerover", (event) => {
+  const time = event.target.closest("time:not([data-here])");
+  if (!time) return;
+  const here = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  time.dataset.here = here;
+  time.title = time.title ? `${time.title}; here ${here}` : `here ${here}`;
+});
 
 document.addEventListener("mended", dress);
 dress();

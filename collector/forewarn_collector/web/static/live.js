@@ -10,7 +10,7 @@ const every = 1000 * Number(document.body.dataset.every || 30);
 const said = new WeakMap();
 
 function source(element) {
-  return element.outerHTML.replaceAll(/(<time[^>]*>)[^<]*/g, "$1");
+  return element.outerHTML.replaceAll(/(<time datetime="[^"]*")[^>]*>[^<]*/g, "$1");
 }
 
 function remember(within) {
@@ -189,7 +189,8 @@ function leave() {
   events = null;
 }
 
-remember(document);
+// Not before the page is shown and can be used.
+setTimeout(() => remember(document), 200);
 addEventListener("popstate", () => location.reload());
 if (stream) {
   follow();
