@@ -52,7 +52,11 @@ class WatchedHost:
     def start_shop(self) -> None:
         """Start what the agent watches; returns once the collector knows of it."""
         self._shop = self._all.enter_context(running(_SHOP, self.folder / "shop-process.log"))
-        query = 'namedprocess_namegroup_num_procs{groupname="shop"} == 1'
+        of_shop = 'groupname="shop"'
+        query = (
+            f"namedprocess_namegroup_num_procs{{{of_shop}}} == 1 and on(groupname)"
+            f' namedprocess_namegroup_memory_bytes{{{of_shop}, memtype="resident"}} > 0'
+        )
         wait_until("the shop is seen", lambda: self.collector.query(query))
 
     def break_shop(self) -> dict[str, Any]:
