@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, or_
+from sqlalchemy import BigInteger, ColumnElement, and_, case, cast, exists, func, or_
 
 from forewarn_collector.tasks.identity import severity_order
 from forewarn_collector.tasks.model import STANDING, Task, TaskState, id_of
@@ -152,7 +152,8 @@ def ordering(order: TaskOrder) -> Ordering:
         case TaskOrder.URGENT:
             # One number of three: times take 42 bits up to the year 2109, ranks a few above them.
             by_then = case((tasks.c.due_at < _LATEST, tasks.c.due_at), else_=_LATEST)
-            rank = (_standing_rank() * 16 + _severity_rank()) * (_LATEST + 1) + by_then
+            worst = cast(_standing_rank() * 16 + _severity_rank(), BigInteger)
+            rank = worst * (_LATEST + 1) + by_then
             return Ordering(rank, rank_falls=False, number_falls=True)
         case TaskOrder.WORST:
             return Ordering(_severity_rank(), rank_falls=False, number_falls=True)
