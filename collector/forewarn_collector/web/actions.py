@@ -10,8 +10,14 @@ from dataclasses import dataclass
 from aiohttp import web
 from multidict import MultiDict
 
-from forewarn_collector.api.narrowing import actor_of, customer_of, silence_for
-from forewarn_collector.silencing import MatchKind, Silence, SilenceError, make_matcher
+from forewarn_collector.api.narrowing import actor_of, customer_of, silence_for, silence_is_of
+from forewarn_collector.silencing import (
+    MatchKind,
+    NoSuchSilenceError,
+    Silence,
+    SilenceError,
+    make_matcher,
+)
 from forewarn_collector.tasks import (
     Actor,
     CloseReason,
@@ -138,6 +144,17 @@ def _silence(number: str, given: _Given) -> None:
     given.silences.set(silence_for(given.customer, silence), given.actor, given.now)
 
 
+def _unsilence(silence_id: str, given: _Given) -> None:
+    """End a silence, which is named in the place of a task."""
+    try:
+        if silence_is_of(given.customer, given.silences.one(silence_id)):
+            given.silences.expire(silence_id, given.actor, given.now)
+            return
+    except NoSuchSilenceError:
+        pass
+    raise RefusedError("there is no such silence, or it expired long ago")
+
+
 ACTIONS: Mapping[str, tuple[str, Callable[[str, _Given], None]]] = {
     "acknowledge": ("acknowledged", _acknowledge),
     "start": ("started", _start),
@@ -146,6 +163,7 @@ ACTIONS: Mapping[str, tuple[str, Callable[[str, _Given], None]]] = {
     "wait": ("set to wait", _wait),
     "comment": ("commented on", _comment),
     "silence": ("silenced", _silence),
+    "unsilence": ("no longer silenced", _unsilence),
     "resolve": ("resolved", _resolve),
     "close": ("closed", _close),
     "reopen": ("reopened", _reopen),

@@ -92,7 +92,7 @@ class WebPages:
             SignInPage(site, gate, parts.metrics, self._provider),
             TasksPage(site, queries, parts.agents),
             Actions(site, queries, commands, parts.silences),
-            TaskPage(site, queries, deliveries, parts.rule_of),
+            TaskPage(site, queries, deliveries, parts.silences, parts.rule_of),
             HostsPage(site, parts.ledger, parts.agents),
             HostPage(site, queries, parts.store, parts.agents, parts.threads),
             RulesPages(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from markupsafe import Markup
 
-from forewarn_collector.api.narrowing import customer_of
+from forewarn_collector.api.narrowing import customer_of, silence_is_of
 from forewarn_collector.plots import render_inline
 from forewarn_collector.rules import AlertingRule
 from forewarn_collector.tasks import (
@@ -23,6 +23,7 @@ from forewarn_collector.tasks import (
 )
 from forewarn_collector.tasks.delivery_log import DeliveryLog
 from forewarn_collector.tasks.evidence_plot import evidence_plot
+from forewarn_collector.tasks.silences import Silences
 from forewarn_collector.web.actions import SPANS
 from forewarn_collector.web.evidence_view import evidence_views
 from forewarn_collector.web.layout import Site
@@ -52,11 +53,17 @@ class TaskPage:
     """One task with all that is known of it."""
 
     def __init__(
-        self, site: Site, queries: TaskQueries, deliveries: DeliveryLog, rule_of: RuleOf
+        self,
+        site: Site,
+        queries: TaskQueries,
+        deliveries: DeliveryLog,
+        silences: Silences,
+        rule_of: RuleOf,
     ) -> None:
         self._site = site
         self._queries = queries
         self._deliveries = deliveries
+        self._silences = silences
         self._rule_of = rule_of
 
     def routes(self) -> Sequence[web.RouteDef]:
@@ -69,16 +76,23 @@ class TaskPage:
             known = await asyncio.to_thread(self._read, queries, request.match_info["number"])
         except NoSuchTaskError as error:
             raise web.HTTPNotFound(text=f"{error}\n") from error
-        task = known.task
+        task, now = known.task, self._site.clock()
+        silences = {
+            silence.id: silence
+            for member in task.members
+            for silence in self._silences.silencing(member.labels, now)
+            if member.left_at is None and silence_is_of(customer_of(request), silence)
+        }
         return self._site.page(
             request,
             "task.html",
-            facts=TaskFacts(task, self._site.clock()),
+            facts=TaskFacts(task, now),
             task=task,
             plot=known.plot,
             evidence=evidence_views(task.evidence),
             deliveries=known.deliveries,
             failing=[each for each in known.deliveries if _fails(each)],
+            silences=list(silences.values()),
             rule=self._rule_of(task.rule),
             spans=[(name, text) for name, (text, _) in SPANS.items()],
             reasons=[(reason.value, text) for reason, text in _REASONS.items()],

@@ -51,6 +51,20 @@ def test_what_is_not_there_is_told_as_a_page(page_of: Open) -> None:
     expect(page.get_by_text("there is no task FW-999")).to_be_visible()
 
 
+def test_nothing_inline_and_nothing_from_elsewhere_is_admitted(host: WatchedHost) -> None:
+    for path in ("/", "/sign-in", "/?state=all"):
+        answer = host.collector.get(path)
+        policy = dict(
+            each.strip().split(" ", 1)
+            for each in answer.headers["Content-Security-Policy"].split(";")
+        )
+        assert policy.pop("default-src") == "'none'"
+        assert set(policy.values()) <= {"'self'", "'none'"}, "no unsafe-inline, no other place"
+        assert (policy["script-src"], policy["frame-ancestors"]) == ("'self'", "'none'")
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
 def test_own_files_are_kept_by_browsers_for_as_long_as_they_are_the_same(
     host: WatchedHost,
 ) -> None:

@@ -136,6 +136,19 @@ def test_it_goes_through_its_states_by_the_buttons(
     ]
 
 
+def test_a_silence_of_it_is_named_and_can_be_ended(
+    page: Page, host: WatchedHost, broken: dict[str, Any]
+) -> None:
+    page.locator("summary", has_text="Silence").click()
+    page.get_by_label("Why", exact=True).first.fill("the shop moves house")
+    page.locator("button[value=silence]").click()
+    expect(card(page, "Silenced")).to_contain_text("the shop moves house Ann")
+    page.get_by_role("button", name="End the silence").click()
+    expect(card(page, "Silenced")).to_have_count(0)
+    (silence,) = host.collector.get("/api/silences").json()["silences"]
+    assert silence["state"] == "expired"
+
+
 def test_what_happens_shows_without_being_loaded_again(
     page: Page, host: WatchedHost, broken: dict[str, Any]
 ) -> None:
