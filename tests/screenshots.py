@@ -74,15 +74,11 @@ def main(folder: Path) -> None:
         for row in (3, 5):
             light.locator("input[name=task]").nth(row).check()
         shoot(light, folder, "page-tasks")
-        light.locator("summary", has_text="Silence").click()
-        shoot(light, folder, "page-tasks-silence")
         shoot(pages.open(color_scheme="dark", **operator), folder, "page-tasks-dark")
         shoot(pages.open(viewport=PHONE, **operator), folder, "page-tasks-phone")
         address = f"/tasks/{number}"
         task = pages.open(address, **operator)
         shoot(task, folder, "page-task", whole=True)
-        dark = pages.open(address, color_scheme="dark", **operator)
-        shoot(dark, folder, "page-task-dark", whole=True)
         phone = pages.open(address, viewport=PHONE, **operator)
         shoot(phone, folder, "page-task-phone", whole=True)
         shoot(pages.open("/sign-in"), folder, "page-sign-in")

@@ -28,14 +28,14 @@ _AGENT = """\
 instance: host-1
 interval: 1s
 processes:
-  - {{name: shop, cmdline: ['shop-of-the-test']}}
+  - {{name: shop, cmdline: ['{shop}']}}
 logs:
   - name: shop
     paths: ['{folder}/shop.log']
     patterns:
       - {{name: critical, regex: ' CRITICAL ', severity: fatal}}
 """
-_SHOP = [sys.executable, "-c", "import time; time.sleep(600)", "shop-of-the-test"]
+_SHOP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
 @dataclass
@@ -46,12 +46,15 @@ class WatchedHost:
     tokens: dict[str, str]
     queue: Receiver
     folder: Path
+    shop: str
+    """What only this shop has on its command line."""
     _shop: subprocess.Popen[bytes] | None = field(default=None)
     _all: ExitStack = field(default_factory=ExitStack)
 
     def start_shop(self) -> None:
         """Start what the agent watches; returns once the collector knows of it."""
-        self._shop = self._all.enter_context(running(_SHOP, self.folder / "shop-process.log"))
+        log = self.folder / "shop-process.log"
+        self._shop = self._all.enter_context(running([*_SHOP, self.shop], log))
         of_shop = 'groupname="shop"'
         query = (
             f"namedprocess_namegroup_num_procs{{{of_shop}}} == 1 and on(groupname)"
@@ -103,10 +106,11 @@ def watched_host(folder: Path) -> Iterator[WatchedHost]:
         collector = all_of_it.enter_context(
             running_collector(folder, "--config", str(folder / "collector.yml"))
         )
-        agent = _AGENT.format(folder=folder)
+        shop = f"shop-{uuid.uuid4()}"
+        agent = _AGENT.format(folder=folder, shop=shop)
         all_of_it.enter_context(
             running_agent(folder, collector.url, agent, token_file=collector.data / "token")
         )
-        host = WatchedHost(collector, tokens, queue, folder, _all=all_of_it)
+        host = WatchedHost(collector, tokens, queue, folder, shop, _all=all_of_it)
         host.start_shop()
         yield host

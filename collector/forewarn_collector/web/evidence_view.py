@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,10 @@ Document = Mapping[str, Any]
 
 _EVENTS = 50
 _SERIES = 10
-_USES = (("cpu", "CPU", " cores"), ("memory", "Memory", "B"))
+_USES: Mapping[str, tuple[str, Callable[[float], str]]] = {
+    "cpu": ("CPU", lambda cores: f"{cores * 100:.1f} % of a core"),
+    "memory": ("Memory", lambda size: f"{number_text(size)}B"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,9 @@ class EvidenceView:
     def uses(self) -> Sequence[tuple[str, Sequence[Use]]]:
         """The processes that used most at the onset: of what, and which."""
         found = self.document.get("processes", {})
-        return [(name, _uses(found[key], unit)) for key, name, unit in _USES if found.get(key)]
+        return [
+            (name, _uses(found[key], told)) for key, (name, told) in _USES.items() if found.get(key)
+        ]
 
     @property
     def series(self) -> Sequence[tuple[str, str]]:
@@ -89,10 +94,7 @@ def evidence_views(documents: Sequence[Document]) -> list[EvidenceView]:
     return [EvidenceView(each) for each in sorted(firsts, key=lambda each: -each["gathered_at"])]
 
 
-def _uses(found: Sequence[Sequence[str]], unit: str) -> list[Use]:
+def _uses(found: Sequence[Sequence[str]], told: Callable[[float], str]) -> list[Use]:
     values = [(group, float(value)) for group, value in found]
     most = max((value for _, value in values), default=0.0)
-    return [
-        Use(group, f"{number_text(value)}{unit}", value / most if most > 0 else 0.0)
-        for group, value in values
-    ]
+    return [Use(group, told(value), value / most if most > 0 else 0.0) for group, value in values]
