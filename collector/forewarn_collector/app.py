@@ -45,6 +45,8 @@ from forewarn_collector.listening import (
     StartError,
     gate_of,
     make_data_directory,
+    oidc_of,
+    open_databases,
     ssl_context_of,
 )
 from forewarn_collector.metrics import Metrics
@@ -82,12 +84,10 @@ from forewarn_collector.store import (
     EventLimits,
     SeriesLimits,
     Store,
-    StoreError,
     Thinning,
 )
 from forewarn_collector.tasks import (
     Ledger,
-    LedgerError,
     Outbox,
     TaskChange,
     TaskKeeper,
@@ -101,7 +101,7 @@ from forewarn_collector.tasks.received import is_received
 from forewarn_collector.tasks.retrospect import Retrospect
 from forewarn_collector.tasks.ticker import Ticker
 from forewarn_collector.upkeep import Upkeep
-from forewarn_collector.web import WebPages
+from forewarn_collector.web import Parts, WebPages
 from forewarn_wire import labels_from
 from forewarn_wire.clock import Clock
 
@@ -129,7 +129,7 @@ class Collector:
         self._alerting = rules.alerting()
         self._last_reload = LastReload(clock())
         make_data_directory(config.data)
-        gate = gate_of(config)
+        gate = gate_of(config, clock)
         by_customer = {item.customer: item.series for item in config.limits.customers}
         self._store = Store(
             config.data,
@@ -143,7 +143,7 @@ class Collector:
         self._ledger = Ledger(config.data, config.ledger, member_of(config))
         self._outbox = Outbox(self._ledger)
         self._stream = TaskStream(Happenings(self._ledger), self._metrics.task_streams.set)
-        self._open_databases()
+        open_databases(self._store, self._ledger)
         self._store.keep(windows_of(rules))
         self._caretaker = Caretaker(self._store)
         self._show = TaskShow(
@@ -365,26 +365,34 @@ class Collector:
         log.info("%d rules in %d groups", _count(rules), len(rules.groups))
         return rules
 
-    def _open_databases(self) -> None:
-        try:
-            self._store.open()
-        except StoreError as error:
-            raise StartError(str(error)) from error
-        try:
-            self._ledger.open()
-        except LedgerError as error:
-            self._store.close()
-            raise StartError(str(error)) from error
-
     def _application(self, gate: Gate) -> web.Application:
         listen, external = self._config.listen, urlsplit(self._config.external_url).hostname
         hosts = frozenset({listen.host, external or ""}) if listen.is_loopback else None
         gated = middleware(gate, self._metrics, hosts=hosts)
+        queries = TaskQueries(self._ledger)
+        parts = Parts(
+            self._ledger,
+            self._task_changed,
+            self._place.silences,
+            self._agents,
+            lambda key: self._alerting.get(key),
+            self._metrics,
+            oidc_of(self._config),
+            self._store,
+            self._query_threads,
+            self._scheduler.groups,
+            lambda: self._last_reload,
+            self._outbox,
+            lambda: self._routes.names,
+            self._workers.pauses,
+            self._workers.notify,
+            self._config,
+        )
+        pages = WebPages(gate, parts, self._clock)
         application = web.Application(
-            middlewares=[measured(self._metrics), refusals, gated],
+            middlewares=[measured(self._metrics), refusals, pages.errors, gated],
             client_max_size=self._config.max_body,
         )
-        queries = TaskQueries(self._ledger)
         signals = self._store, self._agents, self._metadata, self._receiving
         operations = own_operations(
             self._ledger,
@@ -419,10 +427,11 @@ class Collector:
             AlertmanagerApi(self._place, self._keeper, self._metrics, self._clock),
             HealthApi(self._metrics, self._why_not_ready),
             ReloadApi(self.reload),
-            WebPages(queries, self._clock),
+            pages,
         ):
             application.add_routes(part.routes())
         application.on_shutdown.append(self._stream.end)
+        application.on_cleanup.append(pages.end)
         self._metrics.add(lambda: store_families(self._store, self._agents))
         self._metrics.add(lambda: archive_families(self._store, self._caretaker))
         self._metrics.add(lambda: admission_families(self._admission))

@@ -23,6 +23,7 @@ from forewarn_collector.config_files import optional_file, required_file
 from forewarn_collector.config_ledger import read_ledger
 from forewarn_collector.config_limits import LimitsConfig, read_limits
 from forewarn_collector.config_objective import ObjectiveConfig, read_objective
+from forewarn_collector.config_oidc import OidcConfig, read_oidc
 from forewarn_collector.config_otlp import OtlpSettings, read_otlp
 from forewarn_collector.config_relabel import RelabelConfig, read_relabel_configs
 from forewarn_collector.config_service import ServiceConfig, check_queues, read_service
@@ -89,6 +90,7 @@ class CollectorConfig:
     external_url: str = ""
     auth: bool = True
     tokens: tuple[Token, ...] = ()
+    oidc: OidcConfig | None = None
     tls: Tls | None = None
     max_body: int = 16 * 2**20
     query_timeout: int = 120_000
@@ -160,6 +162,7 @@ def read_config(content: str, file: str) -> CollectorConfig:
         evaluate_late=document.take("evaluate_late", duration, defaults.evaluate_late),
         external_url=document.take("external_url", text, "").rstrip("/"),
         tokens=read_tokens(document),
+        oidc=read_oidc(document),
         tls=_tls(document.section("tls")),
         max_body=document.take("max_body", size, defaults.max_body),
         query_timeout=document.take("query_timeout", _interval, defaults.query_timeout),

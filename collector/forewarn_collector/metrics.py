@@ -130,6 +130,12 @@ class Metrics:
             self.task_steps.labels(step)
         for outcome in ("taken", "refused"):
             self.rule_reloads.labels(outcome)
+        self.sign_ins = counter(
+            "forewarn_sign_ins_total",
+            "Sign-ins on the page, by way and outcome.",
+            "by",
+            "outcome",
+        )
         self.task_streams = Gauge(
             "forewarn_task_streams",
             "Clients that follow what happens to tasks.",

@@ -42,7 +42,7 @@ def test_every_route_stands_in_the_table_of_rights_and_nothing_else(
 # an answer may repeat what it was asked.
 SPAN = {"start": "0", "end": "4000000000"}
 QUERIES: dict[str, list[dict[str, str]]] = {
-    "/": [{}, {"all": "1"}],
+    "/": [{}, {"state": "all"}, {"customer": BRAVO[:3]}, {"sort": "due_at", "rows": "1000"}],
     "/api/events": [{}, {"match[]": '{instance=~".+"}'}, {"q": "failed"}],
     "/api/tasks": [{}, {"text": "broken"}, {"state": "open"}, {"sort": "severity", "limit": "1"}],
     "/api/v1/labels": [{}, {"match[]": "lag"}],
@@ -85,7 +85,7 @@ LABELS = ("__name__", "customer", "part", "job", "instance", "alertname")
 
 def asked(world: TwoCustomers, path: str) -> list[str]:
     """The addresses to ask for a route, with what is the other customer's in its place."""
-    if path == "/static":
+    if path == "/static/{name}":
         return ["/static/forewarn.css"]
     names = {
         "{number}": [world.tasks[BRAVO]],

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from forewarn_collector.api.auth import CALLER
+from forewarn_collector.api.callers import CALLER
 from forewarn_collector.api.envelope import json_response
 from forewarn_collector.api.fields import (
     Field,

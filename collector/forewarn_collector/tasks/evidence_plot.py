@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from forewarn_collector.plots import Line, Mark, Plot
+from forewarn_collector.plots import Band, Line, Mark, Plot
 from forewarn_wire.durations import format_duration
 
 Document = Mapping[str, Any]
@@ -39,6 +39,7 @@ def evidence_plot(title: str, documents: Sequence[Document]) -> Plot | None:
         lines=lines,
         marks=_marks(newest),
         threshold=_threshold(newest),
+        bands=_waited(newest),
     )
 
 
@@ -119,6 +120,16 @@ def _threshold(document: Document) -> tuple[float, str] | None:
     held = f" for {format_duration(values['for'])}" if values["for"] else ""
     name = f"{values['operator']} {values['threshold']}{held}"
     return float(values["threshold"]), name
+
+
+def _waited(document: Document) -> list[Band]:
+    """The time for which the condition must hold before the rule fires."""
+    values = document.get("values")
+    if not values or not values["for"] or "detected" not in document:
+        return []
+    start = int(document["detected"])
+    name = f"must hold for {format_duration(values['for'])}"
+    return [Band(start, start + int(values["for"]), name)]
 
 
 def _overlap(one: Document, other: Document) -> bool:

@@ -21,6 +21,7 @@ from forewarn_collector.tasks.listing import (
 from forewarn_collector.tasks.model import STANDING, Task, TaskState, id_of
 from forewarn_collector.tasks.rows import entry_from_row, member_from_row, rows_of, task_from_row
 from forewarn_collector.tasks.schema import evidence, holds, task_alerts, tasks, timeline
+from forewarn_collector.tasks.standing import Standing, read_standing
 from forewarn_collector.tasks.ticket_rows import tickets_of
 
 
@@ -84,6 +85,11 @@ class TaskQueries:
         if found is None or self._customer not in ("", found.customer):
             raise NoSuchTaskError(number)
         return found
+
+    def standing(self) -> Standing:
+        """What there is to choose from, and to do, among the tasks that stand."""
+        with self._ledger.read() as connection:
+            return read_standing(connection, self._within())
 
     def _within(self) -> Sequence[ColumnElement[bool]]:
         return [tasks.c.customer == self._customer] if self._customer else []
