@@ -120,8 +120,13 @@ class Tickets:
     def next_due(self, queue: str) -> int | None:
         """When the next ticket is to be read; None where none is."""
         with self._ledger.read() as connection:
+            # What another collector reads is ours only when it seems to have died.
+            ours = case(
+                (tickets.c.claimed_at.is_not(None), tickets.c.claimed_at + LEASE),
+                else_=tickets.c.due_at,
+            )
             due_at: int | None = connection.execute(
-                select(func.min(tickets.c.due_at)).where(_readable(queue))
+                select(func.min(ours)).where(_readable(queue))
             ).scalar_one()
             return due_at
 
