@@ -53,7 +53,7 @@ class ModelTicket:
     files: list[str] = field(default_factory=list)
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """The model refuses a request; "gone" where there is no such ticket."""
 
 
@@ -165,7 +165,7 @@ class Model:
     def _known(self, ref: str) -> ModelTicket:
         found = self.tickets.get(self.moved.get(ref, ref))
         if found is None:
-            raise Refusal("gone")
+            raise RefusedError("gone")
         return found
 
     def _wrote(self, what: str, ticket: ModelTicket, who: str) -> int:
@@ -261,7 +261,7 @@ def in_process(model: Model) -> Call:
         await asyncio.sleep(0)
         try:
             return model.call(name, arguments)
-        except Refusal as error:
+        except RefusedError as error:
             raise GoneError(str(error), permanent=True) from error
 
     return call
@@ -288,7 +288,7 @@ def model_application(
         name = request.match_info["name"]
         try:
             answer = model.call(name, await request.json())
-        except Refusal:
+        except RefusedError:
             return web.json_response({"error": "gone"}, status=404)
         if after(name):
             assert request.transport is not None
