@@ -45,7 +45,7 @@ class Right:
     @property
     def reads(self) -> bool:
         """Whether it only reads, which on a loopback address needs no token."""
-        return Role.VIEWER in self.roles
+        return Role.VIEWER in self.roles and not self.signed
 
 
 _PUBLIC = Right(frozenset(Role), Customers.OPEN, public=True)
