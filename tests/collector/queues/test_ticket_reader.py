@@ -454,3 +454,38 @@ async def test_a_call_of_the_tracker_has_it_asked_at_once_but_not_all_the_time(
         await two.reader.step()
     # Once every five seconds.
     assert two.model.calls.count("changed") in {3, 4}
+
+
+async def test_an_older_task_that_came_back_takes_what_fires_after_the_newer_is_over(
+    two: TwoWays,
+) -> None:
+    ticket = await two.opened()
+    two.model.resolve(ticket.ref, "no_action", who="zoe")
+    await two.read()
+    two.ends()
+    newer = await two.opened()
+    assert two.task("FW-2").state is TaskState.OPEN
+    two.model.resolve(newer.ref, "no_action", who="zoe")
+    await two.read()
+    two.ends()
+    two.model.reopen(ticket.ref, who="zoe")
+    await two.read()
+    two.fires()
+    await two.deliver()
+    assert [two.task(f"FW-{n}").state.stands for n in (1, 2)] == [True, False]
+    assert len(two.model.tickets) == 2
+
+
+async def test_who_gets_a_ticket_while_its_task_is_over_has_it_when_it_is_back(
+    two: TwoWays,
+) -> None:
+    ticket = await two.opened()
+    two.ends()
+    await two.deliver()
+    two.model.assign(ticket.ref, "bob-acme", "zoe")
+    await two.read()
+    assert two.task().assignee == ""
+    two.fires()
+    await two.deliver()
+    await two.read()
+    assert two.task().assignee == "bob"
