@@ -34,18 +34,20 @@ class Customers(StrEnum):
 class Right:
     """The roles that may use a route; `public` ones need no token anywhere.
 
-    A `form` of the page writes, and is taken from whoever is signed in there.
+    A `form` of the page writes, and is taken from whoever is signed in there. A `signed` one proves
+    its caller by a signature of its own, and looks at no token of ours.
     """
 
     roles: frozenset[Role]
     customers: Customers
     public: bool = False
     form: bool = False
+    signed: bool = False
 
     @property
     def reads(self) -> bool:
         """Whether it only reads, which on a loopback address needs no token."""
-        return Role.VIEWER in self.roles and not self.form
+        return Role.VIEWER in self.roles and not self.form and not self.signed
 
     def admits(self, role: Role, customer: str) -> bool:
         """Whether somebody may use it: in this role, and of this customer ("" for all)."""
@@ -53,6 +55,7 @@ class Right:
 
 
 _PUBLIC = Right(frozenset(Role), Customers.OPEN, public=True)
+_SIGNED = Right(frozenset(Role), Customers.OPEN, public=True, signed=True)
 _SEND = Right(_SENDERS, Customers.NARROWED)
 _READ = Right(_READERS, Customers.NARROWED)
 _READ_OPEN = Right(_READERS, Customers.OPEN)
@@ -69,6 +72,7 @@ _BY_RIGHT: tuple[tuple[Right, str, tuple[str, ...]], ...] = (
     (_PUBLIC, "GET", ("/-/healthy", "/-/ready", "/static/{name}")),
     (_PUBLIC, "GET", ("/sign-in", "/sign-in/oidc", "/sign-in/oidc/back")),
     (_PUBLIC_FORM, "POST", ("/sign-in", "/sign-out", "/theme")),
+    (_SIGNED, "POST", ("/api/queues/{queue}/hook",)),
     (_SEND, "POST", ("/api/v1/write", "/v1/logs", "/v1/metrics", "/api/v2/alerts")),
     # What these are given is all that they answer.
     (_READ_OPEN, "GET POST", ("/api/v1/format_query", "/api/v1/parse_query")),

@@ -10,6 +10,7 @@ from forewarn_collector.queues.log import LogQueue
 from forewarn_collector.queues.mail import EmailQueue
 from forewarn_collector.queues.receivers import queues_of_each, queues_of_receivers
 from forewarn_collector.queues.ticket_queue import TicketQueue, ticket_queue
+from forewarn_collector.queues.ticket_reader import TicketReaders
 from forewarn_collector.queues.tracker import Tracker
 from forewarn_collector.queues.webhook import WebhookQueue
 from forewarn_collector.queues.worker import BackOff, Pause, QueueWorkers
@@ -27,6 +28,7 @@ __all__ = [
     "Queue",
     "QueueWorkers",
     "TicketQueue",
+    "TicketReaders",
     "WebhookQueue",
     "queues_from_section",
     "queues_of_each",
