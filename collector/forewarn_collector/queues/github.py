@@ -115,7 +115,7 @@ class GithubTracker:
             "Accept": "application/vnd.github+json",
             "X-GitHub-Api-Version": "2022-11-28",
         }
-        return cls(place.url, place.access(_api_of(place.url), headers))
+        return cls(place.url, place.access(api_of(place.url), headers))
 
     def render(self, page: Page) -> str:
         """As Markdown."""
@@ -350,7 +350,7 @@ def _disabled() -> DeliveryError:
     return DeliveryError(said, permanent=False, whole_queue=True)
 
 
-def _api_of(url: str) -> str:
+def api_of(url: str) -> str:
     """The API's address of a GitHub, by where people see it."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
