@@ -413,17 +413,19 @@ async def github_with_fake(more: str = "") -> AsyncIterator[tuple[Stage, FakeGit
             f"token: env:TOKEN\ntimeout: 500ms\n{more}"
         )
         queue = queue_from(section, {"TOKEN": TOKEN})
-        yield (
-            Stage(
-                queue=queue,
-                faults=faults,
-                world=GithubWorld(fake),
-                secret=TOKEN,
-                knows_outcomes=frozenset({Outcome.FIXED, Outcome.WONT_FIX, Outcome.DUPLICATE}),
-            ),
-            fake,
-        )
-        await queue.close()
+        try:
+            yield (
+                Stage(
+                    queue=queue,
+                    faults=faults,
+                    world=GithubWorld(fake),
+                    secret=TOKEN,
+                    knows_outcomes=frozenset({Outcome.FIXED, Outcome.WONT_FIX, Outcome.DUPLICATE}),
+                ),
+                fake,
+            )
+        finally:
+            await queue.close()
 
 
 @asynccontextmanager

@@ -477,8 +477,10 @@ async def gitlab_with_fake(more: str = "") -> AsyncIterator[tuple[Stage, FakeGit
             f"token: env:TOKEN\ntimeout: 500ms\n{more}"
         )
         queue = queue_from(section, {"TOKEN": TOKEN})
-        yield Stage(queue=queue, faults=faults, world=GitlabWorld(fake), secret=TOKEN), fake
-        await queue.close()
+        try:
+            yield Stage(queue=queue, faults=faults, world=GitlabWorld(fake), secret=TOKEN), fake
+        finally:
+            await queue.close()
 
 
 @asynccontextmanager

@@ -108,6 +108,7 @@ class FakeJira:
         """Each project's count of issues so far."""
         self.issues: dict[str, Issue] = {}
         self.moved: dict[str, str] = {}
+        self.unindexed: set[str] = set()
         self.people = {"ann", "bob", _BOT}
         self.screen = {"labels", "priority", "assignee", "duedate", "customfield_10010"}
         self.required: dict[str, str] = {}
@@ -260,7 +261,7 @@ class FakeJira:
                 raise RefusedError(400, said)
             known = [i for i in self.issues.values() if i.key.rpartition("-")[0] == project]
             known.sort(key=lambda i: (i.created, int(i.key.rpartition("-")[2])), reverse=True)
-            return known[LAG:]
+            return [each for each in known[LAG:] if each.key not in self.unindexed]
         by_key = _KEYS_JQL.fullmatch(jql)
         assert by_key is not None, jql
         return list(self._there(by_key.group(1).split(", ")))
@@ -522,20 +523,22 @@ async def jira_with_fake(
         )
         section += f"user: {USER}\n" if cloud else ""
         queue = queue_from(section, {"TOKEN": token})
-        yield (
-            Stage(
-                queue=queue,
-                faults=faults,
-                world=JiraWorld(fake),
-                secret=TOKEN,
-                knows_in_progress=True,
-                knows_outcomes=frozenset(Outcome),
-                missing_field=missing_field,
-                no_way_to_close=no_way_to_close,
-            ),
-            fake,
-        )
-        await queue.close()
+        try:
+            yield (
+                Stage(
+                    queue=queue,
+                    faults=faults,
+                    world=JiraWorld(fake),
+                    secret=TOKEN,
+                    knows_in_progress=True,
+                    knows_outcomes=frozenset(Outcome),
+                    missing_field=missing_field,
+                    no_way_to_close=no_way_to_close,
+                ),
+                fake,
+            )
+        finally:
+            await queue.close()
 
 
 @asynccontextmanager
