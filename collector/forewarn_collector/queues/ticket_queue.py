@@ -59,7 +59,7 @@ class TicketQueue:
         try:
             if delivery.action is DeliveryAction.REOPEN:
                 # First of all: some trackers take nothing else for a closed ticket.
-                await self.tracker.reopen(ref)
+                ref = await self.tracker.reopen(ref) or ref
             if not made and delivery.action is not DeliveryAction.OPEN:
                 await self._remark(delivery, ref)
             await self._attach(delivery, ref)
