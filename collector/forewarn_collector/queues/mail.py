@@ -8,7 +8,6 @@ It is text and HTML of the same content, with a plot where there is evidence to 
 from __future__ import annotations
 
 import email.policy
-import ipaddress
 import logging
 import ssl
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from typing import Any, ClassVar
 
 import aiosmtplib
 
+from forewarn_collector.config_urls import is_loopback
 from forewarn_collector.queues.base import DeliveryError, read_secret, read_timeout
 from forewarn_collector.queues.letter import letter_html, letter_plot, letter_text, plot_name
 from forewarn_collector.tasks import Delivery
@@ -82,7 +82,7 @@ class EmailQueue:
         )
         if bool(mailbox.username) != bool(mailbox.password):
             section.problem("", "username and password belong together", "give both or neither")
-        if mailbox.username and security == "none" and not _is_loopback(mailbox.host):
+        if mailbox.username and security == "none" and not is_loopback(mailbox.host):
             hint = "use security: starttls or tls"
             section.problem("username", "the password would travel in the clear", hint)
         return cls(name, mailbox) if len(section.problems) == before else None
@@ -200,13 +200,6 @@ def _tls(section: Section) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         section.problem("ca_file", f"{path} can't be used: {error}", "give a file in PEM format")
         return ssl.create_default_context()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _address(value: Any) -> str:
