@@ -125,6 +125,7 @@ class TrackerClient:
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=access.timeout / 1000),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=(_once,),
             )
         url = path if path.startswith(access.base) else access.base + path
         uncertain = _SETTLE if method != "GET" else None
@@ -232,6 +233,21 @@ def told_at(thing: Any, *path: str) -> int:
         return round(at.timestamp() * 1000) if at.tzinfo is not None else 0
     except (ValueError, OverflowError):
         return 0
+
+
+async def _once(
+    request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Send a request once: aiohttp would send a PUT whose answer is lost again by itself.
+
+    For it, any PUT may be repeated. One that adds a remark may not.
+    """
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        raise aiohttp.ClientConnectionError(str(error)) from error
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
