@@ -14,6 +14,7 @@ from forewarn_collector.queues.ticket_queue import TicketQueue, ticket_queue
 from forewarn_collector.queues.tracker import Tracker
 from forewarn_collector.queues.webhook import WebhookQueue
 from forewarn_collector.queues.worker import BackOff, Pause, QueueWorkers
+from forewarn_collector.queues.zendesk import ZendeskTracker
 from forewarn_wire.document import Section
 from forewarn_wire.readers import one_of
 
@@ -37,7 +38,10 @@ __all__ = [
 QUEUE_KINDS: tuple[type[ConfiguredQueue], ...] = (LogQueue, WebhookQueue, EmailQueue)
 """Every kind of queue that is no ticket system."""
 
-TRACKERS: tuple[type[Tracker], ...] = (GithubTracker,)
+TRACKERS: tuple[type[Tracker], ...] = (
+    GithubTracker,
+    ZendeskTracker,
+)
 """Every kind of ticket system."""
 
 

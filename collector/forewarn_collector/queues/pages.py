@@ -79,12 +79,11 @@ def html_within(page: Page, longest: int) -> str:
     A cut in the midst of HTML could swallow whatever follows it.
     """
     whole = html(page)
-    if len(whole.encode()) <= longest:
+    if len(whole.encode(errors="replace")) <= longest:
         return whole
-    frame = Markup("<pre>{}</pre>")
-    room = longest - len(frame) - len("…".encode())
-    said = str(escape(plain(page))).encode()[:room].decode("utf-8", "ignore")
-    return str(frame.format(Markup(_HALF_ENTITY.sub("", said) + "…")))
+    room = longest - len("<pre>…</pre>".encode())
+    said = str(escape(plain(page))).encode(errors="replace")[:room].decode("utf-8", "ignore")
+    return f"<pre>{_HALF_ENTITY.sub('', said)}…</pre>"
 
 
 def jira(page: Page) -> str:
