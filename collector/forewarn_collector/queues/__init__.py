@@ -10,6 +10,7 @@ from forewarn_collector.queues.github import GithubTracker
 from forewarn_collector.queues.log import LogQueue
 from forewarn_collector.queues.mail import EmailQueue
 from forewarn_collector.queues.receivers import queue_of_each, queues_of_receivers
+from forewarn_collector.queues.servicenow import ServiceNowTracker
 from forewarn_collector.queues.ticket_queue import TicketQueue, ticket_queue
 from forewarn_collector.queues.tracker import Tracker
 from forewarn_collector.queues.webhook import WebhookQueue
@@ -41,6 +42,7 @@ QUEUE_KINDS: tuple[type[ConfiguredQueue], ...] = (LogQueue, WebhookQueue, EmailQ
 TRACKERS: tuple[type[Tracker], ...] = (
     GithubTracker,
     ZendeskTracker,
+    ServiceNowTracker,
 )
 """Every kind of ticket system."""
 

@@ -40,5 +40,17 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
         Question("from", "Sender, such as Forewarn <forewarn@example.org>"),
         Question("to", "Recipients", several=True),
     ),
+    "zendesk": (
+        Question("url", "Address, such as https://acme.zendesk.com"),
+        Question("group", "Group that gets the tickets"),
+        Question("email", "E-mail address of the agent whose API token it is"),
+        Question(_TOKEN, "API token (Admin Center, Apps and integrations, APIs)", secret=True),
+    ),
+    "servicenow": (
+        Question("url", "Address, such as https://acme.service-now.com"),
+        Question("assignment_group", "Group that gets the incidents"),
+        Question("username", "User name"),
+        Question("password", "Password of that user", secret=True),
+    ),
 }
 """By the kind of queue."""

@@ -33,6 +33,7 @@ follow-up ticket or makes one, and goes on there.
 from __future__ import annotations
 
 import base64
+import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
@@ -71,6 +72,8 @@ from forewarn_collector.queues.zendesk_answers import (
 )
 from forewarn_wire.document import Section
 from forewarn_wire.readers import boolean, text
+
+log = logging.getLogger(__name__)
 
 _LONGEST_TEXT = 65_535
 """Bytes of a comment."""
@@ -139,13 +142,21 @@ class ZendeskTracker:
             wanted["due_at"] = _stamp(fields.due_at)
         if fields.priority:
             wanted["priority"] = fields.priority
-        if fields.assignee:
-            wanted["assignee_email"] = fields.assignee
         if custom:
             wanted["custom_fields"] = [
                 {"id": int(name), "value": value} for name, value in custom.items()
             ]
-        return ticket_of(await self._make(wanted, marker), ())
+        if not fields.assignee:
+            return ticket_of(await self._make(wanted, marker), ())
+        try:
+            assigned = {**wanted, "assignee_email": fields.assignee}
+            return ticket_of(await self._make(assigned, marker), ())
+        except DeliveryError as error:
+            if not error.permanent or "Assignee" not in str(error):
+                raise
+            # The ticket matters more.
+            log.warning("%s is given to nobody: %s", fields.title, error)
+            return ticket_of(await self._make(wanted, f"{marker}-nobodys"), ())
 
     async def change(self, ref: str, fields: TicketFields, names: Sequence[str]) -> None:
         """Tags that people gave stay."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from support.trackers.github import github_stage
+from support.trackers.servicenow import servicenow_stage
 from support.trackers.stage import MakeStage
 from support.trackers.zendesk import zendesk_stage
 
 STAGES: Mapping[str, MakeStage] = {
     "github": github_stage,
     "zendesk": zendesk_stage,
+    "servicenow": servicenow_stage,
 }
 """By the tracker's kind, with `-real` behind it where it is no fake."""
