@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from forewarn_collector.queues.base import ConfiguredQueue, DeliveryError, Queue
 from forewarn_collector.queues.github import GithubTracker
+from forewarn_collector.queues.gitlab import GitlabTracker
 from forewarn_collector.queues.log import LogQueue
 from forewarn_collector.queues.mail import EmailQueue
 from forewarn_collector.queues.receivers import queue_of_each, queues_of_receivers
@@ -41,6 +42,7 @@ QUEUE_KINDS: tuple[type[ConfiguredQueue], ...] = (LogQueue, WebhookQueue, EmailQ
 
 TRACKERS: tuple[type[Tracker], ...] = (
     GithubTracker,
+    GitlabTracker,
     ZendeskTracker,
     ServiceNowTracker,
 )

@@ -30,14 +30,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from forewarn_collector.queues.base import DeliveryError
 from forewarn_collector.queues.markdown_markers import MARKER_LENGTH, marker_in, with_marker
 from forewarn_collector.queues.pages import Page, markdown
-from forewarn_collector.queues.ticket_settings import cut
+from forewarn_collector.queues.ticket_labels import labels_of, outdated
 from forewarn_collector.queues.tracker import (
     Attachment,
     Comment,
@@ -56,6 +55,7 @@ from forewarn_collector.queues.tracker_http import (
     strange,
     told,
     told_at,
+    utc_stamp,
 )
 from forewarn_collector.queues.tracker_place import read_place
 from forewarn_wire.document import Section
@@ -115,7 +115,7 @@ class GithubTracker:
             "Accept": "application/vnd.github+json",
             "X-GitHub-Api-Version": "2022-11-28",
         }
-        return cls(place.url, place.access(_api_of(place.url), headers))
+        return cls(place.url, place.access(api_of(place.url), headers))
 
     def render(self, page: Page) -> str:
         """As Markdown."""
@@ -129,7 +129,7 @@ class GithubTracker:
     async def find(self, marker: str, project: str, since: int) -> Ticket | None:
         """By listing the newest."""
         found = None
-        params = {"sort": "created", "direction": "desc", "since": _stamp(since)}
+        params = {"sort": "created", "direction": "desc", "since": utc_stamp(since)}
         async for issue in self._issues(project, params):
             if told_at(issue, "created_at") < since:
                 break
@@ -143,7 +143,7 @@ class GithubTracker:
             **fields.custom,
             "title": fields.title,
             "body": with_marker(body, marker),
-            "labels": _labels(fields),
+            "labels": labels_of(fields, _LONGEST_LABEL),
         }
         path = f"/repos/{_repository(fields.project)}/issues"
         if not fields.assignee:
@@ -166,11 +166,10 @@ class GithubTracker:
         if "assignee" in names and fields.assignee:
             wanted["assignees"] = [fields.assignee]
         if "labels" in names or "priority" in names:
-            ours = _labels(fields)
-            replaced = {_prefix(label) for label in ours} - {""}
-            issue = (await self._request("GET", _path(ref))).obj()
-            kept = [label for label in _label_names(issue) if _prefix(label) not in replaced]
-            wanted["labels"] = list(dict.fromkeys([*kept, *ours]))
+            ours = labels_of(fields, _LONGEST_LABEL)
+            present = _label_names((await self._request("GET", _path(ref))).obj())
+            gone = outdated(present, ours)
+            wanted["labels"] = list(dict.fromkeys([*(x for x in present if x not in gone), *ours]))
         if wanted:
             await self._request("PATCH", _path(ref), body=wanted)
 
@@ -212,12 +211,13 @@ class GithubTracker:
     async def changed(self, since: int, refs: Collection[str]) -> list[str]:
         """By listing each of their repositories, those that changed first first."""
         found: list[tuple[int, str]] = []
-        params = {"sort": "updated", "direction": "asc", "since": _stamp(since)}
+        params = {"sort": "updated", "direction": "asc", "since": utc_stamp(since)}
         for repository in dict.fromkeys(_parts(ref)[0] for ref in refs):
             changed: list[tuple[int, str]] = []
             try:
                 async for issue in self._issues(repository, params):
-                    changed.append((told_at(issue, "updated_at"), _ticket(issue).ref))
+                    number = told(issue, "number")
+                    changed.append((told_at(issue, "updated_at"), f"{repository}#{number}"))
                     if len(changed) == _MOST_CHANGED:
                         break
             except GoneError:
@@ -350,7 +350,7 @@ def _disabled() -> DeliveryError:
     return DeliveryError(said, permanent=False, whole_queue=True)
 
 
-def _api_of(url: str) -> str:
+def api_of(url: str) -> str:
     """The API's address of a GitHub, by where people see it."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
@@ -383,20 +383,6 @@ def _page(number: int) -> dict[str, str]:
 def _last_page(answer: Answer) -> int:
     found = _LAST.search(answer.headers.get("Link", ""))
     return int(found.group(1)[:6]) if found else 1
-
-
-def _stamp(at: int) -> str:
-    return f"{datetime.fromtimestamp(max(0, at) // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _labels(fields: TicketFields) -> list[str]:
-    wanted = (cut(label, _LONGEST_LABEL) for label in (*fields.labels, fields.priority))
-    return list(dict.fromkeys(label for label in wanted if label))
-
-
-def _prefix(label: str) -> str:
-    before, colon, _ = label.rpartition(":")
-    return before + colon
 
 
 def _label_names(issue: Mapping[str, Any]) -> list[str]:

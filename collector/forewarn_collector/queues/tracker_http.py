@@ -19,7 +19,7 @@ import json
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -233,6 +233,11 @@ def told_at(thing: Any, *path: str) -> int:
         return round(at.timestamp() * 1000) if at.tzinfo is not None else 0
     except (ValueError, OverflowError):
         return 0
+
+
+def utc_stamp(at: int) -> str:
+    """A time (ms) as trackers are asked with it: in UTC, whole seconds, never later than it is."""
+    return f"{datetime.fromtimestamp(max(0, at) // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 async def _once(

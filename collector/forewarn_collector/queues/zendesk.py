@@ -36,12 +36,12 @@ import base64
 import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from forewarn_collector.queues.base import DeliveryError
 from forewarn_collector.queues.pages import Page, html_within
 from forewarn_collector.queues.text_markers import MARKER_LENGTH
+from forewarn_collector.queues.ticket_labels import outdated
 from forewarn_collector.queues.tracker import (
     Attachment,
     Comment,
@@ -56,6 +56,7 @@ from forewarn_collector.queues.tracker_http import (
     TrackerClient,
     told,
     told_at,
+    utc_stamp,
 )
 from forewarn_collector.queues.tracker_place import read_place
 from forewarn_collector.queues.zendesk_answers import (
@@ -139,7 +140,7 @@ class ZendeskTracker:
             "tags": _tags(fields),
         }
         if fields.due_at is not None and wanted.setdefault("type", "task") == "task":
-            wanted["due_at"] = _stamp(fields.due_at)
+            wanted["due_at"] = utc_stamp(fields.due_at)
         if fields.priority:
             wanted["priority"] = fields.priority
         if custom:
@@ -171,12 +172,12 @@ class ZendeskTracker:
             ticket = await self._get(ref)
             if "labels" in names:
                 ours = _tags(fields)
-                replaced = {_prefix(tag) for tag in ours} - {""}
-                tags = ticket.get("tags") or []
-                kept = [tag for tag in tags if _prefix(str(tag)) not in replaced]
+                present = [str(tag) for tag in ticket.get("tags") or ()]
+                gone = outdated(present, ours)
+                kept = (tag for tag in present if tag not in gone)
                 wanted["tags"] = list(dict.fromkeys([*kept, *ours]))
             if "due_at" in names and fields.due_at is not None and told(ticket, "type") == "task":
-                wanted["due_at"] = _stamp(fields.due_at)
+                wanted["due_at"] = utc_stamp(fields.due_at)
         if wanted:
             await self._put(ref, wanted)
 
@@ -340,15 +341,6 @@ class ZendeskTracker:
         return found[::-1]
 
 
-def _stamp(at: int) -> str:
-    return f"{datetime.fromtimestamp(at // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
 def _tags(fields: TicketFields) -> list[str]:
     tags = (_NO_TAG.sub("_", label.lower()).strip("_") for label in fields.labels)
     return list(dict.fromkeys(tag for tag in tags if tag))
-
-
-def _prefix(tag: str) -> str:
-    before, colon, _ = tag.rpartition(":")
-    return before + colon

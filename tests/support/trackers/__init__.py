@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from support.trackers.github import github_stage
+from support.trackers.gitlab import gitlab_stage
 from support.trackers.servicenow import servicenow_stage
 from support.trackers.stage import MakeStage
 from support.trackers.zendesk import zendesk_stage
 
 STAGES: Mapping[str, MakeStage] = {
     "github": github_stage,
+    "gitlab": gitlab_stage,
     "zendesk": zendesk_stage,
     "servicenow": servicenow_stage,
 }
