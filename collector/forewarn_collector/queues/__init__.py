@@ -10,6 +10,7 @@ from forewarn_collector.queues.github import GithubTracker
 from forewarn_collector.queues.gitlab import GitlabTracker
 from forewarn_collector.queues.log import LogQueue
 from forewarn_collector.queues.mail import EmailQueue
+from forewarn_collector.queues.pagerduty import PagerDutyQueue
 from forewarn_collector.queues.receivers import queue_of_each, queues_of_receivers
 from forewarn_collector.queues.servicenow import ServiceNowTracker
 from forewarn_collector.queues.ticket_queue import TicketQueue, ticket_queue
@@ -27,6 +28,7 @@ __all__ = [
     "DeliveryError",
     "EmailQueue",
     "LogQueue",
+    "PagerDutyQueue",
     "Pause",
     "Queue",
     "QueueWorkers",
@@ -37,7 +39,12 @@ __all__ = [
     "queues_of_receivers",
 ]
 
-QUEUE_KINDS: tuple[type[ConfiguredQueue], ...] = (LogQueue, WebhookQueue, EmailQueue)
+QUEUE_KINDS: tuple[type[ConfiguredQueue], ...] = (
+    LogQueue,
+    WebhookQueue,
+    EmailQueue,
+    PagerDutyQueue,
+)
 """Every kind of queue that is no ticket system."""
 
 TRACKERS: tuple[type[Tracker], ...] = (

@@ -40,6 +40,9 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
         Question("from", "Sender, such as Forewarn <forewarn@example.org>"),
         Question("to", "Recipients", several=True),
     ),
+    "pagerduty": (
+        Question("routing_key", "Integration key of the service (Events API V2)", secret=True),
+    ),
     "zendesk": (
         Question("url", "Address, such as https://acme.zendesk.com"),
         Question("group", "Group that gets the tickets"),
