@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 
 from forewarn_collector.queues.base import ConfiguredQueue, DeliveryError, Queue
+from forewarn_collector.queues.chat import ChatQueue
 from forewarn_collector.queues.github import GithubTracker
 from forewarn_collector.queues.gitlab import GitlabTracker
 from forewarn_collector.queues.log import LogQueue
@@ -25,6 +26,7 @@ __all__ = [
     "QUEUE_KINDS",
     "TRACKERS",
     "BackOff",
+    "ChatQueue",
     "DeliveryError",
     "EmailQueue",
     "LogQueue",
@@ -44,6 +46,7 @@ QUEUE_KINDS: tuple[type[ConfiguredQueue], ...] = (
     WebhookQueue,
     EmailQueue,
     PagerDutyQueue,
+    ChatQueue,
 )
 """Every kind of queue that is no ticket system."""
 

@@ -43,6 +43,7 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
     "pagerduty": (
         Question("routing_key", "Integration key of the service (Events API V2)", secret=True),
     ),
+    "chat": (Question("url", "Apprise URL of the chat, such as slack://...", secret=True),),
     "zendesk": (
         Question("url", "Address, such as https://acme.zendesk.com"),
         Question("group", "Group that gets the tickets"),

@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from forewarn_collector.queues import (
     QUEUE_KINDS,
+    ChatQueue,
     DeliveryError,
     EmailQueue,
     LogQueue,
@@ -19,6 +20,7 @@ from forewarn_collector.queues import (
     Queue,
     WebhookQueue,
 )
+from forewarn_collector.queues.chat import chat_of
 from forewarn_collector.queues.mail import Mailbox
 from forewarn_collector.queues.tracker_http import TrackerAccess
 from support.deliveries import (
@@ -61,6 +63,15 @@ async def stage(
                 lambda forever: receiver.answers(400 if forever else 503),
             )
             await queue.close()
+    elif request.param == ChatQueue.kind:
+        async with webhook_receiver() as receiver:
+            chat = ChatQueue(chat_of(receiver.url.replace("http", "json", 1)))
+            yield Stage(
+                chat,
+                lambda: [posted.body["message"][-36:] for posted in receiver.posted],
+                lambda forever: receiver.answers(400 if forever else 503),
+            )
+            await chat.close()
     elif request.param == PagerDutyQueue.kind:
         async with pagerduty() as service:
             pager = pagerduty_queue(service.url)
@@ -155,13 +166,14 @@ async def test_a_refusal_says_whether_a_retry_helps(stage: Stage) -> None:
         assert caught.value.permanent is forever
 
 
-@pytest.mark.parametrize("kind", ["webhook", "email", "pagerduty"])
+@pytest.mark.parametrize("kind", ["webhook", "email", "pagerduty", "chat"])
 async def test_a_receiver_that_is_down_may_be_up_again(kind: str) -> None:
     port = free_port()
     queues: dict[str, Queue] = {
         "webhook": WebhookQueue("support", f"http://127.0.0.1:{port}/secret-path"),
         "email": EmailQueue("support", mailbox(port)),
         "pagerduty": pagerduty_queue(f"http://127.0.0.1:{port}"),
+        "chat": ChatQueue(chat_of(f"json://127.0.0.1:{port}/secret-path")),
     }
     queue = queues[kind]
     with pytest.raises(DeliveryError) as caught:
