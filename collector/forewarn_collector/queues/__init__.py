@@ -9,6 +9,7 @@ from forewarn_collector.queues.base import ConfiguredQueue, DeliveryError, Queue
 from forewarn_collector.queues.chat import ChatQueue
 from forewarn_collector.queues.github import GithubTracker
 from forewarn_collector.queues.gitlab import GitlabTracker
+from forewarn_collector.queues.jira import JiraTracker
 from forewarn_collector.queues.log import LogQueue
 from forewarn_collector.queues.mail import EmailQueue
 from forewarn_collector.queues.pagerduty import PagerDutyQueue
@@ -53,6 +54,7 @@ QUEUE_KINDS: tuple[type[ConfiguredQueue], ...] = (
 TRACKERS: tuple[type[Tracker], ...] = (
     GithubTracker,
     GitlabTracker,
+    JiraTracker,
     ZendeskTracker,
     ServiceNowTracker,
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from support.trackers.github import github_stage
 from support.trackers.gitlab import gitlab_stage
+from support.trackers.jira import jira_cloud_stage, jira_server_stage
 from support.trackers.servicenow import servicenow_stage
 from support.trackers.stage import MakeStage
 from support.trackers.zendesk import zendesk_stage
@@ -15,5 +16,8 @@ STAGES: Mapping[str, MakeStage] = {
     "gitlab": gitlab_stage,
     "zendesk": zendesk_stage,
     "servicenow": servicenow_stage,
+    "jira": jira_cloud_stage,
+    "jira-server": jira_server_stage,
 }
-"""By the tracker's kind, with `-real` behind it where it is no fake."""
+"""By the tracker's kind; `-server` is one that people run themselves, where it differs from the
+maker's cloud, `-real` what is no fake."""
