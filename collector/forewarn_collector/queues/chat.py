@@ -97,9 +97,10 @@ class ChatQueue:
             self._threads = None
 
     def _tell(self, delivery: Delivery) -> None:
+        title, body = message_of(delivery)
         result = self._chat.notify(
-            body=_quiet("\n".join(_lines(delivery))),
-            title=_quiet(_title(delivery)),
+            body=body,
+            title=title,
             notify_type=_TYPES.get(delivery.action, "failure"),
             body_format="text",
             timeout=self._timeout,
@@ -127,6 +128,11 @@ def chat_of(url: str) -> Apprise:
     if not chat.add(url) or len(chat) != 1:
         raise ValueError("expected one URL that Apprise knows, such as slack://...")
     return chat
+
+
+def message_of(delivery: Delivery) -> tuple[str, str]:
+    """The title and the text of a delivery's message."""
+    return _quiet(_title(delivery)), _quiet("\n".join(_lines(delivery)))
 
 
 def _title(delivery: Delivery) -> str:

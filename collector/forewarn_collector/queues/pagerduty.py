@@ -120,7 +120,7 @@ class PagerDutyQueue:
             "component": _bounded(task.service),
             "group": _bounded(task.customer),
             "class": _bounded(task.rule_name),
-            "custom_details": _details(delivery),
+            "custom_details": details_of(delivery),
         }
         return {name: value for name, value in payload.items() if value}
 
@@ -141,7 +141,8 @@ def _action(delivery: Delivery) -> str | None:
     return "trigger"
 
 
-def _details(delivery: Delivery) -> dict[str, Any]:
+def details_of(delivery: Delivery) -> dict[str, Any]:
+    """What an alert's details say, bounded."""
     task = delivery.task
     details: dict[str, Any] = {
         "task": task.number,
