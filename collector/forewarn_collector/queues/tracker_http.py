@@ -66,9 +66,7 @@ class Answer:
         return found
 
     def _at(self, path: Sequence[str], kind: type, what: str) -> Any:
-        found = self.document
-        for name in path:
-            found = found.get(name) if isinstance(found, dict) else None
+        found = _at(self.document, path)
         if not isinstance(found, kind):
             raise strange(f"the answer's {_name(path)} is not {what}")
         return found
@@ -224,11 +222,22 @@ def answered_at(headers: Mapping[str, str]) -> int | None:
 
 def told(thing: Any, *path: str) -> str:
     """The text or number at a path of names in a JSON value; empty where there is none."""
-    for name in path:
-        thing = thing.get(name) if isinstance(thing, dict) else None
-    if isinstance(thing, bool) or not isinstance(thing, (str, int, float)):
+    found = _at(thing, path)
+    if isinstance(found, bool) or not isinstance(found, (str, int, float)):
         return ""
-    return str(thing)
+    return str(found)
+
+
+def told_number(thing: Any, *path: str) -> int:
+    """The whole number at a path; 0 where there is none."""
+    found = _at(thing, path)
+    return found if isinstance(found, int) and not isinstance(found, bool) else 0
+
+
+def told_list(thing: Any, *path: str) -> list[Any]:
+    """The array at a path; empty where there is none."""
+    found = _at(thing, path)
+    return found if isinstance(found, list) else []
 
 
 def told_at(thing: Any, *path: str) -> int:
@@ -238,6 +247,12 @@ def told_at(thing: Any, *path: str) -> int:
         return round(at.timestamp() * 1000) if at.tzinfo is not None else 0
     except (ValueError, OverflowError):
         return 0
+
+
+def _at(thing: Any, path: Sequence[str]) -> Any:
+    for name in path:
+        thing = thing.get(name) if isinstance(thing, dict) else None
+    return thing
 
 
 def utc_stamp(at: int) -> str:

@@ -56,6 +56,8 @@ from forewarn_collector.queues.tracker_http import (
     TrackerClient,
     told,
     told_at,
+    told_list,
+    told_number,
     utc_stamp,
 )
 from forewarn_collector.queues.tracker_place import read_place
@@ -172,7 +174,7 @@ class ZendeskTracker:
             ticket = await self._get(ref)
             if "labels" in names:
                 ours = _tags(fields)
-                present = [str(tag) for tag in ticket.get("tags") or ()]
+                present = [tag for tag in told_list(ticket, "tags") if isinstance(tag, str)]
                 gone = outdated(present, ours)
                 kept = (tag for tag in present if tag not in gone)
                 wanted["tags"] = list(dict.fromkeys([*kept, *ours]))
@@ -209,7 +211,7 @@ class ZendeskTracker:
             return
         wanted: dict[str, Any] = {"status": "solved"}
         if not told(ticket, "assignee_id"):
-            wanted["assignee_id"] = (await self._me()).get("id")
+            wanted["assignee_id"] = told_number(await self._me(), "id")
         await self._put(ref, wanted)
 
     async def reopen(self, ref: str) -> str | None:
@@ -288,7 +290,7 @@ class ZendeskTracker:
             for _ in range(_MOST_PAGES):
                 answer = await self._client.get("/api/v2/groups", params)
                 for group in answer.items("groups"):
-                    self._groups[told(group, "name").casefold()] = int(told(group, "id") or 0)
+                    self._groups[told(group, "name").casefold()] = told_number(group, "id")
                 if not has_more(answer.document):
                     break
                 params["page[after]"] = told(answer.document, "meta", "after_cursor")
@@ -311,8 +313,7 @@ class ZendeskTracker:
 
     async def _follow_up(self, closed: Mapping[str, Any]) -> Mapping[str, Any]:
         """The follow-up of a closed ticket: the newest that is there, else a new one."""
-        followers = closed.get("followup_ids")
-        for follower in reversed(followers if isinstance(followers, list) else []):
+        for follower in reversed(told_list(closed, "followup_ids")):
             try:
                 return await self._get(str(follower))
             except GoneError:
@@ -321,7 +322,7 @@ class ZendeskTracker:
         said = f"The problem of ticket {number} is back; that one is closed for good."
         wanted = {
             **{name: closed[name] for name in _INHERITED if closed.get(name)},
-            "via_followup_source_id": int(number),
+            "via_followup_source_id": told_number(closed, "id"),
             "comment": {"body": said, "public": self._public},
         }
         return await self._make(wanted, f"forewarn-followup-{number}")

@@ -8,7 +8,7 @@ from typing import Any
 from forewarn_collector.queues.base import DeliveryError
 from forewarn_collector.queues.text_markers import marker_at_end
 from forewarn_collector.queues.tracker import Comment, Ticket, TicketState
-from forewarn_collector.queues.tracker_http import strange, told, told_at
+from forewarn_collector.queues.tracker_http import strange, told, told_at, told_list
 
 FILE = "Attached: "
 """What a note says that is there for a file, before the file's name."""
@@ -79,7 +79,7 @@ def ticket_of(found: Mapping[str, Any], users: Any) -> Ticket:
 
 def names_of(users: Any) -> dict[str, str]:
     """The names of people by their ids."""
-    return {told(user, "id"): name_of(user) for user in (users if isinstance(users, list) else ())}
+    return {told(user, "id"): name_of(user) for user in told_list(users)}
 
 
 def name_of(user: Any) -> str:
@@ -102,8 +102,7 @@ def comment_of(found: Mapping[str, Any]) -> Comment:
 
 def file_names(comment: Mapping[str, Any]) -> list[str]:
     """The names of the files on a comment."""
-    files = comment.get("attachments")
-    return [told(file, "file_name") for file in (files if isinstance(files, list) else ())]
+    return [told(file, "file_name") for file in told_list(comment, "attachments")]
 
 
 def carries_a_file(comment: Mapping[str, Any]) -> bool:

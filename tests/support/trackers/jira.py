@@ -8,7 +8,6 @@ that were made last, and in the cloud nobody is asked for a password: a wrong to
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -20,8 +19,8 @@ from aiohttp import web
 
 from forewarn_collector.queues.tracker import Outcome, TicketState
 from support.alerts import T0
-from support.trackers.faults import faults_before, serving
-from support.trackers.stage import SeenTicket, Stage, queue_from
+from support.trackers.fakes import queue_before, sent_json
+from support.trackers.stage import SeenTicket, Stage
 
 TOKEN = "ATATT3xFfGF0123456789"
 USER = "forewarn@acme.example"
@@ -108,6 +107,7 @@ class FakeJira:
         """Each project's count of issues so far."""
         self.issues: dict[str, Issue] = {}
         self.moved: dict[str, str] = {}
+        self.unindexed: set[str] = set()
         self.people = {"ann", "bob", _BOT}
         self.screen = {"labels", "priority", "assignee", "duedate", "customfield_10010"}
         self.required: dict[str, str] = {}
@@ -260,7 +260,7 @@ class FakeJira:
                 raise RefusedError(400, said)
             known = [i for i in self.issues.values() if i.key.rpartition("-")[0] == project]
             known.sort(key=lambda i: (i.created, int(i.key.rpartition("-")[2])), reverse=True)
-            return known[LAG:]
+            return [each for each in known[LAG:] if each.key not in self.unindexed]
         by_key = _KEYS_JQL.fullmatch(jql)
         assert by_key is not None, jql
         return list(self._there(by_key.group(1).split(", ")))
@@ -514,28 +514,24 @@ async def jira_with_fake(
     def no_way_to_close() -> None:
         fake.transitions = [way for way in fake.transitions if CATEGORIES[way.to] != "done"]
 
-    async with serving(fake.application()) as upstream, faults_before(lambda: upstream) as faults:
-        fake.url = faults.url
-        section = (
-            f"kind: jira\nproject: {PROJECT}\nurl: {faults.url}\n"
-            f"token: env:TOKEN\ntimeout: 500ms\n{more}\n"
+    def section(url: str) -> str:
+        fake.url = url
+        place = f"url: {url}\ntoken: env:TOKEN\ntimeout: 500ms\n"
+        place += f"user: {USER}\n" if cloud else ""
+        return f"kind: jira\nproject: {PROJECT}\n{place}{more}"
+
+    async with queue_before(fake.application(), section, token) as (queue, faults):
+        stage = Stage(
+            queue=queue,
+            faults=faults,
+            world=JiraWorld(fake),
+            secret=TOKEN,
+            knows_in_progress=True,
+            knows_outcomes=frozenset(Outcome),
+            missing_field=missing_field,
+            no_way_to_close=no_way_to_close,
         )
-        section += f"user: {USER}\n" if cloud else ""
-        queue = queue_from(section, {"TOKEN": token})
-        yield (
-            Stage(
-                queue=queue,
-                faults=faults,
-                world=JiraWorld(fake),
-                secret=TOKEN,
-                knows_in_progress=True,
-                knows_outcomes=frozenset(Outcome),
-                missing_field=missing_field,
-                no_way_to_close=no_way_to_close,
-            ),
-            fake,
-        )
-        await queue.close()
+        yield stage, fake
 
 
 @asynccontextmanager
@@ -557,12 +553,8 @@ def _status(name: str) -> dict[str, Any]:
 
 
 async def _json(request: web.Request) -> Any:
-    if request.method == "GET":
-        return None
     try:
-        text = (await request.read()).decode()
-        json.dumps(json.loads(text), ensure_ascii=False).encode()
-        return json.loads(text)
+        return await sent_json(request)
     except ValueError as error:
         raise RefusedError(400, "Invalid request payload.") from error
 

@@ -359,15 +359,18 @@ timeout: 500ms
 """,
             {"PASSWORD": PASSWORD},
         )
-        yield Stage(
-            queue=queue,
-            faults=faults,
-            world=ServiceNowWorld(fake),
-            secret=PASSWORD,
-            people=("ann", "bob"),
-            knows_in_progress=True,
-            knows_outcomes=frozenset(Outcome),
-            error_inside=CANCELLED,
-            missing_field=lambda: fake.mandatory.append("category"),
-            no_way_to_close=lambda: fake.to_resolve.append("u_cause"),
-        )
+        try:
+            yield Stage(
+                queue=queue,
+                faults=faults,
+                world=ServiceNowWorld(fake),
+                secret=PASSWORD,
+                people=("ann", "bob"),
+                knows_in_progress=True,
+                knows_outcomes=frozenset(Outcome),
+                error_inside=CANCELLED,
+                missing_field=lambda: fake.mandatory.append("category"),
+                no_way_to_close=lambda: fake.to_resolve.append("u_cause"),
+            )
+        finally:
+            await queue.close()

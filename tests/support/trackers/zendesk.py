@@ -410,11 +410,11 @@ class ZendeskWorld:
         del self.fake.tickets[int(ref)]
 
     def _seen(self, ticket: Mapping[str, Any]) -> SeenTicket:
-        later = self.fake.comments[ticket["id"]][1:]
+        first, *later = self.fake.comments[ticket["id"]]
         return SeenTicket(
             ref=str(ticket["id"]),
             title=ticket["subject"],
-            body=ticket["description"],
+            body=first["html_body"],
             state=STATES[ticket["status"]],
             priority=ticket["priority"] or "",
             assignee=USERS[ticket["assignee_id"]]["email"] if ticket["assignee_id"] else "",
@@ -446,12 +446,15 @@ timeout: 500ms
 """,
             {"TOKEN": TOKEN},
         )
-        yield Stage(
-            queue=queue,
-            faults=faults,
-            world=ZendeskWorld(fake),
-            secret=TOKEN,
-            people=("ann@acme.example", "bob@acme.example"),
-            knows_in_progress=True,
-            no_way_to_close=lambda: fake.required.append("Root cause"),
-        )
+        try:
+            yield Stage(
+                queue=queue,
+                faults=faults,
+                world=ZendeskWorld(fake),
+                secret=TOKEN,
+                people=("ann@acme.example", "bob@acme.example"),
+                knows_in_progress=True,
+                no_way_to_close=lambda: fake.required.append("Root cause"),
+            )
+        finally:
+            await queue.close()
