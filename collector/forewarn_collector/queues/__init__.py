@@ -16,6 +16,7 @@ from forewarn_collector.queues.pagerduty import PagerDutyQueue
 from forewarn_collector.queues.receivers import queue_of_each, queues_of_receivers
 from forewarn_collector.queues.servicenow import ServiceNowTracker
 from forewarn_collector.queues.ticket_queue import TicketQueue, ticket_queue
+from forewarn_collector.queues.ticket_reader import TicketReaders
 from forewarn_collector.queues.tracker import Tracker
 from forewarn_collector.queues.webhook import WebhookQueue
 from forewarn_collector.queues.worker import BackOff, Pause, QueueWorkers
@@ -36,6 +37,7 @@ __all__ = [
     "Queue",
     "QueueWorkers",
     "TicketQueue",
+    "TicketReaders",
     "WebhookQueue",
     "queue_of_each",
     "queues_from_section",

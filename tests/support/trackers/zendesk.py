@@ -84,7 +84,7 @@ def _invalid(said: str, name: str = "base") -> _RefusedError:
 class FakeZendesk:
     """An account: `tickets` and `comments` by a ticket's id; `required` to solve: names of fields.
 
-    Time goes on by a second with every change.
+    `seconds` is its clock since T0, which goes on by one with every change.
     """
 
     tickets: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class FakeZendesk:
     required: list[str] = field(default_factory=list)
     me: int = BOT
     _ids: int = 1000
-    _changes: int = 0
+    seconds: int = 0
 
     def application(self) -> web.Application:
         application = web.Application(client_max_size=64 << 20, middlewares=[self._guard])
@@ -354,8 +354,8 @@ class FakeZendesk:
         return self._ids
 
     def _touch(self, number: int) -> str:
-        self._changes += 1
-        stamp = datetime.fromtimestamp(T0 // 1000 + self._changes, UTC)
+        self.seconds += 1
+        stamp = datetime.fromtimestamp(T0 // 1000 + self.seconds, UTC)
         self.tickets[number]["updated_at"] = f"{stamp:%Y-%m-%dT%H:%M:%SZ}"
         return str(self.tickets[number]["updated_at"])
 
