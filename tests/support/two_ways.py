@@ -37,8 +37,8 @@ class TwoWays:
         self.told: list[TaskChange] = []
         self.outbox = Outbox(self.desk.ledger)
         self.queries = TaskQueries(self.desk.ledger)
-        self.commands = TaskCommands(self.desk.ledger, self.told.extend, BySeverity())
-        self.tickets = Tickets(self.desk.ledger, self.told.extend)
+        self.commands = TaskCommands(self.desk.ledger, self.told.extend)
+        self.tickets = Tickets(self.desk.ledger, self.told.extend, BySeverity())
         self.use(in_process(self.model))
 
     def use(self, call: Call) -> None:

@@ -127,6 +127,7 @@ class TrackerClient:
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=access.timeout / 1000),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=(_once,),
             )
         url = path if path.startswith(access.base) else access.base + path
         uncertain = _SETTLE if method != "GET" else None
@@ -265,6 +266,21 @@ def _at(thing: Any, path: Sequence[str]) -> Any:
 def utc_stamp(at: int) -> str:
     """A time (ms) as trackers are asked with it: in UTC, whole seconds, never later than it is."""
     return f"{datetime.fromtimestamp(max(0, at) // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+async def _once(
+    request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Send a request once: aiohttp would send a PUT whose answer is lost again by itself.
+
+    For it, any PUT may be repeated. One that adds a remark may not.
+    """
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        raise aiohttp.ClientConnectionError(str(error)) from error
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
