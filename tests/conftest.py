@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from support.databases import DATABASES, KINDS
+from support.redmine import Redmine, running_redmine
+from support.request_tracker import RequestTracker, running_request_tracker
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +25,17 @@ def each_database(request: pytest.FixtureRequest, _databases: None) -> Iterator[
         DATABASES.server()
     yield request.param
     DATABASES.kind = "sqlite"
+
+
+@pytest.fixture(scope="session")
+def request_tracker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RequestTracker]:
+    """One for all tests: each makes tickets of its own."""
+    with running_request_tracker(tmp_path_factory.mktemp("request-tracker")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redmine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redmine]:
+    """One for all tests: each makes issues of its own."""
+    with running_redmine(tmp_path_factory.mktemp("redmine")) as server:
+        yield server
