@@ -5,31 +5,39 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from forewarn_collector.queues.base import DeliveryError, Queue
+from forewarn_collector.queues.base import ConfiguredQueue, DeliveryError, Queue
 from forewarn_collector.queues.log import LogQueue
 from forewarn_collector.queues.mail import EmailQueue
 from forewarn_collector.queues.receivers import queue_of_each, queues_of_receivers
+from forewarn_collector.queues.ticket_queue import TicketQueue, ticket_queue
+from forewarn_collector.queues.tracker import Tracker
 from forewarn_collector.queues.webhook import WebhookQueue
-from forewarn_collector.queues.worker import BackOff, QueueWorkers
+from forewarn_collector.queues.worker import BackOff, Pause, QueueWorkers
 from forewarn_wire.document import Section
 from forewarn_wire.readers import one_of
 
 __all__ = [
     "QUEUE_KINDS",
+    "TRACKERS",
     "BackOff",
     "DeliveryError",
     "EmailQueue",
     "LogQueue",
+    "Pause",
     "Queue",
     "QueueWorkers",
+    "TicketQueue",
     "WebhookQueue",
     "queue_of_each",
     "queues_from_section",
     "queues_of_receivers",
 ]
 
-QUEUE_KINDS: tuple[type[Queue], ...] = (LogQueue, WebhookQueue, EmailQueue)
-"""Every kind of queue there is."""
+QUEUE_KINDS: tuple[type[ConfiguredQueue], ...] = (LogQueue, WebhookQueue, EmailQueue)
+"""Every kind of queue that is no ticket system."""
+
+TRACKERS: tuple[type[Tracker], ...] = ()
+"""Every kind of ticket system."""
 
 
 def queues_from_section(
@@ -40,18 +48,25 @@ def queues_from_section(
     `environ` is where `env:NAME` looks.
     """
     kinds = {kind.kind: kind for kind in QUEUE_KINDS}
+    trackers = {kind.kind: kind for kind in TRACKERS}
+    names = (*kinds, *trackers)
     queues: dict[str, Queue] = {}
     for name in section.names():
         before = len(section.problems)
         own = section.section(name)
         if own is None and len(section.problems) == before:
-            section.problem(name, f"the queue {name} needs its kind", f"kind: {' | '.join(kinds)}")
+            section.problem(name, f"the queue {name} needs its kind", f"kind: {' | '.join(names)}")
         if own is None:
             continue
-        kind = own.require("kind", one_of(*kinds), "")
+        kind = own.require("kind", one_of(*names), "")
+        if kind not in names:
+            continue
+        queue: Queue | None
         if kind in kinds:
             queue = kinds[kind].from_section(name, own, environ)
-            own.refuse_unknown()
-            if queue is not None:
-                queues[name] = queue
+        else:
+            queue = ticket_queue(trackers[kind], name, own, environ)
+        own.refuse_unknown()
+        if queue is not None:
+            queues[name] = queue
     return queues

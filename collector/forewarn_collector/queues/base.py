@@ -17,24 +17,27 @@ _ENV = "env:"
 class DeliveryError(Exception):
     """A delivery that the queue did not take.
 
-    `permanent`: the queue refused this message and would again. `retry_after`: how long (ms) the
-    queue asks to be left alone, where it said so.
+    `permanent`: the queue refused this message and would again. `retry_after`: how long (ms) to
+    wait, where the queue asked for that or its answer was lost. `whole_queue`: it says nothing of
+    this message, any other would fare the same now.
     """
 
-    def __init__(self, message: str, *, permanent: bool, retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        permanent: bool,
+        retry_after: int | None = None,
+        whole_queue: bool = False,
+    ) -> None:
         super().__init__(message)
         self.permanent = permanent
         self.retry_after = retry_after
+        self.whole_queue = whole_queue
 
 
 class Queue(Protocol):
     """Where tasks are delivered. One object serves one configured queue, on one event loop."""
-
-    kind: ClassVar[str]
-
-    @classmethod
-    def from_section(cls, name: str, section: Section, environ: Mapping[str, str]) -> Queue | None:
-        """Read a queue's configuration; None where it can't be, with its problems reported."""
 
     async def deliver(self, delivery: Delivery) -> str | None:
         """Hand a delivery over; returns the queue's own reference where it has one.
@@ -45,6 +48,16 @@ class Queue(Protocol):
 
     async def close(self) -> None:
         """Let go of connections. A later delivery makes new ones."""
+
+
+class ConfiguredQueue(Queue, Protocol):
+    """A kind of queue that reads its own configuration."""
+
+    kind: ClassVar[str]
+
+    @classmethod
+    def from_section(cls, name: str, section: Section, environ: Mapping[str, str]) -> Queue | None:
+        """Read a queue's configuration; None where it can't be, with its problems reported."""
 
 
 def read_secret(section: Section, name: str, environ: Mapping[str, str]) -> bytes:

@@ -40,20 +40,19 @@ import hmac
 import json
 import ssl
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 
 import aiohttp
 
 from forewarn_collector.config_urls import http_url
 from forewarn_collector.queues.base import DeliveryError, read_secret, read_timeout
+from forewarn_collector.queues.retry_after import parse_retry_after
 from forewarn_collector.tasks import Delivery
 from forewarn_wire.document import Section
 
 _TIMEOUT = 10_000
 _ANSWER_BYTES = 64 * 1024
 _EXCERPT = 200
-_LONGEST_RETRY_AFTER = 86_400_000
 _LONGEST_REF = 500
 _TRY_AGAIN = frozenset({408, 409, 425, 429})
 
@@ -200,18 +199,3 @@ def _ref(body: bytes) -> str | None:
         return None
     ref = document.get("ref") if isinstance(document, dict) else None
     return ref[:_LONGEST_REF] if isinstance(ref, str) and ref else None
-
-
-def parse_retry_after(value: str, now: int) -> int | None:
-    """A `Retry-After` header in ms from `now`: seconds or a date (RFC 9110), at most a day.
-
-    None where it is absent or can't be read.
-    """
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        return min(int(value[:9]) * 1000, _LONGEST_RETRY_AFTER)
-    try:
-        at = parsedate_to_datetime(value).timestamp()
-    except (ValueError, OverflowError, TypeError):
-        return None
-    return min(max(0, int(at * 1000) - now), _LONGEST_RETRY_AFTER)

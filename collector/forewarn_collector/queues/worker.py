@@ -44,6 +44,14 @@ class BackOff:
         return doubled // 2 + int(doubled / 2 * jitter)
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Why a whole queue is left alone, and until when (ms)."""
+
+    until: int
+    why: str
+
+
 class QueueWorkers:
     """The workers of all queues. `start` and `stop` on the event loop; `notify` from anywhere."""
 
@@ -103,6 +111,11 @@ class QueueWorkers:
         for worker in self._workers:
             await worker.queue.close()
 
+    def pauses(self) -> dict[str, Pause]:
+        """The queues that are left alone for now, by name."""
+        found = {worker.name: worker.pause for worker in self._workers}
+        return {name: pause for name, pause in found.items() if pause is not None}
+
     def _wake(self) -> None:
         for worker in self._workers:
             worker.wake()
@@ -142,6 +155,9 @@ class _Worker:
         self._woken = asyncio.Event()
         self._ended = asyncio.Event()
         self._troubles = 0
+        self.pause: Pause | None = None
+        """Set while the whole queue is down, limited or wrong: one delivery at a time tries it."""
+        self._failures = 0
 
     def wake(self) -> None:
         self._woken.set()
@@ -173,9 +189,11 @@ class _Worker:
 
     async def _send_due(self) -> bool:
         """Send what is due; whether there was anything."""
-        due = await asyncio.to_thread(
-            self._outbox.due_deliveries, self.name, self._clock(), _AT_ONCE
-        )
+        now = self._clock()
+        if self.pause is not None and now < self.pause.until:
+            return False
+        limit = _AT_ONCE if self.pause is None else 1
+        due = await asyncio.to_thread(self._outbox.due_deliveries, self.name, now, limit)
         # At most one of each task, so sending them together keeps each task's order.
         results = await asyncio.gather(
             *(self._send(delivery) for delivery in due), return_exceptions=True
@@ -209,6 +227,9 @@ class _Worker:
 
     async def _confirm(self, delivery: Delivery, ref: str | None) -> None:
         """Write that it was taken, however long the ledger is out of order: it must go once."""
+        if self.pause is not None:
+            log.info("queue %s takes deliveries again", self.name)
+        self.pause, self._failures = None, 0
         while True:
             try:
                 took = await asyncio.to_thread(
@@ -234,8 +255,16 @@ class _Worker:
         if error.permanent:
             log.error("queue %s refused %s for good: %s", self.name, what, error)
         else:
-            wait = self._back_off.after(delivery.attempt, error.retry_after)
+            attempt = delivery.attempt
+            if error.whole_queue:
+                # Of the queue's failures, not of this delivery's: a thousand that are owed must not
+                # try a token that is revoked a thousand times.
+                self._failures += 1
+                attempt = self._failures
+            wait = self._back_off.after(attempt, error.retry_after)
             retry_at = now + wait
+            if error.whole_queue:
+                self.pause = Pause(max(retry_at, self.pause.until if self.pause else 0), str(error))
             log.warning(
                 "queue %s did not take %s (attempt %d), again in %.1f s: %s",
                 self.name,
@@ -249,6 +278,8 @@ class _Worker:
     async def _sleep(self, next_due: int | None) -> None:
         seconds = _LONGEST_SLEEP
         if next_due is not None:
+            if self.pause is not None:
+                next_due = max(next_due, self.pause.until)
             # Never shorter than this, so that no mistake in the ledger makes the worker spin.
             seconds = min(seconds, max(0.01, (next_due - self._clock()) / 1000))
         try:
