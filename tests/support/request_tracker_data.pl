@@ -7,7 +7,12 @@ push @Queues, { Name => 'Changes', Lifecycle => 'changes' };
 
 our @Users = map {
     { Name => $_, RealName => ucfirst $_, EmailAddress => "$_\@forewarn.test", Privileged => 1 }
-} qw(forewarn ana ben);
+} qw(ana ben);
+# One whose answers are in another language, and whose clock is not the server's.
+push @Users, {
+    Name => 'forewarn', EmailAddress => 'forewarn@forewarn.test', Privileged => 1,
+    Lang => 'de', Timezone => 'Asia/Tokyo',
+};
 # Who may see and create, and no more.
 push @Users, { Name => 'limited', EmailAddress => 'limited@forewarn.test', Privileged => 1 };
 
