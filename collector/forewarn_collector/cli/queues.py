@@ -10,14 +10,15 @@ import click
 from rich.table import Table
 
 from forewarn_collector.cli.client import EXIT_CODES, Client, connection
+from forewarn_collector.cli.queue_setup import add, test
 from forewarn_collector.cli.tables import plain, print_table
 from forewarn_collector.cli.times import local_time
 from forewarn_collector.tasks.delivery_log import DeliveryView
 
 
-@click.group(epilog=EXIT_CODES)
+@click.group(epilog=EXIT_CODES, commands=[add, test])
 def queues() -> None:
-    """See what queues are owed; needs an admin's token."""
+    """Set up queues, and see what they are owed; this needs an admin's token."""
 
 
 @queues.command("list")

@@ -11,7 +11,7 @@ from forewarn_collector.tasks import Delivery
 from forewarn_wire.document import Section
 from forewarn_wire.readers import duration, text
 
-_ENV = "env:"
+_ENV, _FILE = "env:", "file:"
 
 
 class DeliveryError(Exception):
@@ -61,7 +61,8 @@ class ConfiguredQueue(Queue, Protocol):
 
 
 def read_secret(section: Section, name: str, environ: Mapping[str, str]) -> bytes:
-    """A secret from `<name>_file: PATH` or `<name>: env:VARIABLE`; empty where neither is given.
+    """A secret from `<name>_file: PATH`, which may be written `<name>: file:PATH`, or from
+    `<name>: env:VARIABLE`; empty where none is given.
 
     A secret itself in the configuration is refused: that file is copied and shown.
     """
@@ -73,8 +74,10 @@ def read_secret(section: Section, name: str, environ: Mapping[str, str]) -> byte
         return _from_file(section, f"{name}_file", path)
     if not reference:
         return b""
+    if reference.startswith(_FILE):
+        return _from_file(section, name, reference.removeprefix(_FILE))
     if not reference.startswith(_ENV):
-        hint = f"put it in a file and name that as {name}_file, or write {name}: env:VARIABLE"
+        hint = f"put it in a file and write {name}: file:PATH, or write {name}: env:VARIABLE"
         section.problem(name, f"{name} must not stand in the configuration itself", hint)
         return b""
     variable = reference.removeprefix(_ENV)

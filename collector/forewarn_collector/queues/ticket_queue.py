@@ -32,6 +32,8 @@ from forewarn_wire.document import Section
 
 log = logging.getLogger(__name__)
 
+_CLOCKS_DIFFER = 86_400_000
+"""How far (ms) the tracker's clock may be from ours: no ticket is older than its task by more."""
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 _CHANGES = {"severity": ("priority", "labels", "due_at"), "assigned": ("assignee",)}
 """Which fields follow the task, by the reason of an update; the others belong to people."""
@@ -83,7 +85,8 @@ class TicketQueue:
         fields = self.settings.fields(delivery.task, self.tracker.longest_title)
         marker = marker_of(delivery.thread_id)
         try:
-            found = await self.tracker.find(marker, fields.project)
+            since = delivery.task.opened_at - _CLOCKS_DIFFER
+            found = await self.tracker.find(marker, fields.project, since)
             if found is not None or not make:
                 return (None if found is None else found.ref), False
             body = self._body(ticket_page(delivery))

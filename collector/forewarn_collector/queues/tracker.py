@@ -6,7 +6,7 @@ requests and answers, and nothing of tasks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
@@ -122,11 +122,12 @@ class Tracker(Protocol):
     def link(self, ref: str) -> str:
         """The address of a ticket for people; makes no request."""
 
-    async def find(self, marker: str, project: str) -> Ticket | None:
+    async def find(self, marker: str, project: str, since: int) -> Ticket | None:
         """The ticket that was created with this marker, open or closed; the first, if several.
 
         It is found at once when `create` has returned, or has failed after the tracker took it:
-        never by an index that lags behind.
+        never by an index that lags behind. It was made at `since` (ms) or later, so that a list of
+        the newest may end there.
         """
 
     async def create(self, fields: TicketFields, body: str, marker: str) -> Ticket:
@@ -154,9 +155,9 @@ class Tracker(Protocol):
         """Its remarks by people and by us, the oldest first; what the system itself notes is left
         out. At most the newest 1,000."""
 
-    async def changed(self, since: int) -> list[str]:
-        """References of tickets (any, not only ours) that changed at `since` (ms) or later, in
-        all projects that this queue has used; at most 1,000, those changed first first."""
+    async def changed(self, since: int, refs: Collection[str]) -> list[str]:
+        """References of tickets that changed at `since` (ms) or later: those of `refs` surely, any
+        other may be among them; at most 1,000, those changed first first."""
 
     async def check(self, project: str) -> str:
         """Who the token belongs to, in a few words, once all rights that are needed were seen.

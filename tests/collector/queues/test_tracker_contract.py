@@ -66,8 +66,8 @@ async def attempts(stage: Stage, delivery: Delivery, most: int = 5) -> tuple[str
         try:
             return await stage.queue.deliver(replace(delivery, attempt=attempt)), attempt - 1
         except DeliveryError as error:
-            assert stage.secret not in str(error)
-            assert not error.permanent, error
+            if error.permanent or stage.secret in str(error):
+                raise
     raise AssertionError(f"not taken in {most} attempts")
 
 
@@ -105,10 +105,10 @@ async def test_two_problems_are_two_tickets(stage: Stage) -> None:
 async def test_a_ticket_is_found_by_its_marker_and_by_no_other(stage: Stage) -> None:
     ref = await opened(stage)
     fields = stage.queue.settings.fields(TASK, 100)
-    found = await stage.tracker.find(marker_of(OPEN_ID), fields.project)
+    found = await stage.tracker.find(marker_of(OPEN_ID), fields.project, TASK.opened_at)
     assert found is not None
     assert found.ref == ref
-    assert await stage.tracker.find(marker_of(REMARK_ID), fields.project) is None
+    assert await stage.tracker.find(marker_of(REMARK_ID), fields.project, TASK.opened_at) is None
 
 
 async def test_a_closed_ticket_is_found_too(stage: Stage) -> None:
@@ -236,12 +236,13 @@ async def test_what_changed_is_listed(stage: Stage) -> None:
     ref = await opened(stage)
     other = replace(OPEN, id=REMARK_ID, thread_id=REMARK_ID, task=replace(TASK, id=18))
     await stage.queue.deliver(other)
-    assert ref in await stage.tracker.changed(0)
+    assert ref in await stage.tracker.changed(0, [ref])
     read = await stage.tracker.read(ref)
     assert read is not None
-    assert ref in await stage.tracker.changed(read.changed_at)
+    assert ref in await stage.tracker.changed(read.changed_at, [ref])
     # A day after all that was done: clocks may differ, and some trackers know minutes only.
-    assert await stage.tracker.changed(read.changed_at + 86_400_000) == []
+    assert await stage.tracker.changed(read.changed_at + 86_400_000, [ref]) == []
+    assert await stage.tracker.changed(read.changed_at + 86_400_000, []) == []
 
 
 async def test_a_ticket_that_is_gone_is_none_and_refuses_for_good(stage: Stage) -> None:
@@ -365,7 +366,7 @@ async def test_a_field_that_is_missing_is_named_and_refused_for_good(stage: Stag
     if stage.missing_field is None:
         pytest.skip("this tracker can demand no field")
     stage.missing_field()
-    with pytest.raises(DeliveryError, match="(?i)fields") as caught:
+    with pytest.raises(DeliveryError, match=r"(?i)fields") as caught:
         await stage.queue.deliver(OPEN)
     assert caught.value.permanent
 
@@ -377,7 +378,7 @@ async def test_a_transition_that_the_workflow_lacks_is_named_and_the_remark_stay
         pytest.skip("this tracker can always close")
     ref = await opened(stage)
     stage.no_way_to_close()
-    with pytest.raises(DeliveryError, match="(?i)transition|status") as caught:
+    with pytest.raises(DeliveryError, match=r"(?i)transition|status") as caught:
         await stage.queue.deliver(later(BY_PERSON, ref))
     assert caught.value.permanent
     [ticket] = await stage.world.tickets()

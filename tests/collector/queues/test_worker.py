@@ -370,3 +370,36 @@ def test_back_off_doubles_with_jitter_up_to_its_most() -> None:
     assert 90_000 <= back_off.after(1, 90_000) <= 91_000
     assert back_off.after(1, 0) >= 1_000
     assert len({back_off.after(5, None) for _ in range(50)}) > 10
+
+
+async def test_a_queue_that_is_wrong_is_tried_with_one_delivery_at_a_time(desk: Desk) -> None:
+    wrong = DeliveryError("the token is revoked", permanent=False, whole_queue=True)
+    queue = Bench(outcomes=[wrong, wrong, wrong, None])
+    for instance in "abcdef":
+        fire(desk, instance)
+    gate = queue.gate = asyncio.Event()
+    async with workers(desk, support=queue) as running:
+        await queue.count(1)
+        # The first look finds all six, and they are on their way already.
+        gate.set()
+        await queue.count(6)
+        await until(lambda: states(desk) == [DeliveryState.DELIVERED] * 6)
+    assert len(queue.taken) == 9
+    assert running.pauses() == {}
+
+
+async def test_a_pause_says_why_and_holds_all_that_is_owed(desk: Desk) -> None:
+    limited = DeliveryError("slow down", permanent=False, whole_queue=True, retry_after=3_600_000)
+    limited_queue, other = Bench(outcomes=[limited]), Bench()
+    fire(desk, "a")
+    fire(desk, "b", queue="other")
+    async with workers(desk, support=limited_queue, other=other) as running:
+        await until(lambda: "support" in running.pauses())
+        fire(desk, "c", T0 + 1)
+        fire(desk, "d", T0 + 1, queue="other")
+        running.notify()
+        await other.count(2)
+    pause = running.pauses()["support"]
+    assert pause.why == "slow down"
+    assert pause.until >= now() + 3_500_000
+    assert len(limited_queue.taken) == 1

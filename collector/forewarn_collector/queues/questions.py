@@ -1,0 +1,44 @@
+"""What a person is asked to set up a queue of each kind: `forewarn queues add`.
+
+Only what no queue can do without, or what most need; all other settings are in docs/queues.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A setting to ask for. `secret` ones are written to a file of their own, never shown.
+
+    An `optional` one that gets no answer is left out; `several` are separated by commas.
+    """
+
+    setting: str
+    prompt: str
+    default: str = ""
+    secret: bool = False
+    optional: bool = False
+    several: bool = False
+
+
+_TOKEN = "token"  # noqa: S105 - the name of a setting
+
+QUESTIONS: Mapping[str, tuple[Question, ...]] = {
+    "log": (),
+    "webhook": (
+        Question("url", "URL that takes the deliveries"),
+        Question("secret", "Secret to sign them with", secret=True, optional=True),
+    ),
+    "email": (
+        Question("host", "SMTP server"),
+        Question("security", "Security: starttls, tls or none", "starttls"),
+        Question("username", "User name at the server", optional=True),
+        Question("password", "Password of that user", secret=True, optional=True),
+        Question("from", "Sender, such as Forewarn <forewarn@example.org>"),
+        Question("to", "Recipients", several=True),
+    ),
+}
+"""By the kind of queue."""

@@ -1,0 +1,110 @@
+"""`forewarn queues add` and `test`, as a person uses them."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from forewarn_collector.cli import build
+from forewarn_collector.queues import QUEUE_KINDS, TRACKERS
+from forewarn_collector.queues.questions import QUESTIONS
+from support.alerts import T0
+from support.deliveries import Receiver, webhook_receiver
+
+
+@contextmanager
+def receiver() -> Iterator[Receiver]:
+    """A webhook's receiver on a thread of its own, as the command has its own loop."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        stack = webhook_receiver()
+        running = asyncio.run_coroutine_threadsafe(stack.__aenter__(), loop).result(10)
+        yield running
+        asyncio.run_coroutine_threadsafe(stack.__aexit__(None, None, None), loop).result(10)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def run(*arguments: str, typed: str = "") -> Result:
+    return CliRunner().invoke(build(lambda: T0), ["queues", *arguments], input=typed)
+
+
+def test_every_kind_can_be_set_up() -> None:
+    assert set(QUESTIONS) == {kind.kind for kind in (*QUEUE_KINDS, *TRACKERS)}
+
+
+def test_a_queue_is_asked_for_tried_and_written(tmp_path: Path) -> None:
+    file = tmp_path / "collector.yml"
+    file.write_text("# ours\nlisten: 127.0.0.1:9999  # kept\n")
+    with receiver() as hook:
+        found = run(
+            *("add", "webhook", "--config", str(file)), typed=f"desk\n{hook.url}\nhunter2\n"
+        )
+        assert found.exit_code == 0, found.output
+        assert [posted.body["action"] for posted in hook.posted] == ["open", "resolve"]
+        assert all("Forewarn-Signature" in posted.headers for posted in hook.posted)
+        again = run("test", "desk", "--config", str(file))
+    assert again.exit_code == 0, again.output
+    assert "ok  a test message was taken" in again.output
+    secret = tmp_path / "secrets" / "desk.secret"
+    assert secret.read_text() == "hunter2\n"
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert file.read_text() == (
+        "# ours\nlisten: 127.0.0.1:9999  # kept\n\n"
+        f"queues:\n  desk:\n    kind: webhook\n    url: {hook.url}\n    secret: file:{secret}\n"
+        "default_queue: desk\n"
+    )
+    assert "hunter2" not in found.output + again.output
+
+
+def test_a_second_queue_goes_beside_the_first(tmp_path: Path) -> None:
+    file = tmp_path / "collector.yml"
+    before = "    # the first\n    eyes: {kind: log}\ndefault_queue: eyes\n"
+    file.write_text(f"queues:   # all\n{before}")
+    found = run("add", "log", "--name", "more", "--config", str(file))
+    assert found.exit_code == 0, found.output
+    assert file.read_text() == f"queues:   # all\n    more:\n      kind: log\n{before}"
+
+
+def test_what_does_not_work_is_not_written(tmp_path: Path) -> None:
+    file = tmp_path / "collector.yml"
+    with receiver() as hook:
+        hook.answers(401, b"no such key")
+        settings = ("--set", f"url={hook.url}", "--set", "secret=hunter2")
+        found = run("add", "webhook", "--name", "desk", "--config", str(file), *settings)
+    assert found.exit_code == 1
+    assert "the queue desk does not work: HTTP 401" in found.output
+    assert not file.exists()
+    assert not (tmp_path / "secrets" / "desk.secret").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("add", "webhook", "--name", "a", "--set", "url=ftp://x", "--set", "secret="), "url"),
+        (("add", "log", "--name", "a b"), "letters"),
+        (("add", "log", "--name", "eyes"), "already"),
+        (("add", "log", "--name", "a", "--set", "colour=red"), "unknown field colour"),
+        (("test", "nobody"), "there are: eyes"),
+    ],
+)
+def test_mistakes_are_named_and_change_nothing(
+    tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    file = tmp_path / "collector.yml"
+    file.write_text("queues:\n  eyes: {kind: log}\n")
+    found = run(*arguments, "--config", str(file))
+    assert found.exit_code != 0
+    assert said in found.output
+    assert file.read_text() == "queues:\n  eyes: {kind: log}\n"
