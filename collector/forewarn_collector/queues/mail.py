@@ -8,7 +8,6 @@ It is text and HTML of the same content, with a plot where there is evidence to 
 from __future__ import annotations
 
 import email.policy
-import ipaddress
 import logging
 import ssl
 from collections.abc import Mapping
@@ -22,10 +21,12 @@ from typing import Any, ClassVar
 import aiosmtplib
 
 from forewarn_collector.queues.base import DeliveryError, read_secret, read_timeout
+from forewarn_collector.queues.inbox import Inbox, read_inbox
 from forewarn_collector.queues.letter import letter_html, letter_plot, letter_text, plot_name
+from forewarn_collector.queues.mail_access import is_loopback, read_port, read_tls
 from forewarn_collector.tasks import Delivery
 from forewarn_wire.document import Section
-from forewarn_wire.readers import one_of, text, texts, whole_number
+from forewarn_wire.readers import one_of, text, texts
 
 log = logging.getLogger(__name__)
 
@@ -57,35 +58,41 @@ class EmailQueue:
 
     kind: ClassVar[str] = "email"
 
-    def __init__(self, name: str, mailbox: Mailbox) -> None:
+    def __init__(self, name: str, mailbox: Mailbox, inbox: Inbox | None = None) -> None:
         self._name = name
         self._mailbox = mailbox
+        self.inbox = inbox
+        """Where answers come to; None where nobody is to look for any."""
 
     @classmethod
     def from_section(
         cls, name: str, section: Section, environ: Mapping[str, str]
     ) -> EmailQueue | None:
         """Read `host`, `port`, `security`, `username`, `password_file` or `password: env:NAME`,
-        `ca_file`, `from`, `to` and `timeout`."""
+        `ca_file`, `from`, `to`, `timeout`, and `replies`, for which see `inbox.py`."""
         before = len(section.problems)
         security = section.take("security", one_of(*_PORTS), "starttls")
         mailbox = Mailbox(
             host=section.require("host", text, ""),
-            port=section.take("port", _port, _PORTS[security]),
+            port=section.take("port", read_port, _PORTS[security]),
             security=security,
             username=section.take("username", text, ""),
             password=read_secret(section, "password", environ),
-            tls=_tls(section) if security != "none" else None,
+            tls=read_tls(section) if security != "none" else None,
             sender=section.require("from", _address, ""),
             recipients=section.require("to", _addresses, ()),
             timeout=section.take("timeout", read_timeout, _TIMEOUT),
         )
         if bool(mailbox.username) != bool(mailbox.password):
             section.problem("", "username and password belong together", "give both or neither")
-        if mailbox.username and security == "none" and not _is_loopback(mailbox.host):
+        if mailbox.username and security == "none" and not is_loopback(mailbox.host):
             hint = "use security: starttls or tls"
             section.problem("username", "the password would travel in the clear", hint)
-        return cls(name, mailbox) if len(section.problems) == before else None
+        replies = section.section("replies")
+        access = read_inbox(replies, environ) if replies is not None else None
+        if len(section.problems) > before:
+            return None
+        return cls(name, mailbox, None if access is None else Inbox(access))
 
     async def deliver(self, delivery: Delivery) -> str | None:
         """Send the message; returns its Message-ID."""
@@ -193,22 +200,6 @@ def _said(error: aiosmtplib.SMTPResponseException) -> str:
     return f"{error.code} {error.message}"
 
 
-def _tls(section: Section) -> ssl.SSLContext:
-    path = section.take("ca_file", text, "")
-    try:
-        return ssl.create_default_context(cafile=path or None)
-    except (OSError, ssl.SSLError) as error:
-        section.problem("ca_file", f"{path} can't be used: {error}", "give a file in PEM format")
-        return ssl.create_default_context()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _address(value: Any) -> str:
     written = text(value)
     name, address = parseaddr(written)
@@ -225,10 +216,3 @@ def _addresses(value: Any) -> tuple[str, ...]:
     if not found:
         raise ValueError("expected at least one address")
     return found
-
-
-def _port(value: Any) -> int:
-    port = whole_number(value)
-    if not 1 <= port <= 65535:
-        raise ValueError(f"expected a port from 1 to 65535, found {value!r}")
-    return port

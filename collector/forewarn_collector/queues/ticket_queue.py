@@ -32,7 +32,7 @@ from forewarn_wire.document import Section
 
 log = logging.getLogger(__name__)
 
-_CLOCKS_DIFFER = 86_400_000
+CLOCKS_DIFFER = 86_400_000
 """How far (ms) the tracker's clock may be from ours: no ticket is older than its task by more."""
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 _CHANGES = {"severity": ("priority", "labels", "due_at"), "assigned": ("assignee",)}
@@ -85,7 +85,7 @@ class TicketQueue:
         fields = self.settings.fields(delivery.task, self.tracker.longest_title)
         marker = marker_of(delivery.thread_id)
         try:
-            since = delivery.task.opened_at - _CLOCKS_DIFFER
+            since = delivery.task.opened_at - CLOCKS_DIFFER
             found = await self.tracker.find(marker, fields.project, since)
             if found is not None or not make:
                 return (None if found is None else found.ref), False

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 from forewarn_collector.queues.base import DeliveryError, Queue
-from forewarn_collector.queues.ticket_queue import TicketQueue, marker_of
+from forewarn_collector.queues.ticket_queue import CLOCKS_DIFFER, TicketQueue, marker_of
 from forewarn_collector.queues.tracker import TicketState
 from forewarn_collector.tasks import Delivery, DeliveryAction, ResolveReason, Task, TaskState
 
@@ -38,7 +38,7 @@ async def try_queue(name: str, queue: Queue, now: int) -> AsyncIterator[Step]:
     if ref is None:
         raise DeliveryError("no ticket was made", permanent=True)
     yield Step("a test ticket was made", f"{ref} {tracker.link(ref)}")
-    found = await tracker.find(marker_of(opening.id), project)
+    found = await tracker.find(marker_of(opening.id), project, now - CLOCKS_DIFFER)
     if found is None or found.ref != ref:
         said = f"{ref} was made, but its marker finds {found.ref if found else 'nothing'}"
         raise DeliveryError(f"{said}: one ticket per problem can't be promised", permanent=True)
