@@ -12,6 +12,7 @@ from forewarn_collector.api.stream import TaskStream
 from forewarn_collector.api.tasks import TasksApi
 from forewarn_collector.tasks import AuditLog, Ledger, Notify, Outbox, TaskCommands, TaskQueries
 from forewarn_collector.tasks.delivery_log import DeliveryLog
+from forewarn_collector.tasks.replies import Replies
 from forewarn_collector.tasks.silences import Silences
 from forewarn_wire.clock import Clock
 
@@ -34,7 +35,7 @@ def own_operations(
         stream,
         TasksApi(TaskQueries(ledger), TaskCommands(ledger, changed), clock),
         SilencesApi(silences, clock),
-        QueuesApi(outbox, log, queues, owed, clock),
+        QueuesApi(outbox, log, queues, owed, Replies(ledger, changed), clock),
         AuditApi(AuditLog(ledger)),
     )
     return [operation for part in parts for operation in part.operations()]

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 from collections.abc import Callable, Collection, Sequence
 
 from aiohttp import web
 
 from forewarn_collector.api.envelope import json_response
-from forewarn_collector.api.fields import Field, Text, Values, Whole, one_of
+from forewarn_collector.api.fields import Field, FieldError, Text, Values, Whole, one_of
 from forewarn_collector.api.narrowing import actor_of
 from forewarn_collector.api.operations import KEY, WHO, MissingError, Operation, once_of
 from forewarn_collector.api.tasks import LIMIT
-from forewarn_collector.tasks import Outbox, QueueCounts
+from forewarn_collector.queues.mail_reader import take_reply
+from forewarn_collector.queues.mail_replies import LARGEST, NoReplyError
+from forewarn_collector.tasks import Outbox, QueueCounts, RefusedError
 from forewarn_collector.tasks.delivery_log import DeliveryLog, DeliveryView
+from forewarn_collector.tasks.replies import Replies
 from forewarn_wire.clock import Clock
 
 _QUEUE = Field("queue", "The queue's name.", Text(200, shortest=1))
+_MAIL = Field(
+    "mail",
+    "The mail as it came (RFC 5322), in Base64.",
+    Text(LARGEST * 4 // 3 + 4, shortest=4, pattern="[A-Za-z0-9+/]+={0,2}"),
+    required=True,
+)
 _ID = Field("id", "The delivery's id.", Text(36, pattern="[0-9a-fA-F-]{36}"))
 
 
@@ -29,9 +40,11 @@ class QueuesApi:
         log: DeliveryLog,
         queues: Collection[str],
         notify: Callable[[], None],
+        replies: Replies,
         clock: Clock,
     ) -> None:
         """`notify` is called when something is owed anew."""
+        self._replies = replies
         self._outbox = outbox
         self._log = log
         self._queues = frozenset(queues)
@@ -76,6 +89,17 @@ class QueuesApi:
                 body=(WHO,),
                 errors=(404, 409, 422),
             ),
+            Operation(
+                method="POST",
+                path="/api/queues/{queue}/replies",
+                name="takeReply",
+                about="A mail that answers a message of the queue: its remark goes to the task.",
+                handle=self._reply,
+                answer="Reply",
+                in_path=(_QUEUE,),
+                body=(_MAIL,),
+                errors=(404, 409),
+            ),
         )
 
     async def _list(self, request: web.Request, values: Values) -> web.StreamResponse:
@@ -119,6 +143,19 @@ class QueuesApi:
         )
         self._notify()
         return json_response(revived.to_json())
+
+    async def _reply(self, request: web.Request, values: Values) -> web.StreamResponse:
+        queue = await self._known(values["queue"])
+        try:
+            content = base64.b64decode(values["mail"], validate=True)
+            number = await asyncio.to_thread(
+                take_reply, self._replies, queue, content, self._clock()
+            )
+        except binascii.Error as error:
+            raise FieldError("mail: expected Base64") from error
+        except NoReplyError as error:
+            raise RefusedError(f"the mail is left alone: {error}") from error
+        return json_response({"number": number})
 
     async def _known(self, queue: str) -> str:
         known = self._queues | (await asyncio.to_thread(self._outbox.counts)).keys()

@@ -50,6 +50,7 @@ _READ = Right(_READERS, Customers.NARROWED)
 _READ_OPEN = Right(_READERS, Customers.OPEN)
 _READ_ALL = Right(_READERS, Customers.REFUSED)
 _HANDLE = Right(_HANDLERS, Customers.NARROWED)
+_HANDLE_ALL = Right(_HANDLERS, Customers.REFUSED)
 _ADMIN = Right(_ADMINS, Customers.REFUSED)
 
 _BY_RIGHT: tuple[tuple[Right, str, tuple[str, ...]], ...] = (
@@ -125,6 +126,8 @@ _BY_RIGHT: tuple[tuple[Right, str, tuple[str, ...]], ...] = (
     ),
     (_ADMIN, "GET", ("/api/audit", "/api/queues", "/api/queues/{queue}/deliveries")),
     (_ADMIN, "POST", ("/api/queues/{queue}/deliveries/{id}/revive",)),
+    # Whose task a mail is about is only known once it is read.
+    (_HANDLE_ALL, "POST", ("/api/queues/{queue}/replies",)),
 )
 
 RIGHTS: Mapping[tuple[str, str], Right] = {

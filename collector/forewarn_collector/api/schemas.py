@@ -177,6 +177,7 @@ SCHEMAS: dict[str, Schema] = {
     "DeliveryPage": _object(
         {"deliveries": _array(_ref("Delivery")), "next": {"type": ["integer", "null"]}}
     ),
+    "Reply": _object({"number": _NUMBER}),
     "AuditEntry": _object(
         {
             "id": _COUNT,

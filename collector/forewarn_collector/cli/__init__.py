@@ -20,6 +20,7 @@ from forewarn_collector.cli.rules import rules
 from forewarn_collector.cli.serve import serve
 from forewarn_collector.cli.silences import silences
 from forewarn_collector.cli.tasks import tasks
+from forewarn_collector.cli.top import top
 from forewarn_wire.clock import Clock
 
 
@@ -33,6 +34,7 @@ def build(clock: Clock) -> click.Command:
             rules,
             tasks,
             silences,
+            top,
             queues,
             audit,
             alertmanager,

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import getpass
 import json
+import sys
 import urllib.parse
 
 import click
 from rich.table import Table
 
-from forewarn_collector.cli.client import EXIT_CODES, Client, connection
+from forewarn_collector.cli.client import EXIT_CODES, CallError, Client, connection
 from forewarn_collector.cli.queue_setup import add, test
 from forewarn_collector.cli.tables import plain, print_table
 from forewarn_collector.cli.times import local_time
+from forewarn_collector.queues.mail_replies import LARGEST
 from forewarn_collector.tasks.delivery_log import DeliveryView
+
+_LEFT_ALONE = 4
 
 
 @click.group(epilog=EXIT_CODES, commands=[add, test])
@@ -87,3 +92,24 @@ def revive(queue: str, ids: tuple[str, ...], *, client: Client, as_json: bool) -
         click.echo(json.dumps({"deliveries": revived}, indent=2))
     else:
         click.echo(f"{len(revived)} owed again")
+
+
+@queues.command()
+@click.argument("queue")
+@connection
+def reply(queue: str, *, client: Client, as_json: bool) -> None:
+    """Take a mail from stdin that answers a message of QUEUE: its remark goes to the task.
+
+    For a mail server to pipe mails into. A mail that is no answer of a person is left alone.
+    """
+    mail = base64.b64encode(sys.stdin.buffer.read(LARGEST + 1)).decode()
+    path = f"/api/queues/{urllib.parse.quote(queue, safe='')}/replies"
+    try:
+        answer = client.post(path, {"mail": mail})
+    except CallError as error:
+        if error.exit_code != _LEFT_ALONE:
+            raise
+        # Nothing that the mail server should send back to whoever wrote it.
+        click.echo(error.message, err=True)
+        return
+    click.echo(json.dumps(answer, indent=2) if as_json else f"{answer['number']} has it")

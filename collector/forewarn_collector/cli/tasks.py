@@ -13,7 +13,9 @@ from rich.table import Table
 from forewarn_collector.cli.client import EXIT_CODES, Client, connection
 from forewarn_collector.cli.tables import plain, print_table
 from forewarn_collector.cli.times import duration_of, local_time
+from forewarn_collector.plots import terminal_lines
 from forewarn_collector.tasks import STANDING, CloseReason, TaskOrder, TaskState
+from forewarn_collector.tasks.evidence_plot import evidence_plot
 from forewarn_collector.tasks.evidence_text import evidence_lines
 from forewarn_wire.clock import Clock
 from forewarn_wire.durations import format_duration
@@ -126,6 +128,10 @@ def show(number: str, *, client: Client, as_json: bool) -> None:
     console.print(rows)
     for item in task["checklist"]:
         console.print(f"  [dim]todo[/] {plain(item)}")
+    plot = evidence_plot(task["title"], task["evidence"])
+    if plot is not None:
+        for line in terminal_lines(plot, min(console.width, 100) - 2):
+            console.print(f"  {plain(line)}", soft_wrap=True)
     console.print("[dim]evidence[/]")
     for line in evidence_lines(task["evidence"]):
         console.print(f"  {plain(line)}", soft_wrap=True)

@@ -26,3 +26,8 @@ def local_time(milliseconds: int | None) -> str:
     except (ValueError, OverflowError, OSError):
         return "for ever"
     return found.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def clock_time(milliseconds: int) -> str:
+    """The time of day here."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone().strftime("%H:%M:%S")

@@ -12,16 +12,8 @@ from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 from forewarn_collector.queues.pages import Page
+from forewarn_collector.tasks import TicketState as TicketState
 from forewarn_wire.document import Section
-
-
-class TicketState(StrEnum):
-    """Where a ticket stands, whatever its tracker calls that."""
-
-    NEW = "new"
-    IN_PROGRESS = "in_progress"
-    WAITING = "waiting"
-    CLOSED = "closed"
 
 
 class Outcome(StrEnum):
@@ -137,7 +129,7 @@ class Tracker(Protocol):
         """Set those fields whose names (of TicketFields) are given. Setting again is harmless."""
 
     async def comment(self, ref: str, body: str, marker: str) -> None:
-        """Add a remark, with its marker."""
+        """Add a remark, with its marker. The ticket's state stays as it is."""
 
     async def attach(self, ref: str, file: Attachment) -> None:
         """Attach a file, unless the ticket has one of that name. Only where `takes_files`."""

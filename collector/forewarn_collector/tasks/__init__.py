@@ -29,6 +29,8 @@ from forewarn_collector.tasks.model import (
     Task,
     TaskChange,
     TaskState,
+    TaskTicket,
+    TicketState,
     TimelineEntry,
     TimelineKind,
 )
@@ -38,6 +40,8 @@ from forewarn_collector.tasks.placing import ByRule, Place, Placing
 from forewarn_collector.tasks.policy import Policy
 from forewarn_collector.tasks.queries import TaskCount, TaskQueries
 from forewarn_collector.tasks.service import ServiceLevels, Step
+from forewarn_collector.tasks.ticket_rows import TicketLeft
+from forewarn_collector.tasks.tickets import Tickets
 
 __all__ = [
     "STANDING",
@@ -89,7 +93,11 @@ __all__ = [
     "TaskPage",
     "TaskQueries",
     "TaskState",
+    "TaskTicket",
     "Terms",
+    "TicketLeft",
+    "TicketState",
+    "Tickets",
     "TimelineEntry",
     "TimelineKind",
 ]

@@ -26,13 +26,13 @@ def acknowledge(draft: Draft, who: str) -> None:
     _say(draft, TimelineKind.ACKNOWLEDGED, f"Acknowledged by {who}.", who)
 
 
-def start(draft: Draft, who: str, text: str) -> None:
-    """A person works on it: whoever does has also seen it, and has it if nobody else does."""
+def start(draft: Draft, who: str, text: str, *, takes: bool = True) -> None:
+    """A person works on it: whoever does has also seen it, and `takes` it if nobody else has it."""
     draft.move(Move.START)
     task = draft.task
     if task.acknowledged_at is None:
         task = replace(task, acknowledged_at=draft.now, acknowledged_by=who)
-    if not task.assignee:
+    if takes and not task.assignee:
         task = replace(task, assignee=who, assigned_at=draft.now)
     draft.task = task
     _say(draft, TimelineKind.STARTED, _why(f"{who} works on it", text), who)
@@ -45,12 +45,12 @@ def wait(draft: Draft, who: str, until: int, when: str, text: str) -> None:
     _say(draft, TimelineKind.WAITING, _why(f"{who} has it wait until {when}", text), who)
 
 
-def wake(draft: Draft) -> None:
-    """What it waited for is overdue: it is open again, for somebody to look at."""
-    until = draft.task.waiting_until
+def wake(draft: Draft, who: str = "") -> None:
+    """It is open again: what it waited for is overdue, or `who` has it wait no longer."""
+    until = None if who else draft.task.waiting_until
     draft.move(Move.WAKE)
-    text = "The time to wait is over."
-    draft.note(TimelineKind.WAIT_OVER, text, at=until)
+    text = f"{who} has it wait no longer." if who else "The time to wait is over."
+    draft.note(TimelineKind.WAIT_OVER, text, who=who, at=until)
     draft.tell(DeliveryAction.UPDATE, TimelineKind.WAIT_OVER.value, text)
 
 
@@ -63,9 +63,9 @@ def assign(draft: Draft, who: str, assignee: str, text: str) -> None:
     _say(draft, TimelineKind.ASSIGNED, _why(said, text), who)
 
 
-def comment(draft: Draft, who: str, text: str) -> None:
-    """A remark."""
-    draft.note(TimelineKind.COMMENT, text, who=who)
+def comment(draft: Draft, who: str, text: str, at: int | None = None) -> None:
+    """A remark, made `at` (ms) or now."""
+    draft.note(TimelineKind.COMMENT, text, who=who, at=at)
     draft.tell(DeliveryAction.UPDATE, TimelineKind.COMMENT.value, f"{who}: {text}")
 
 

@@ -112,6 +112,8 @@ class TimelineKind(StrEnum):
     RETROSPECT = "retrospect"
     DELIVERED = "delivered"
     UNDELIVERABLE = "undeliverable"
+    TICKET = "ticket"
+    """Its ticket was moved in its tracker, or is gone."""
 
 
 class DeliveryAction(StrEnum):
@@ -172,6 +174,40 @@ class Member:
         }
 
 
+class TicketState(StrEnum):
+    """Where a ticket stands, whatever its tracker calls that."""
+
+    NEW = "new"
+    IN_PROGRESS = "in_progress"
+    WAITING = "waiting"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTicket:
+    """A task's ticket in a queue, as it was last read or left: `assignee` is the tracker's name.
+
+    `url` is its address for people. `gone_at` (ms): since when the tracker has it no more.
+    """
+
+    queue: str
+    ref: str
+    url: str
+    state: TicketState
+    assignee: str
+    gone_at: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The ticket as the API shows it."""
+        return {
+            "queue": self.queue,
+            "ref": self.ref,
+            "url": self.url,
+            "state": "gone" if self.gone_at is not None else self.state.value,
+            "assignee": self.assignee,
+        }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One problem for a person to work on. Times are ms since epoch.
@@ -189,9 +225,9 @@ class Task:
     "silence 7f3a"). `mute_for` (ms) is how long a task closed as won't fix stays so after its end.
     `held_since` is when an alert was first kept from opening it. `open_lag` (ms) is how much later
     it opened than the fault could be known; None where something held it, or its data came late.
-    `timeline`, `members`, `evidence` (one document per alert, see `evidence.py`) and `following`
-    (ids of the tasks of which it is the previous one) are filled where one task is asked for by
-    number.
+    `timeline`, `members`, `evidence` (one document per alert, see `evidence.py`), `tickets` and
+    `following` (ids of the tasks of which it is the previous one) are filled where one task is
+    asked for by number.
     """
 
     id: int
@@ -255,6 +291,7 @@ class Task:
     members: tuple[Member, ...] = ()
     evidence: tuple[Mapping[str, Any], ...] = ()
     following: tuple[int, ...] = ()
+    tickets: tuple[TaskTicket, ...] = ()
 
     @property
     def number(self) -> str:
@@ -339,6 +376,7 @@ class Task:
             "timeline": [entry.to_json() for entry in self.timeline],
             "members": [member.to_json() for member in self.members],
             "evidence": [dict(document) for document in self.evidence],
+            "tickets": [ticket.to_json() for ticket in self.tickets],
         }
 
 

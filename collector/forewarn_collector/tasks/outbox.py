@@ -24,6 +24,7 @@ from forewarn_collector.tasks.model import (
 )
 from forewarn_collector.tasks.rows import entry_to_row, rows_of, task_from_row
 from forewarn_collector.tasks.schema import deliveries, evidence, tasks, timeline
+from forewarn_collector.tasks.ticket_rows import TicketLeft, disturb, leave, ref_of
 
 LEASE = 600_000
 """How long (ms) an attempt may take before another worker may make it anew."""
@@ -134,10 +135,17 @@ class Outbox:
             )
             return claimed.rowcount == 1
 
-    def delivered(self, delivery_id: str, external_ref: str | None, at: int) -> int | None:
+    def delivered(
+        self,
+        delivery_id: str,
+        external_ref: str | None,
+        at: int,
+        ticket: TicketLeft | None = None,
+    ) -> int | None:
         """The queue took it. `external_ref` is what the queue calls it, where it said so.
 
-        How long (ms) after the task opened, if this is the first that a queue took of it.
+        `ticket` is how a ticket system's ticket was left. Returns how long (ms) after the task
+        opened that was, if this is the first that a queue took of it.
         """
         with self._ledger.write() as connection:
             row = _finish(
@@ -145,6 +153,8 @@ class Outbox:
             )
             if row is None:
                 return None
+            if ticket is not None:
+                leave(connection, row["task_id"], row["queue"], ticket, at)
             first = and_(tasks.c.id == row["task_id"], tasks.c.delivered_at.is_(None))
             told = update(tasks).where(first).values(delivered_at=at).returning(tasks.c.opened_at)
             opened_at = connection.execute(told).scalar_one_or_none()
@@ -206,12 +216,16 @@ class Outbox:
         first = connection.execute(
             select(deliveries.c.id).where(of_task).order_by(deliveries.c.revision).limit(1)
         ).scalar_one()
-        known = connection.execute(
-            select(deliveries.c.external_ref)
-            .where(of_task, deliveries.c.external_ref.is_not(None))
-            .order_by(deliveries.c.revision.desc())
-            .limit(1)
-        ).scalar_one_or_none()
+        # A ticket may have been moved since.
+        known = (
+            ref_of(connection, row["task_id"], row["queue"])
+            or connection.execute(
+                select(deliveries.c.external_ref)
+                .where(of_task, deliveries.c.external_ref.is_not(None))
+                .order_by(deliveries.c.revision.desc())
+                .limit(1)
+            ).scalar_one_or_none()
+        )
         carried = connection.execute(
             select(evidence.c.document)
             .where(evidence.c.task_id == row["task_id"], evidence.c.revision == row["revision"])
@@ -273,7 +287,10 @@ def _finish(
     )
     if changed.rowcount != 1:
         return None
-    return rows_of(connection.execute(select(deliveries).where(deliveries.c.id == delivery_id)))[0]
+    found = select(deliveries).where(deliveries.c.id == delivery_id)
+    row = rows_of(connection.execute(found))[0]
+    disturb(connection, row["task_id"], row["queue"])
+    return row
 
 
 def _note(connection: Connection, task_id: int, entry: TimelineEntry) -> None:

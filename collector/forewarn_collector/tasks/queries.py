@@ -21,6 +21,7 @@ from forewarn_collector.tasks.listing import (
 from forewarn_collector.tasks.model import Task, TaskState, id_of
 from forewarn_collector.tasks.rows import entry_from_row, member_from_row, rows_of, task_from_row
 from forewarn_collector.tasks.schema import evidence, holds, task_alerts, tasks, timeline
+from forewarn_collector.tasks.ticket_rows import tickets_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,7 @@ def whole_task(connection: Connection, task_id: int | None) -> Task | None:
         timeline=tuple(entry_from_row(entry) for entry in rows_of(entries)),
         members=tuple(member_from_row(member) for member in rows_of(members)),
         evidence=tuple(documents.scalars()),
+        tickets=tickets_of(connection, task_id or 0),
     )
 
 

@@ -48,7 +48,7 @@ class Message:
     """What the queue is to be told: the task as it is at this revision, and what changed.
 
     It is for the task's own queue and all that an escalation has told of it, unless `queue` names
-    the only one.
+    the only one. `but` is one that knows it already.
     """
 
     action: DeliveryAction
@@ -57,6 +57,7 @@ class Message:
     task: Task
     onset_at: int | None = None
     queue: str = ""
+    but: str = ""
 
 
 class Record:

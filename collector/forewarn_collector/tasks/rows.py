@@ -24,7 +24,7 @@ from forewarn_wire import Labels
 
 Row = dict[str, Any]
 
-_ASIDE = {"timeline", "members", "evidence", "following"}
+_ASIDE = {"timeline", "members", "evidence", "following", "tickets"}
 """What of a task stands in other tables."""
 _TASK_COLUMNS = [field.name for field in dataclasses.fields(Task) if field.name not in _ASIDE]
 _ALERT_TIMES = ("onset", "active_at", "evaluated_at", "fired_at", "keep_firing_since")

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from forewarn_collector.tasks.schema_triggers import ONLY_GROWS
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """The last of the revisions in `revisions/versions`; a change of a table needs a new one."""
 
 # Names for every constraint, so that a later migration can speak of them on any engine.
@@ -41,7 +41,7 @@ metadata = MetaData(
 _SERIAL = BigInteger().with_variant(Integer(), "sqlite")
 
 
-class _Writable(TypeDecorator[str]):
+class WritableText(TypeDecorator[str]):
     """Text that PostgreSQL takes: it has no NUL, which a label may have."""
 
     impl = Text
@@ -53,7 +53,7 @@ class _Writable(TypeDecorator[str]):
         return value.replace("\x00", "\ufffd")
 
 
-_TEXT = _Writable()
+_TEXT = WritableText()
 
 
 def _time(name: str, *, nullable: bool = True) -> Column[int]:

@@ -244,7 +244,8 @@ class Work(Drafts):
             progress = told.get(message.task.id, Progress())
             everyone = dict.fromkeys((message.task.queue, *progress.queues))
             queues = (message.queue,) if message.queue else everyone
-            rows += [self._delivery(message, queue) for queue in queues if queue]
+            told_to = [queue for queue in queues if queue not in ("", message.but)]
+            rows += [self._delivery(message, queue) for queue in told_to]
         return rows
 
     def _delivery(self, message: Message, queue: str) -> Row:

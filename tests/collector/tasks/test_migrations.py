@@ -190,7 +190,7 @@ def test_a_ledger_of_a_newer_version_is_refused_with_a_remedy(
 
 
 def test_old_deliveries_tell_of_a_task_without_what_came_later() -> None:
-    for version in VERSIONS:
+    for version in ("1", "2"):
         script = (OLD / f"version_{version}.sql").read_text()
         with closing(sqlite3.connect(":memory:")) as connection:
             connection.executescript(script)
