@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from forewarn_collector.config_relabel import RelabelConfig, read_relabel_config
 from forewarn_collector.config_service import ServiceConfig, check_queues, read_service
 from forewarn_collector.config_thinning import ThinningConfig, read_thinning
 from forewarn_collector.config_tokens import Token, check_tokens, read_tokens
+from forewarn_collector.config_urls import is_loopback
 from forewarn_wire import Labels, Problem
 from forewarn_wire.document import Section, read_document
 from forewarn_wire.durations import parse_duration
@@ -48,12 +48,7 @@ class Address:
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

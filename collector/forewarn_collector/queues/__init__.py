@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 
 from forewarn_collector.queues.base import ConfiguredQueue, DeliveryError, Queue
+from forewarn_collector.queues.github import GithubTracker
+from forewarn_collector.queues.gitlab import GitlabTracker
 from forewarn_collector.queues.log import LogQueue
 from forewarn_collector.queues.mail import EmailQueue
 from forewarn_collector.queues.receivers import queue_of_each, queues_of_receivers
@@ -36,7 +38,7 @@ __all__ = [
 QUEUE_KINDS: tuple[type[ConfiguredQueue], ...] = (LogQueue, WebhookQueue, EmailQueue)
 """Every kind of queue that is no ticket system."""
 
-TRACKERS: tuple[type[Tracker], ...] = ()
+TRACKERS: tuple[type[Tracker], ...] = (GithubTracker, GitlabTracker)
 """Every kind of ticket system."""
 
 

@@ -20,10 +20,11 @@ from typing import Any, ClassVar
 
 import aiosmtplib
 
+from forewarn_collector.config_urls import is_loopback
 from forewarn_collector.queues.base import DeliveryError, read_secret, read_timeout
 from forewarn_collector.queues.inbox import Inbox, read_inbox
 from forewarn_collector.queues.letter import letter_html, letter_plot, letter_text, plot_name
-from forewarn_collector.queues.mail_access import is_loopback, read_port, read_tls
+from forewarn_collector.queues.mail_access import read_port, read_tls
 from forewarn_collector.tasks import Delivery
 from forewarn_wire.document import Section
 from forewarn_wire.readers import one_of, text, texts

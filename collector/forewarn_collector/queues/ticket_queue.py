@@ -24,7 +24,12 @@ from collections.abc import Mapping
 from forewarn_collector.queues.base import DeliveryError
 from forewarn_collector.queues.pages import Page
 from forewarn_collector.queues.ticket_pages import plot_file, remark_page, ticket_page
-from forewarn_collector.queues.ticket_settings import TicketSettings, cut, read_ticket_settings
+from forewarn_collector.queues.ticket_settings import (
+    TicketSettings,
+    cut,
+    read_ticket_settings,
+    sendable,
+)
 from forewarn_collector.queues.tracker import Outcome, Tracker
 from forewarn_collector.queues.tracker_http import GoneError
 from forewarn_collector.tasks import Delivery, DeliveryAction, ResolveReason, Task
@@ -124,7 +129,7 @@ class TicketQueue:
         return by_person or task.retrospective or self.settings.closes_on_resolve
 
     def _body(self, page: Page) -> str:
-        return cut(self.tracker.render(page), self.tracker.longest_body)
+        return cut(sendable(self.tracker.render(page)), self.tracker.longest_body)
 
 
 def ticket_queue(

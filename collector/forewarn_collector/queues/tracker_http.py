@@ -19,6 +19,7 @@ import json
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -57,7 +58,7 @@ class Answer:
         """The array of JSON objects at a path. Raises DeliveryError where there is none."""
         found: Sequence[Any] = self._at(path, list, "an array")
         if not all(isinstance(item, dict) for item in found):
-            raise _strange(f"the answer's {_name(path)} is no array of objects")
+            raise strange(f"the answer's {_name(path)} is no array of objects")
         return found
 
     def _at(self, path: Sequence[str], kind: type, what: str) -> Any:
@@ -65,7 +66,7 @@ class Answer:
         for name in path:
             found = found.get(name) if isinstance(found, dict) else None
         if not isinstance(found, kind):
-            raise _strange(f"the answer's {_name(path)} is not {what}")
+            raise strange(f"the answer's {_name(path)} is not {what}")
         return found
 
 
@@ -164,7 +165,7 @@ class TrackerClient:
         if 200 <= answer.status < 300:
             if not is_json:
                 hint = "is the address that of its API?"
-                raise _strange(f"HTTP {answer.status} without JSON; {hint}")
+                raise strange(f"HTTP {answer.status} without JSON; {hint}")
             return Answer(answer.status, answer.headers, document)
         raise self._refused(method, answer, document)
 
@@ -215,13 +216,36 @@ def answered_at(headers: Mapping[str, str]) -> int | None:
         return None
 
 
+def told(thing: Any, *path: str) -> str:
+    """The text or number at a path of names in a JSON value; empty where there is none."""
+    for name in path:
+        thing = thing.get(name) if isinstance(thing, dict) else None
+    if isinstance(thing, bool) or not isinstance(thing, (str, int, float)):
+        return ""
+    return str(thing)
+
+
+def told_at(thing: Any, *path: str) -> int:
+    """The time (ms) at a path, written by ISO 8601 with its zone; 0 where there is none."""
+    try:
+        at = datetime.fromisoformat(told(thing, *path))
+        return round(at.timestamp() * 1000) if at.tzinfo is not None else 0
+    except (ValueError, OverflowError):
+        return 0
+
+
+def utc_stamp(at: int) -> str:
+    """A time (ms) as trackers are asked with it: in UTC, whole seconds, never later than it is."""
+    return f"{datetime.fromtimestamp(max(0, at) // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
     body = bytearray()
     async for piece in answer.content.iter_any():
         body += piece
         if len(body) > _ANSWER_BYTES:
             answer.close()
-            raise _strange(f"an answer of more than {_ANSWER_BYTES >> 20} MiB")
+            raise strange(f"an answer of more than {_ANSWER_BYTES >> 20} MiB")
     return bytes(body)
 
 
@@ -245,5 +269,6 @@ def _name(path: Sequence[str]) -> str:
     return ".".join(path) or "body"
 
 
-def _strange(said: str) -> DeliveryError:
+def strange(said: str) -> DeliveryError:
+    """An answer that is none of this tracker's: something else sits at its address."""
     return DeliveryError(said, permanent=False, whole_queue=True)

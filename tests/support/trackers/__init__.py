@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from support.trackers.github import github_stage
+from support.trackers.gitlab import gitlab_stage
 from support.trackers.stage import MakeStage
 
-STAGES: Mapping[str, MakeStage] = {}
+STAGES: Mapping[str, MakeStage] = {"github": github_stage, "gitlab": gitlab_stage}
 """By the tracker's kind, with `-real` behind it where it is no fake."""

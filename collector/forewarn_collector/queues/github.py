@@ -1,0 +1,419 @@
+"""GitHub Issues: on github.com, on GitHub Enterprise Cloud (ghe.com) and on Enterprise Server.
+
+kind: github
+repository: acme/ops            a template
+url: https://github.com         of an Enterprise Server: as in the browser
+token_file: PATH                classic (`repo`), fine-grained or an app's (Issues: read and write)
+
+By the REST API of version 2022-11-28, https://docs.github.com/rest/issues.
+
+| of ours | at GitHub |
+| --- | --- |
+| marker | a comment of HTML at the end of the issue's or the remark's text |
+| priority | a label more |
+| labels | a changed one with a colon replaces those with the same before the colon |
+| outcome | `state_reason`: completed, not_planned (also for no action), duplicate |
+| custom fields | more properties of the request that creates an issue: `milestone`, `type` |
+| due time | only in the text: GitHub has no such field |
+
+An issue is found by listing the repository's issues, the newest first, down to where the task
+began. The search API is not used, as its index lags. That the list shows an issue as soon as its
+creation was answered is GitHub's practice, which its documentation does not promise; where an
+answer was lost, the queue asks 15 seconds later.
+
+A renamed repository and a transferred issue are answered with a redirect to the same API under
+their number: that one is followed, no other.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from forewarn_collector.queues.base import DeliveryError
+from forewarn_collector.queues.markdown_markers import MARKER_LENGTH, marker_in, with_marker
+from forewarn_collector.queues.pages import Page, markdown
+from forewarn_collector.queues.ticket_labels import labels_of, outdated
+from forewarn_collector.queues.tracker import (
+    Attachment,
+    Comment,
+    Outcome,
+    Ticket,
+    TicketFields,
+    TicketState,
+)
+from forewarn_collector.queues.tracker_http import (
+    Answer,
+    GoneError,
+    TrackerAccess,
+    TrackerClient,
+    answered_at,
+    asked_wait,
+    strange,
+    told,
+    told_at,
+    utc_stamp,
+)
+from forewarn_collector.queues.tracker_place import read_place
+from forewarn_wire.document import Section
+
+log = logging.getLogger(__name__)
+
+_PER_PAGE = 50
+"""Texts have up to 65,536 characters: a page of these stays far below the largest answer."""
+_MOST_PAGES = 100
+_MOST_COMMENT_PAGES = 20
+_MOST_CHANGED = 1_000
+_LONGEST_LABEL = 50
+_LIMITED_WITHOUT_A_TIME = 60_000
+"""GitHub asks for this wait (ms) where a secondary limit is told without one."""
+_REASONS = {
+    Outcome.FIXED: "completed",
+    Outcome.NO_ACTION: "not_planned",
+    Outcome.WONT_FIX: "not_planned",
+    Outcome.DUPLICATE: "duplicate",
+}
+_OUTCOMES = {"not_planned": Outcome.WONT_FIX, "duplicate": Outcome.DUPLICATE}
+_REPOSITORY = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")
+_LAST = re.compile(r'[?&]page=(\d+)[^>]*>; rel="last"')
+
+
+class _MovedError(DeliveryError):
+    """What was asked for is at another address of the same API, under its number."""
+
+    def __init__(self, to: str) -> None:
+        super().__init__(f"moved to {to}", permanent=True)
+        self.to = to
+
+
+class GithubTracker:
+    """Issues of the repositories of one GitHub."""
+
+    kind: ClassVar[str] = "github"
+    longest_title: ClassVar[int] = 256
+    longest_body: ClassVar[int] = 65_536 - MARKER_LENGTH
+    takes_files: ClassVar[bool] = False
+    project_setting: ClassVar[str] = "repository"
+
+    def __init__(self, url: str, access: TrackerAccess) -> None:
+        """`url` is where people see issues, `access` how to reach the API."""
+        self._url = url
+        self._base = access.base
+        self._client = TrackerClient(access, self._verdict)
+
+    @classmethod
+    def from_section(cls, section: Section, environ: Mapping[str, str]) -> GithubTracker | None:
+        """Read `url`, `token_file`, `ca_file` and `timeout`."""
+        place = read_place(section, environ, "https://github.com")
+        if place is None:
+            return None
+        headers = {
+            "Authorization": f"Bearer {place.token}",
+            "Accept": "application/vnd.github+json",
+            "X-GitHub-Api-Version": "2022-11-28",
+        }
+        return cls(place.url, place.access(api_of(place.url), headers))
+
+    def render(self, page: Page) -> str:
+        """As Markdown."""
+        return markdown(page)
+
+    def link(self, ref: str) -> str:
+        """The issue's page."""
+        repository, number = _parts(ref)
+        return f"{self._url}/{repository}/issues/{number}"
+
+    async def find(self, marker: str, project: str, since: int) -> Ticket | None:
+        """By listing the newest."""
+        found = None
+        params = {"sort": "created", "direction": "desc", "since": utc_stamp(since)}
+        async for issue in self._issues(project, params):
+            if told_at(issue, "created_at") < since:
+                break
+            if marker_in(told(issue, "body")) == marker:
+                found = _ticket(issue)
+        return found
+
+    async def create(self, fields: TicketFields, body: str, marker: str) -> Ticket:
+        """Without its assignee, where GitHub refuses only that: the issue matters more."""
+        wanted: dict[str, Any] = {
+            **fields.custom,
+            "title": fields.title,
+            "body": with_marker(body, marker),
+            "labels": labels_of(fields, _LONGEST_LABEL),
+        }
+        path = f"/repos/{_repository(fields.project)}/issues"
+        if not fields.assignee:
+            return _ticket((await self._request("POST", path, body=wanted)).obj())
+        try:
+            assigned = {**wanted, "assignees": [fields.assignee]}
+            return _ticket((await self._request("POST", path, body=assigned)).obj())
+        except DeliveryError as error:
+            if not error.permanent or '"assignees"' not in str(error):
+                raise
+            said = "%s can be assigned to nothing in %s; the issue is made without: %s"
+            log.warning(said, fields.assignee, fields.project, error)
+            return _ticket((await self._request("POST", path, body=wanted)).obj())
+
+    async def change(self, ref: str, fields: TicketFields, names: Sequence[str]) -> None:
+        """Labels that people gave stay."""
+        wanted: dict[str, Any] = {}
+        if "title" in names:
+            wanted["title"] = fields.title
+        if "assignee" in names and fields.assignee:
+            wanted["assignees"] = [fields.assignee]
+        if "labels" in names or "priority" in names:
+            ours = labels_of(fields, _LONGEST_LABEL)
+            present = _label_names((await self._request("GET", _path(ref))).obj())
+            gone = outdated(present, ours)
+            wanted["labels"] = list(dict.fromkeys([*(x for x in present if x not in gone), *ours]))
+        if wanted:
+            await self._request("PATCH", _path(ref), body=wanted)
+
+    async def comment(self, ref: str, body: str, marker: str) -> None:
+        """A remark; it may stand on a closed issue too."""
+        body = with_marker(body, marker)
+        await self._request("POST", f"{_path(ref)}/comments", body={"body": body})
+
+    async def attach(self, ref: str, file: Attachment) -> None:
+        """The API takes no files."""
+        raise NotImplementedError
+
+    async def resolve(self, ref: str, outcome: Outcome) -> None:
+        """Close it; the reason of one that is closed already is left as it is."""
+        wanted = {"state": "closed", "state_reason": _REASONS[outcome]}
+        await self._request("PATCH", _path(ref), body=wanted)
+
+    async def reopen(self, ref: str) -> None:
+        """Open it again."""
+        await self._request("PATCH", _path(ref), body={"state": "open"})
+
+    async def read(self, ref: str) -> Ticket | None:
+        """One that was transferred comes with its new reference."""
+        try:
+            return _ticket((await self._request("GET", _path(ref))).obj())
+        except GoneError:
+            return None
+
+    async def comments(self, ref: str) -> list[Comment]:
+        """All of them, or the newest thousand."""
+        path, page = f"{_path(ref)}/comments", 1
+        first = await self._request("GET", path, params=_page(1))
+        last = _last_page(first)
+        found = list(first.items()) if last <= _MOST_COMMENT_PAGES else []
+        for page in range(max(2, last - _MOST_COMMENT_PAGES + 1), last + 1):
+            found += (await self._request("GET", path, params=_page(page))).items()
+        return [_comment(each) for each in found]
+
+    async def changed(self, since: int, refs: Collection[str]) -> list[str]:
+        """By listing each of their repositories, those that changed first first."""
+        found: list[tuple[int, str]] = []
+        params = {"sort": "updated", "direction": "asc", "since": utc_stamp(since)}
+        for repository in dict.fromkeys(_parts(ref)[0] for ref in refs):
+            changed: list[tuple[int, str]] = []
+            try:
+                async for issue in self._issues(repository, params):
+                    number = told(issue, "number")
+                    changed.append((told_at(issue, "updated_at"), f"{repository}#{number}"))
+                    if len(changed) == _MOST_CHANGED:
+                        break
+            except GoneError:
+                # Its issues went with it, which reading them will tell.
+                changed = [(since, ref) for ref in refs if _parts(ref)[0] == repository]
+            found += changed
+        return [ref for _, ref in sorted(found)[:_MOST_CHANGED]]
+
+    async def check(self, project: str) -> str:
+        """Whether issues can be made is seen by making one: no request tells it of all tokens."""
+        who, scopes = await self._who()
+        try:
+            answer = await self._request("GET", f"/repos/{_repository(project)}")
+        except GoneError as error:
+            said = f"there is no repository {project}, or the token may not see it: {error}"
+            raise DeliveryError(said, permanent=True) from error
+        repository = answer.obj()
+        if repository.get("archived") is True:
+            raise _archived()
+        if repository.get("has_issues") is False:
+            raise _disabled()
+        needed = {"repo"} if repository.get("private") else {"repo", "public_repo"}
+        if scopes is not None and not needed & scopes:
+            said = f"the token of {who} has not the scope {' or '.join(sorted(needed))}"
+            raise DeliveryError(f"{said}; make one that has", permanent=True)
+        rights = repository.get("permissions")
+        if isinstance(rights, dict) and not (rights.get("triage") or rights.get("push")):
+            said = f"the token's owner {who} may not label, assign and close issues of {project}"
+            raise DeliveryError(f"{said}; give it the role Triage or Write", permanent=True)
+        await self._request(
+            "GET", f"/repos/{_repository(project)}/issues", params={"per_page": "1"}
+        )
+        return f"{who}, at {self._url}/{project}"
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._client.close()
+
+    async def _who(self) -> tuple[str, set[str] | None]:
+        """Whose token it is, and its scopes; None where it is of a kind that has none."""
+        try:
+            answer = await self._request("GET", "/user")
+        except DeliveryError as error:
+            if "accessible by integration" not in str(error):
+                raise
+            return "an app's installation", None
+        scopes = answer.headers.get("X-OAuth-Scopes")
+        known = None if scopes is None else {each.strip() for each in scopes.split(",")}
+        return told(answer.obj(), "login"), known
+
+    async def _issues(
+        self, project: str, params: Mapping[str, str]
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        """A repository's issues in an order, without the pull requests that share its list."""
+        path = f"/repos/{_repository(project)}/issues"
+        for page in range(1, _MOST_PAGES + 1):
+            asked = {"state": "all", **params, **_page(page)}
+            answer = await self._request("GET", path, params=asked)
+            for issue in answer.items():
+                if "pull_request" not in issue:
+                    yield issue
+            if 'rel="next"' not in answer.headers.get("Link", ""):
+                return
+        said = f"{project} has more than {_MOST_PAGES * _PER_PAGE} issues since {params['since']}"
+        raise DeliveryError(f"{said}: too many to look through", permanent=True)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,
+    ) -> Answer:
+        try:
+            return await self._client.request(method, path, params=params, body=body)
+        except _MovedError as moved:
+            params = None if "?" in moved.to else params
+            return await self._client.request(method, moved.to, params=params, body=body)
+
+    def _verdict(
+        self, status: int, headers: Mapping[str, str], document: Any
+    ) -> DeliveryError | None:
+        """What GitHub says that a status alone does not."""
+        said = told(document, "message")
+        if 300 <= status < 400:
+            to = headers.get("Location", "")
+            numbered = to.startswith(f"{self._base}/repositories/")
+            return _MovedError(to) if numbered else None
+        if status in {403, 429}:
+            wait = _limited(headers, said)
+            if wait is not None:
+                said = f"HTTP {status}: {said or 'a rate limit'}"
+                return DeliveryError(said, permanent=False, whole_queue=True, retry_after=wait)
+        if status == 403 and "archived" in said:
+            return _archived()
+        if status == 403 and "is locked" in said:
+            hint = "unlock its conversation, or give the token's owner the role Triage"
+            return DeliveryError(f"HTTP 403: {said}; {hint}", permanent=True)
+        if status == 403 and (needed := headers.get("X-Accepted-GitHub-Permissions")):
+            hint = f"give the token the permission {needed}"
+            return DeliveryError(f"HTTP 403: {said}; {hint}", permanent=False, whole_queue=True)
+        if status == 410 and "disabled" in said:
+            return _disabled()
+        return None
+
+
+def _limited(headers: Mapping[str, str], said: str) -> int | None:
+    """How long (ms) a rate limit lasts; None where it is none.
+
+    In the order that GitHub documents: `Retry-After`, else the reset of a limit that is used up,
+    else a minute where the message tells of a secondary limit.
+    """
+    wait = asked_wait(headers)
+    if wait is not None:
+        return wait
+    reset = headers.get("X-RateLimit-Reset", "")
+    if headers.get("X-RateLimit-Remaining") == "0" and reset.isascii() and reset.isdigit():
+        return max(0, int(reset[:12]) * 1000 - (answered_at(headers) or 0))
+    return _LIMITED_WITHOUT_A_TIME if "rate limit" in said.lower() else None
+
+
+def _archived() -> DeliveryError:
+    said = "HTTP 403: the repository is archived; name another, or have it taken from the archive"
+    return DeliveryError(said, permanent=False, whole_queue=True)
+
+
+def _disabled() -> DeliveryError:
+    said = "HTTP 410: the repository's issues are turned off; turn them on in its settings"
+    return DeliveryError(said, permanent=False, whole_queue=True)
+
+
+def api_of(url: str) -> str:
+    """The API's address of a GitHub, by where people see it."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    if host == "github.com" or host.endswith(".ghe.com"):
+        return f"https://api.{host}"
+    return f"{url}/api/v3"
+
+
+def _repository(project: str) -> str:
+    if not _REPOSITORY.fullmatch(project):
+        said = f"{project!r} is no repository: it is written owner/name"
+        raise DeliveryError(said, permanent=True)
+    return project
+
+
+def _parts(ref: str) -> tuple[str, str]:
+    repository, _, number = ref.rpartition("#")
+    return repository, number
+
+
+def _path(ref: str) -> str:
+    repository, number = _parts(ref)
+    return f"/repos/{repository}/issues/{number}"
+
+
+def _page(number: int) -> dict[str, str]:
+    return {"per_page": str(_PER_PAGE), "page": str(number)}
+
+
+def _last_page(answer: Answer) -> int:
+    found = _LAST.search(answer.headers.get("Link", ""))
+    return int(found.group(1)[:6]) if found else 1
+
+
+def _label_names(issue: Mapping[str, Any]) -> list[str]:
+    labels = issue.get("labels")
+    each = labels if isinstance(labels, list) else []
+    return [name for name in (told(label, "name") for label in each) if name]
+
+
+def _ticket(issue: Mapping[str, Any]) -> Ticket:
+    repository = "/".join(told(issue, "repository_url").split("/")[-2:])
+    number, state = told(issue, "number"), told(issue, "state")
+    if not number.isdigit() or not _REPOSITORY.fullmatch(repository) or not state:
+        raise strange("the answer is no issue")
+    closed = state == "closed"
+    return Ticket(
+        ref=f"{repository}#{number}",
+        state=TicketState.CLOSED if closed else TicketState.NEW,
+        outcome=_OUTCOMES.get(told(issue, "state_reason"), Outcome.FIXED),
+        assignee=told(issue, "assignee", "login"),
+        changed_by=told(issue, "closed_by", "login") if closed else "",
+        changed_at=told_at(issue, "updated_at"),
+        title=told(issue, "title"),
+    )
+
+
+def _comment(found: Mapping[str, Any]) -> Comment:
+    text = told(found, "body")
+    return Comment(
+        id=told(found, "id"),
+        who=told(found, "user", "login"),
+        text=text,
+        at=told_at(found, "created_at"),
+        marker=marker_in(text),
+    )
