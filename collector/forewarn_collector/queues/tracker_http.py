@@ -126,6 +126,9 @@ class TrackerClient:
                 timeout=aiohttp.ClientTimeout(total=access.timeout / 1000),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
+            # Else aiohttp sends a PUT again whose connection broke, and many trackers take a
+            # remark by PUT: it would be there twice. Our queue looks before it sends again.
+            self._session._retry_connection = False
         url = path if path.startswith(access.base) else access.base + path
         uncertain = _SETTLE if method != "GET" else None
         try:
@@ -253,10 +256,12 @@ def _parsed(content: bytes) -> tuple[Any, bool]:
     """The JSON of a body, and whether it is any; else its text."""
     if not content.strip():
         return None, True
+    # Request Tracker, say, has answers that are not in UTF-8, whatever their header says.
+    text = content.decode("utf-8-sig", "replace")
     try:
-        return json.loads(content), True
+        return json.loads(text), True
     except (ValueError, RecursionError):
-        return content.decode("utf-8", "replace"), False
+        return text, False
 
 
 def _text(document: Any) -> str:
