@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from support.databases import DATABASES, KINDS
-from support.redmine import Redmine, running_redmine
-from support.request_tracker import RequestTracker, running_request_tracker
+from support.redmine import Redmine
+from support.request_tracker import RequestTracker
+from support.trackers.real import REAL
 
 
 @pytest.fixture(scope="session")
@@ -27,15 +28,19 @@ def each_database(request: pytest.FixtureRequest, _databases: None) -> Iterator[
     DATABASES.kind = "sqlite"
 
 
-@pytest.fixture(scope="session")
-def request_tracker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RequestTracker]:
-    """One for all tests: each makes tickets of its own."""
-    with running_request_tracker(tmp_path_factory.mktemp("request-tracker")) as server:
-        yield server
+@pytest.fixture(scope="session", autouse=True)
+def _real_trackers() -> Iterator[None]:
+    yield
+    REAL.close()
 
 
-@pytest.fixture(scope="session")
-def redmine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redmine]:
-    """One for all tests: each makes issues of its own."""
-    with running_redmine(tmp_path_factory.mktemp("redmine")) as server:
-        yield server
+@pytest.fixture
+def request_tracker() -> RequestTracker:
+    """The one of all tests: each makes tickets of its own."""
+    return REAL.request_tracker
+
+
+@pytest.fixture
+def redmine() -> Redmine:
+    """The one of all tests: each makes issues of its own."""
+    return REAL.redmine

@@ -38,6 +38,11 @@ Set(%Lifecycles, changes => {{
         '' => ['new'], new => ['open', 'deleted'], open => ['resolved', 'deleted'],
         resolved => ['deleted'], deleted => [],
     }},
+}}, __maps__ => {{
+    'default -> changes' => {{
+        new => 'new', open => 'open', stalled => 'open', resolved => 'resolved',
+        rejected => 'resolved', deleted => 'deleted',
+    }},
 }});
 $RT::MasonDataDir = '{folder}/mason';
 $RT::MasonSessionDir = '{folder}/sessions';

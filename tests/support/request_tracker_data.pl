@@ -45,6 +45,14 @@ for my $queue (@open) {
 
 our @Final = (
     sub {
+        # Nobody reads its mails.
+        my $scrips = RT::Scrips->new(RT->SystemUser);
+        $scrips->UnLimit;
+        while (my $scrip = $scrips->Next) {
+            $scrip->SetDisabled(1) if $scrip->ActionObj->Name =~ /^Notify|^Autoreply/;
+        }
+    },
+    sub {
         my %tokens;
         for my $name (qw(root forewarn ana ben limited)) {
             my $user = RT::User->new(RT->SystemUser);

@@ -11,6 +11,8 @@ from forewarn_collector.queues.gitlab import GitlabTracker
 from forewarn_collector.queues.log import LogQueue
 from forewarn_collector.queues.mail import EmailQueue
 from forewarn_collector.queues.receivers import queue_of_each, queues_of_receivers
+from forewarn_collector.queues.redmine import RedmineTracker
+from forewarn_collector.queues.request_tracker import RequestTracker
 from forewarn_collector.queues.ticket_queue import TicketQueue, ticket_queue
 from forewarn_collector.queues.tracker import Tracker
 from forewarn_collector.queues.webhook import WebhookQueue
@@ -38,7 +40,12 @@ __all__ = [
 QUEUE_KINDS: tuple[type[ConfiguredQueue], ...] = (LogQueue, WebhookQueue, EmailQueue)
 """Every kind of queue that is no ticket system."""
 
-TRACKERS: tuple[type[Tracker], ...] = (GithubTracker, GitlabTracker)
+TRACKERS: tuple[type[Tracker], ...] = (
+    GithubTracker,
+    GitlabTracker,
+    RedmineTracker,
+    RequestTracker,
+)
 """Every kind of ticket system."""
 
 

@@ -228,6 +228,13 @@ def told(thing: Any, *path: str) -> str:
     return str(thing)
 
 
+def listed(thing: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The JSON objects of an array that an object may have under a name."""
+    found = thing.get(name)
+    each = found if isinstance(found, list) else []
+    return [item for item in each if isinstance(item, dict)]
+
+
 def told_at(thing: Any, *path: str) -> int:
     """The time (ms) at a path, written by ISO 8601 with its zone; 0 where there is none."""
     try:

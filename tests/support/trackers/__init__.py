@@ -6,7 +6,14 @@ from collections.abc import Mapping
 
 from support.trackers.github import github_stage
 from support.trackers.gitlab import gitlab_stage
+from support.trackers.redmine import redmine_stage
+from support.trackers.request_tracker import request_tracker_stage
 from support.trackers.stage import MakeStage
 
-STAGES: Mapping[str, MakeStage] = {"github": github_stage, "gitlab": gitlab_stage}
+STAGES: Mapping[str, MakeStage] = {
+    "github": github_stage,
+    "gitlab": gitlab_stage,
+    "redmine-real": redmine_stage,
+    "request_tracker-real": request_tracker_stage,
+}
 """By the tracker's kind, with `-real` behind it where it is no fake."""

@@ -1,0 +1,441 @@
+"""Request Tracker 5 (Best Practical), by its REST API 2.0.
+
+kind: request_tracker
+queue: Support                     a template
+url: https://rt.example.org        where people have it, without /REST/2.0
+token_file: PATH                   an authentication token (Settings, Auth Tokens)
+close_as, reopen_as, states        the statuses of its lifecycles, see ticket_words.py
+
+| of ours | at Request Tracker |
+| --- | --- |
+| marker of a ticket | a link `Refers to` to `forewarn:MARKER`, made in one transaction with it |
+| marker of a remark | a comment of HTML at the beginning of its text |
+| priority | a number, or a word that `_PRIORITIES` has |
+| labels | nothing: it has none; a custom field can have their text |
+| custom fields | custom fields of the ticket, by name |
+| plot | a comment with an attachment |
+
+A ticket is found by TicketSQL on that link: exact, and at once, as it is a query of its database.
+What the API takes it answers with 200 and messages in its user's language, and it answers the same
+where it refused: so each change is read back.
+
+Sources: RT::REST2 and RT::Tickets of 5.0.3, whose server the tests run.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from forewarn_collector.queues.base import DeliveryError
+from forewarn_collector.queues.html_text import text_of_html
+from forewarn_collector.queues.pages import Page, html
+from forewarn_collector.queues.ticket_words import TicketWords, read_ticket_words
+from forewarn_collector.queues.tracker import (
+    Attachment,
+    Comment,
+    Outcome,
+    Ticket,
+    TicketFields,
+    TicketState,
+)
+from forewarn_collector.queues.tracker_http import (
+    Answer,
+    GoneError,
+    TrackerAccess,
+    TrackerClient,
+    answered_at,
+    listed,
+    strange,
+    told,
+    told_at,
+)
+from forewarn_collector.queues.tracker_place import read_place
+from forewarn_wire.document import Section
+
+log = logging.getLogger(__name__)
+
+_WORDS = TicketWords(
+    {
+        Outcome.FIXED: "resolved",
+        Outcome.NO_ACTION: "resolved",
+        Outcome.WONT_FIX: "rejected",
+        Outcome.DUPLICATE: "rejected",
+    },
+    "open",
+    {
+        "new": TicketState.NEW,
+        "open": TicketState.IN_PROGRESS,
+        "stalled": TicketState.WAITING,
+        "resolved": TicketState.CLOSED,
+        "rejected": TicketState.CLOSED,
+    },
+)
+_DELETED = "deleted"
+_NOBODY = "Nobody"
+_PRIORITIES = {"low": 0, "medium": 50, "high": 100}
+"""As `%PriorityAsString` is where nobody changed it. The API takes numbers alone."""
+_ATTRIBUTES = ("title", "priority", "due_at", "assignee", "custom")
+_PER_PAGE = 100
+_MOST_PAGES = 50
+_MOST_LISTED = 1_000
+_AT_ONCE = 20
+"""How many texts are fetched by one request."""
+_MARKER = re.compile(r"\s*<!-- (forewarn-[A-Za-z0-9-]+) -->")
+_USER_ID = re.compile(r"\d+-(\d+)-")
+
+
+class RequestTracker:
+    """Tickets of the queues of one Request Tracker."""
+
+    kind: ClassVar[str] = "request_tracker"
+    longest_title: ClassVar[int] = 200
+    longest_body: ClassVar[int] = 200_000
+    takes_files: ClassVar[bool] = True
+    project_setting: ClassVar[str] = "queue"
+
+    def __init__(self, url: str, access: TrackerAccess, words: TicketWords) -> None:
+        """`url` is where people see tickets, `access` how to reach the API."""
+        self._url = url
+        self._words = words
+        self._user = _USER_ID.match(access.secrets[0])
+        self._client = TrackerClient(access)
+
+    @classmethod
+    def from_section(cls, section: Section, environ: Mapping[str, str]) -> RequestTracker | None:
+        """Read its place and the words of its lifecycles."""
+        place = read_place(section, environ)
+        words = read_ticket_words(section, _WORDS)
+        if place is None:
+            return None
+        headers = {"Authorization": f"token {place.token}"}
+        return cls(place.url, place.access(f"{place.url}/REST/2.0", headers), words)
+
+    def render(self, page: Page) -> str:
+        """As HTML."""
+        return html(page)
+
+    def link(self, ref: str) -> str:
+        """The ticket's page."""
+        return f"{self._url}/Ticket/Display.html?id={ref}"
+
+    async def find(self, marker: str, project: str, since: int) -> Ticket | None:
+        """In all queues, as people move tickets; where two were merged, the one that is left."""
+        query = f"RefersTo = '{_link(marker)}'"
+        found = await self._search(query, {"per_page": "1", "orderby": "id"})
+        return await self.read(told(found[0], "id")) if found else None
+
+    async def create(self, fields: TicketFields, body: str, marker: str) -> Ticket:
+        """With all it has at once. Fields that it leaves out are named in the log."""
+        wanted = {
+            "Queue": fields.project,
+            "Content": body,
+            "ContentType": "text/html",
+            "RefersTo": _link(marker),
+            **_attributes(fields, _ATTRIBUTES),
+        }
+        answer = await self._client.request("POST", "/ticket", body=wanted)
+        ref = told(answer.obj(), "id")
+        if not ref.isdigit():
+            raise strange("the answer to a new ticket has no id")
+        made = await self._document(ref)
+        if made is None:
+            raise strange(f"ticket {ref} was made, and is not there")
+        left_out = _differing(made, fields, _ATTRIBUTES)
+        if left_out:
+            log.warning("ticket %s is made without its %s", ref, ", ".join(left_out))
+        return await self._ticket(made)
+
+    async def change(self, ref: str, fields: TicketFields, names: Sequence[str]) -> None:
+        """All in one request, then read back."""
+        wanted = _attributes(fields, names)
+        if not wanted:
+            return
+        said = await self._put(ref, wanted)
+        left = _differing(await self._known(ref), fields, names)
+        if left:
+            raise DeliveryError(f"did not take the {', '.join(left)}: {said}", permanent=True)
+
+    async def comment(self, ref: str, body: str, marker: str) -> None:
+        """A comment, which the requestors of the ticket are not sent."""
+        await self._known(ref)
+        wanted = {"Content": f"<!-- {marker} -->\n{body}", "ContentType": "text/html"}
+        await self._client.request("POST", f"/ticket/{ref}/comment", body=wanted)
+
+    async def attach(self, ref: str, file: Attachment) -> None:
+        """A comment that is only the file."""
+        await self._known(ref)
+        files = await self._pages(f"/ticket/{ref}/attachments", {"fields": "Filename"})
+        if any(told(each, "Filename") == file.name for each in files):
+            return
+        attached = {
+            "FileName": file.name,
+            "FileType": file.content_type,
+            "FileContent": base64.b64encode(file.content).decode(),
+        }
+        path = f"/ticket/{ref}/comment"
+        await self._client.request("POST", path, body={"Attachments": [attached]})
+
+    async def resolve(self, ref: str, outcome: Outcome) -> None:
+        """By the status that the configuration names for this outcome."""
+        ticket = await self._ticket(await self._known(ref))
+        if ticket.state is not TicketState.CLOSED:
+            await self._set_status(ref, self._words.close_as[outcome])
+
+    async def reopen(self, ref: str) -> None:
+        """By the status that the configuration names."""
+        ticket = await self._ticket(await self._known(ref))
+        if ticket.state is TicketState.CLOSED:
+            await self._set_status(ref, self._words.reopen_as)
+
+    async def read(self, ref: str) -> Ticket | None:
+        """One that was merged into another is that other."""
+        document = await self._document(ref)
+        return None if document is None else await self._ticket(document)
+
+    async def comments(self, ref: str) -> list[Comment]:
+        """What was commented and replied, by the web, the API or mail."""
+        history = await self._pages(
+            f"/ticket/{ref}/history", {"fields": "Type,Creator,Created"}, ("Comment", "Correspond")
+        )
+        attached = await self._pages(
+            f"/ticket/{ref}/attachments", {"fields": "ContentType,Filename,TransactionId"}
+        )
+        texts = await self._texts(attached, {told(each, "id") for each in history})
+        return [
+            _comment(each, *texts[told(each, "id")])
+            for each in reversed(history)
+            if told(each, "id") in texts
+        ]
+
+    async def changed(self, since: int, refs: Collection[str]) -> list[str]:
+        """Of all queues. Those that were merged or deleted are in no search: they are read at the
+        next remark."""
+        now = answered_at((await self._client.get("/rt")).headers)
+        if now is None:
+            raise strange("an answer without a date")
+        # A time in a query is by the clock of the token's owner: seconds back from now are not.
+        query = f"LastUpdated >= '-{max(0, now - since) // 1000 + 1} seconds'"
+        params = {"fields": "LastUpdated", "orderby": "LastUpdated"}
+        found: list[str] = []
+        for page in range(1, _MOST_LISTED // _PER_PAGE + 1):
+            items = await self._search(query, {**params, **_page(page)})
+            late = (each for each in items if told_at(each, "LastUpdated") >= since // 1000 * 1000)
+            found += [told(each, "id") for each in late]
+            if len(items) < _PER_PAGE:
+                break
+        return found
+
+    async def check(self, project: str) -> str:
+        """Which rights a token has, is told by a queue and by any ticket in it."""
+        who = await self._owner()
+        try:
+            queue = (await self._client.get(f"/queue/{quote(project, safe='')}")).obj()
+        except DeliveryError as error:
+            if "HTTP 403" not in str(error) and not isinstance(error, GoneError):
+                raise
+            said = f"there is no queue {project}, or {who} may not see it: give it the right"
+            raise DeliveryError(f"{said} SeeQueue", permanent=True) from error
+        missing = [] if "create" in _offered(queue) else ["CreateTicket"]
+        newest = await self._search(
+            f"Queue = '{_quoted(told(queue, 'Name'))}'",
+            {"per_page": "1", "orderby": "id", "order": "DESC"},
+        )
+        if newest:
+            ticket = await self._document(told(newest[0], "id"))
+            if ticket is not None and "comment" not in _offered(ticket):
+                missing.append("CommentOnTicket")
+        if missing:
+            said = f"{who} may not {' and '.join(missing)} in the queue {project}"
+            raise DeliveryError(f"{said}; give it these rights", permanent=True)
+        return f"{who}, in the queue {told(queue, 'Name')} of {self._url}"
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._client.close()
+
+    async def _owner(self) -> str:
+        """Whose token it is; a token has the number of its owner in it."""
+        version = told((await self._client.get("/rt")).obj(), "Version")
+        if not version:
+            raise strange("the answer has no version of Request Tracker")
+        if self._user is None:
+            return "the token's owner"
+        return told((await self._client.get(f"/user/{self._user.group(1)}")).obj(), "Name")
+
+    async def _document(self, ref: str) -> Mapping[str, Any] | None:
+        """A ticket as the API has it; None where it is gone, or was deleted."""
+        try:
+            found = (await self._client.get(f"/ticket/{ref}")).obj()
+        except GoneError:
+            return None
+        return None if told(found, "Status") == _DELETED else found
+
+    async def _known(self, ref: str) -> Mapping[str, Any]:
+        found = await self._document(ref)
+        if found is None:
+            raise GoneError(f"ticket {ref} was deleted", permanent=True)
+        return found
+
+    async def _ticket(self, found: Mapping[str, Any]) -> Ticket:
+        ref, status = told(found, "id"), told(found, "Status")
+        if not ref.isdigit() or not status:
+            raise strange("the answer is no ticket")
+        owner = told(found, "Owner", "id")
+        return Ticket(
+            ref=ref,
+            state=self._words.state(status) or await self._state(ref),
+            outcome=self._words.outcome(status),
+            assignee="" if owner == _NOBODY else owner,
+            changed_by=told(found, "LastUpdatedBy", "id"),
+            changed_at=told_at(found, "LastUpdated"),
+            title=told(found, "Subject"),
+        )
+
+    async def _state(self, ref: str) -> TicketState:
+        """Of a status that nobody named: whether its lifecycle has it among the inactive ones."""
+        ended = await self._search(f"id = {ref} AND Status = '__Inactive__'", {"per_page": "1"})
+        return TicketState.CLOSED if ended else TicketState.IN_PROGRESS
+
+    async def _set_status(self, ref: str, status: str) -> None:
+        said = await self._put(ref, {"Status": status})
+        now = told(await self._known(ref), "Status")
+        if now.casefold() != status.casefold():
+            hint = "name another for close_as or reopen_as, or allow it in the lifecycle"
+            raise DeliveryError(
+                f"ticket {ref} stays {now}: it did not take the status {status}: {said}; {hint}",
+                permanent=True,
+            )
+
+    async def _put(self, ref: str, wanted: Mapping[str, Any]) -> str:
+        """Change a ticket; what the answer says of it."""
+        answer = await self._client.request("PUT", f"/ticket/{ref}", body=wanted)
+        messages = answer.document
+        if not isinstance(messages, list):
+            raise strange("the answer to a change is no list of messages")
+        return "; ".join(str(each) for each in messages) or "no reason given"
+
+    async def _search(self, query: str, params: Mapping[str, str]) -> Sequence[Mapping[str, Any]]:
+        """Tickets by TicketSQL; those that were deleted are not among them."""
+        answer = await self._client.get("/tickets", {"query": query, **params})
+        return _items(answer)
+
+    async def _pages(
+        self, path: str, params: Mapping[str, str], types: Collection[str] = ()
+    ) -> list[Mapping[str, Any]]:
+        """A ticket's list, the newest first, of the types given; at most a thousand."""
+        found: list[Mapping[str, Any]] = []
+        order = {"orderby": "id", "order": "DESC"}
+        for page in range(1, _MOST_PAGES + 1):
+            items = _items(await self._client.get(path, {**params, **order, **_page(page)}))
+            found += [each for each in items if not types or told(each, "Type") in types]
+            if len(items) < _PER_PAGE or len(found) >= _MOST_LISTED:
+                break
+        return found[:_MOST_LISTED]
+
+    async def _texts(
+        self, attached: Sequence[Mapping[str, Any]], of: Collection[str]
+    ) -> Mapping[str, tuple[str, str]]:
+        """The type and the text of each transaction that has one; plain text where it has both."""
+        chosen: dict[str, tuple[str, str]] = {}
+        for each in reversed(attached):
+            transaction, kind = told(each, "TransactionId"), told(each, "ContentType")
+            if transaction not in of or told(each, "Filename") or not kind.startswith("text/"):
+                continue
+            if transaction not in chosen or (kind == "text/plain" != chosen[transaction][1]):
+                chosen[transaction] = (told(each, "id"), kind)
+        contents: dict[str, str] = {}
+        ids = [found for found, _ in chosen.values()]
+        for start in range(0, len(ids), _AT_ONCE):
+            wanted = [
+                {"field": "id", "value": each, "entry_aggregator": "OR"}
+                for each in ids[start : start + _AT_ONCE]
+            ]
+            params = {"query": json.dumps(wanted), "fields": "Content", **_page(1)}
+            items = _items(await self._client.get("/attachments", params))
+            contents |= {told(each, "id"): told(each, "Content") for each in items}
+        return {
+            transaction: (kind, contents[found])
+            for transaction, (found, kind) in chosen.items()
+            if contents.get(found)
+        }
+
+
+def _link(marker: str) -> str:
+    return f"forewarn:{marker}"
+
+
+def _attributes(fields: TicketFields, names: Sequence[str]) -> dict[str, Any]:
+    """The fields named, as the API calls them."""
+    wanted: dict[str, Any] = {}
+    if "title" in names:
+        wanted["Subject"] = fields.title
+    if "priority" in names and fields.priority:
+        wanted["Priority"] = _priority(fields.priority)
+    if "due_at" in names and fields.due_at is not None:
+        # In UTC, whatever the clock of the token's owner; with a zone it would be refused.
+        wanted["Due"] = f"{datetime.fromtimestamp(fields.due_at // 1000, UTC):%Y-%m-%d %H:%M:%S}"
+    if "assignee" in names and fields.assignee:
+        wanted["Owner"] = fields.assignee
+    if "custom" in names:
+        wanted["CustomFields"] = {name: value for name, value in fields.custom.items() if value}
+    return wanted
+
+
+def _differing(found: Mapping[str, Any], fields: TicketFields, names: Sequence[str]) -> list[str]:
+    """Which of the fields named a ticket does not have as they were wanted."""
+    differing = []
+    wanted = _attributes(fields, names)
+    if "Owner" in wanted and told(found, "Owner", "id").casefold() != wanted["Owner"].casefold():
+        differing.append(f"owner {wanted['Owner']}")
+    if "Priority" in wanted and told(found, "Priority") != str(wanted["Priority"]):
+        differing.append(f"priority {wanted['Priority']}")
+    has = {told(each, "name") for each in listed(found, "CustomFields") if each.get("values")}
+    missing = [name for name in wanted.get("CustomFields", ()) if name not in has]
+    return [*differing, *(f"custom field {name}" for name in missing)]
+
+
+def _priority(word: str) -> int:
+    number = _PRIORITIES.get(word.casefold())
+    if number is None and word.isascii() and word.isdigit():
+        number = int(word[:9])
+    if number is None:
+        said = f"{word!r} is no priority of Request Tracker: give a number, or"
+        said = f"{said} {', '.join(_PRIORITIES)}"
+        raise DeliveryError(said, permanent=False, whole_queue=True)
+    return number
+
+
+def _comment(found: Mapping[str, Any], kind: str, content: str) -> Comment:
+    marker = _MARKER.match(content)
+    return Comment(
+        id=told(found, "id"),
+        who=told(found, "Creator", "id"),
+        text=(text_of_html(content) if kind == "text/html" else content).strip(),
+        at=told_at(found, "Created"),
+        marker=marker.group(1) if marker else "",
+    )
+
+
+def _offered(found: Mapping[str, Any]) -> set[str]:
+    """What the token's owner may do with a thing, by the links that it comes with."""
+    return {told(each, "ref") for each in listed(found, "_hyperlinks")}
+
+
+def _items(answer: Answer) -> Sequence[Mapping[str, Any]]:
+    return answer.items("items")
+
+
+def _quoted(name: str) -> str:
+    """A text inside of quotes in TicketSQL."""
+    return name.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _page(number: int) -> dict[str, str]:
+    return {"per_page": str(_PER_PAGE), "page": str(number)}
