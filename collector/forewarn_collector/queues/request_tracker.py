@@ -25,7 +25,6 @@ Sources: RT::REST2 and RT::Tickets of 5.0.3, whose server the tests run.
 from __future__ import annotations
 
 import base64
-import json
 import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -34,8 +33,14 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from forewarn_collector.queues.base import DeliveryError
-from forewarn_collector.queues.html_text import text_of_html
 from forewarn_collector.queues.pages import Page, html
+from forewarn_collector.queues.request_tracker_remarks import (
+    MOST_LISTED,
+    NEWEST_FIRST,
+    pages,
+    remarks,
+    with_marker,
+)
 from forewarn_collector.queues.ticket_words import TicketWords, read_ticket_words
 from forewarn_collector.queues.tracker import (
     Attachment,
@@ -46,7 +51,6 @@ from forewarn_collector.queues.tracker import (
     TicketState,
 )
 from forewarn_collector.queues.tracker_http import (
-    Answer,
     GoneError,
     TrackerAccess,
     TrackerClient,
@@ -82,12 +86,9 @@ _NOBODY = "Nobody"
 _PRIORITIES = {"low": 0, "medium": 50, "high": 100}
 """As `%PriorityAsString` is where nobody changed it. The API takes numbers alone."""
 _ATTRIBUTES = ("title", "priority", "due_at", "assignee", "custom")
-_PER_PAGE = 100
-_MOST_PAGES = 50
-_MOST_LISTED = 1_000
-_AT_ONCE = 20
-"""How many texts are fetched by one request."""
-_MARKER = re.compile(r"\s*<!-- (forewarn-[A-Za-z0-9-]+) -->")
+_GONE = (
+    "((Type = 'AddLink' AND Field = 'MergedInto') OR (Type = 'Status' AND NewValue = 'deleted'))"
+)
 _USER_ID = re.compile(r"\d+-(\d+)-")
 
 
@@ -134,11 +135,11 @@ class RequestTracker:
     async def create(self, fields: TicketFields, body: str, marker: str) -> Ticket:
         """With all it has at once. Fields that it leaves out are named in the log."""
         wanted = {
+            **_attributes(fields, _ATTRIBUTES),
             "Queue": fields.project,
             "Content": body,
             "ContentType": "text/html",
             "RefersTo": _link(marker),
-            **_attributes(fields, _ATTRIBUTES),
         }
         answer = await self._client.request("POST", "/ticket", body=wanted)
         ref = told(answer.obj(), "id")
@@ -147,7 +148,7 @@ class RequestTracker:
         made = await self._document(ref)
         if made is None:
             raise strange(f"ticket {ref} was made, and is not there")
-        left_out = _differing(made, fields, _ATTRIBUTES)
+        left_out = _differing(made, wanted)
         if left_out:
             log.warning("ticket %s is made without its %s", ref, ", ".join(left_out))
         return await self._ticket(made)
@@ -158,20 +159,22 @@ class RequestTracker:
         if not wanted:
             return
         said = await self._put(ref, wanted)
-        left = _differing(await self._known(ref), fields, names)
+        left = _differing(await self._known(ref), wanted)
         if left:
             raise DeliveryError(f"did not take the {', '.join(left)}: {said}", permanent=True)
 
     async def comment(self, ref: str, body: str, marker: str) -> None:
         """A comment, which the requestors of the ticket are not sent."""
         await self._known(ref)
-        wanted = {"Content": f"<!-- {marker} -->\n{body}", "ContentType": "text/html"}
+        wanted = {"Content": with_marker(body, marker), "ContentType": "text/html"}
         await self._client.request("POST", f"/ticket/{ref}/comment", body=wanted)
 
     async def attach(self, ref: str, file: Attachment) -> None:
         """A comment that is only the file."""
         await self._known(ref)
-        files = await self._pages(f"/ticket/{ref}/attachments", {"fields": "Filename"})
+        files = await pages(
+            self._client, f"/ticket/{ref}/attachments", {"fields": "Filename", **NEWEST_FIRST}
+        )
         if any(told(each, "Filename") == file.name for each in files):
             return
         attached = {
@@ -201,36 +204,38 @@ class RequestTracker:
 
     async def comments(self, ref: str) -> list[Comment]:
         """What was commented and replied, by the web, the API or mail."""
-        history = await self._pages(
-            f"/ticket/{ref}/history", {"fields": "Type,Creator,Created"}, ("Comment", "Correspond")
-        )
-        attached = await self._pages(
-            f"/ticket/{ref}/attachments", {"fields": "ContentType,Filename,TransactionId"}
-        )
-        texts = await self._texts(attached, {told(each, "id") for each in history})
-        return [
-            _comment(each, *texts[told(each, "id")])
-            for each in reversed(history)
-            if told(each, "id") in texts
-        ]
+        return await remarks(self._client, ref)
 
     async def changed(self, since: int, refs: Collection[str]) -> list[str]:
-        """Of all queues. Those that were merged or deleted are in no search: they are read at the
-        next remark."""
+        """Of all queues; those that were merged or deleted are in no search but that of what was
+        done."""
         now = answered_at((await self._client.get("/rt")).headers)
         if now is None:
             raise strange("an answer without a date")
         # A time in a query is by the clock of the token's owner: seconds back from now are not.
-        query = f"LastUpdated >= '-{max(0, now - since) // 1000 + 1} seconds'"
-        params = {"fields": "LastUpdated", "orderby": "LastUpdated"}
-        found: list[str] = []
-        for page in range(1, _MOST_LISTED // _PER_PAGE + 1):
-            items = await self._search(query, {**params, **_page(page)})
-            late = (each for each in items if told_at(each, "LastUpdated") >= since // 1000 * 1000)
-            found += [told(each, "id") for each in late]
-            if len(items) < _PER_PAGE:
-                break
-        return found
+        ago = f"'-{max(0, now - since) // 1000 + 1} seconds'"
+        changed = await pages(
+            self._client,
+            "/tickets",
+            {
+                "query": f"LastUpdated >= {ago}",
+                "fields": "LastUpdated",
+                "orderby": "LastUpdated",
+            },
+        )
+        gone = await pages(
+            self._client,
+            "/transactions",
+            {
+                "query": f"ObjectType = 'RT::Ticket' AND Created >= {ago} AND {_GONE}",
+                "fields": "ObjectId,Created",
+                "orderby": "Created",
+            },
+        )
+        at = [(told_at(each, "LastUpdated"), told(each, "id")) for each in changed]
+        at += [(told_at(each, "Created"), told(each, "ObjectId")) for each in gone]
+        found = (ref for when, ref in sorted(at) if when >= since // 1000 * 1000)
+        return list(dict.fromkeys(found))[:MOST_LISTED]
 
     async def check(self, project: str) -> str:
         """Which rights a token has, is told by a queue and by any ticket in it."""
@@ -245,7 +250,7 @@ class RequestTracker:
         missing = [] if "create" in _offered(queue) else ["CreateTicket"]
         newest = await self._search(
             f"Queue = '{_quoted(told(queue, 'Name'))}'",
-            {"per_page": "1", "orderby": "id", "order": "DESC"},
+            {"per_page": "1", **NEWEST_FIRST},
         )
         if newest:
             ticket = await self._document(told(newest[0], "id"))
@@ -323,48 +328,7 @@ class RequestTracker:
 
     async def _search(self, query: str, params: Mapping[str, str]) -> Sequence[Mapping[str, Any]]:
         """Tickets by TicketSQL; those that were deleted are not among them."""
-        answer = await self._client.get("/tickets", {"query": query, **params})
-        return _items(answer)
-
-    async def _pages(
-        self, path: str, params: Mapping[str, str], types: Collection[str] = ()
-    ) -> list[Mapping[str, Any]]:
-        """A ticket's list, the newest first, of the types given; at most a thousand."""
-        found: list[Mapping[str, Any]] = []
-        order = {"orderby": "id", "order": "DESC"}
-        for page in range(1, _MOST_PAGES + 1):
-            items = _items(await self._client.get(path, {**params, **order, **_page(page)}))
-            found += [each for each in items if not types or told(each, "Type") in types]
-            if len(items) < _PER_PAGE or len(found) >= _MOST_LISTED:
-                break
-        return found[:_MOST_LISTED]
-
-    async def _texts(
-        self, attached: Sequence[Mapping[str, Any]], of: Collection[str]
-    ) -> Mapping[str, tuple[str, str]]:
-        """The type and the text of each transaction that has one; plain text where it has both."""
-        chosen: dict[str, tuple[str, str]] = {}
-        for each in reversed(attached):
-            transaction, kind = told(each, "TransactionId"), told(each, "ContentType")
-            if transaction not in of or told(each, "Filename") or not kind.startswith("text/"):
-                continue
-            if transaction not in chosen or (kind == "text/plain" != chosen[transaction][1]):
-                chosen[transaction] = (told(each, "id"), kind)
-        contents: dict[str, str] = {}
-        ids = [found for found, _ in chosen.values()]
-        for start in range(0, len(ids), _AT_ONCE):
-            wanted = [
-                {"field": "id", "value": each, "entry_aggregator": "OR"}
-                for each in ids[start : start + _AT_ONCE]
-            ]
-            params = {"query": json.dumps(wanted), "fields": "Content", **_page(1)}
-            items = _items(await self._client.get("/attachments", params))
-            contents |= {told(each, "id"): told(each, "Content") for each in items}
-        return {
-            transaction: (kind, contents[found])
-            for transaction, (found, kind) in chosen.items()
-            if contents.get(found)
-        }
+        return (await self._client.get("/tickets", {"query": query, **params})).items("items")
 
 
 def _link(marker: str) -> str:
@@ -376,8 +340,12 @@ def _attributes(fields: TicketFields, names: Sequence[str]) -> dict[str, Any]:
     wanted: dict[str, Any] = {}
     if "title" in names:
         wanted["Subject"] = fields.title
-    if "priority" in names and fields.priority:
-        wanted["Priority"] = _priority(fields.priority)
+    priority = _priority(fields.priority) if "priority" in names else None
+    if priority is not None:
+        wanted["Priority"] = priority
+    elif "priority" in names and fields.priority:
+        known = ", ".join(_PRIORITIES)
+        log.warning("%r is no priority: give a number, or one of %s", fields.priority, known)
     if "due_at" in names and fields.due_at is not None:
         # In UTC, whatever the clock of the token's owner; with a zone it would be refused.
         wanted["Due"] = f"{datetime.fromtimestamp(fields.due_at // 1000, UTC):%Y-%m-%d %H:%M:%S}"
@@ -388,12 +356,12 @@ def _attributes(fields: TicketFields, names: Sequence[str]) -> dict[str, Any]:
     return wanted
 
 
-def _differing(found: Mapping[str, Any], fields: TicketFields, names: Sequence[str]) -> list[str]:
-    """Which of the fields named a ticket does not have as they were wanted."""
+def _differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Which of its attributes a ticket does not have as they were wanted."""
     differing = []
-    wanted = _attributes(fields, names)
-    if "Owner" in wanted and told(found, "Owner", "id").casefold() != wanted["Owner"].casefold():
-        differing.append(f"owner {wanted['Owner']}")
+    owner = wanted.get("Owner", "")
+    if owner and told(found, "Owner", "id").casefold() != owner.casefold():
+        differing.append(f"owner {owner}")
     if "Priority" in wanted and told(found, "Priority") != str(wanted["Priority"]):
         differing.append(f"priority {wanted['Priority']}")
     has = {told(each, "name") for each in listed(found, "CustomFields") if each.get("values")}
@@ -401,26 +369,11 @@ def _differing(found: Mapping[str, Any], fields: TicketFields, names: Sequence[s
     return [*differing, *(f"custom field {name}" for name in missing)]
 
 
-def _priority(word: str) -> int:
-    number = _PRIORITIES.get(word.casefold())
-    if number is None and word.isascii() and word.isdigit():
-        number = int(word[:9])
-    if number is None:
-        said = f"{word!r} is no priority of Request Tracker: give a number, or"
-        said = f"{said} {', '.join(_PRIORITIES)}"
-        raise DeliveryError(said, permanent=False, whole_queue=True)
-    return number
-
-
-def _comment(found: Mapping[str, Any], kind: str, content: str) -> Comment:
-    marker = _MARKER.match(content)
-    return Comment(
-        id=told(found, "id"),
-        who=told(found, "Creator", "id"),
-        text=(text_of_html(content) if kind == "text/html" else content).strip(),
-        at=told_at(found, "Created"),
-        marker=marker.group(1) if marker else "",
-    )
+def _priority(word: str) -> int | None:
+    """A priority as a number; None where it is neither that nor one of Request Tracker's words."""
+    if word.isascii() and word.isdigit():
+        return int(word[:9])
+    return _PRIORITIES.get(word.casefold())
 
 
 def _offered(found: Mapping[str, Any]) -> set[str]:
@@ -428,14 +381,6 @@ def _offered(found: Mapping[str, Any]) -> set[str]:
     return {told(each, "ref") for each in listed(found, "_hyperlinks")}
 
 
-def _items(answer: Answer) -> Sequence[Mapping[str, Any]]:
-    return answer.items("items")
-
-
 def _quoted(name: str) -> str:
     """A text inside of quotes in TicketSQL."""
     return name.replace("\\", "\\\\").replace("'", "\\'")
-
-
-def _page(number: int) -> dict[str, str]:
-    return {"per_page": str(_PER_PAGE), "page": str(number)}
