@@ -31,17 +31,17 @@ Set($LogToSTDERR, 'warning');
 Set($MailCommand, sub {{ 1 }});
 # The tokens' hashes: nobody's secrets.
 Set($BcryptCost, 4);
-# A workflow in which a ticket must be begun before it can be resolved, and ends for good.
+# A workflow in which a ticket must be begun before it can be done, and that is its end.
 Set(%Lifecycles, changes => {{
-    initial => ['new'], active => ['open'], inactive => ['resolved', 'deleted'],
+    initial => ['new'], active => ['begun'], inactive => ['done', 'resolved', 'deleted'],
     transitions => {{
-        '' => ['new'], new => ['open', 'deleted'], open => ['resolved', 'deleted'],
-        resolved => ['deleted'], deleted => [],
+        '' => ['new'], new => ['begun', 'deleted'], begun => ['done', 'deleted'],
+        done => ['deleted'], resolved => ['deleted'], deleted => [],
     }},
 }}, __maps__ => {{
     'default -> changes' => {{
-        new => 'new', open => 'open', stalled => 'open', resolved => 'resolved',
-        rejected => 'resolved', deleted => 'deleted',
+        new => 'new', open => 'begun', stalled => 'begun', resolved => 'done',
+        rejected => 'done', deleted => 'deleted',
     }},
 }});
 $RT::MasonDataDir = '{folder}/mason';

@@ -27,7 +27,7 @@ _CONFIG = """\
 kind: redmine
 url: {url}
 token: env:REDMINE_KEY
-project: support
+project: {place}
 tracker: Support
 timeout: {timeout}
 """
@@ -96,8 +96,13 @@ class _World:
 
 
 @asynccontextmanager
-async def redmine_stage() -> AsyncIterator[Stage]:
-    """The one server of all tests, whose earlier issues nobody finds by their markers any more."""
+async def redmine_stage(
+    more: str = "", user: str = "forewarn", place: str = "support"
+) -> AsyncIterator[Stage]:
+    """The one server of all tests, whose earlier issues nobody finds by their markers any more.
+
+    The queue delivers to the project `place` with the key of `user`, and has `more` settings.
+    """
     server = REAL.redmine
 
     def administer(*statements: str) -> None:
@@ -110,11 +115,11 @@ async def redmine_stage() -> AsyncIterator[Stage]:
     administer("UPDATE issues SET description = replace(description, 'forewarn-', 'earlier-')")
     [(after,)] = server.rows("SELECT coalesce(max(id), 0) FROM issues")
     ended = f"role_id = {_MANAGER} AND new_status_id IN ({_CLOSED}, {_REJECTED})"
-    key = server.keys["forewarn"]
+    key = server.keys[user]
     async with faults_before(lambda: server.url) as faults:
 
         def queue(timeout: str) -> TicketQueue:
-            text = _CONFIG.format(url=faults.url, timeout=timeout)
+            text = _CONFIG.format(url=faults.url, place=place, timeout=timeout) + more
             return queue_from(text, {"REDMINE_KEY": key})
 
         try:

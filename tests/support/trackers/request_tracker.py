@@ -27,7 +27,7 @@ _CONFIG = """\
 kind: request_tracker
 url: {url}
 token: env:RT_TOKEN
-queue: Support
+queue: {place}
 timeout: {timeout}
 """
 
@@ -99,18 +99,23 @@ class _World:
 
 
 @asynccontextmanager
-async def request_tracker_stage() -> AsyncIterator[Stage]:
-    """The one server of all tests, whose earlier tickets nobody finds by their markers any more."""
+async def request_tracker_stage(
+    more: str = "", user: str = "forewarn", place: str = "Support"
+) -> AsyncIterator[Stage]:
+    """The one server of all tests, whose earlier tickets nobody finds by their markers any more.
+
+    The queue delivers to the queue `place` with the token of `user`, and has `more` settings.
+    """
     server = REAL.request_tracker
     with closing(sqlite3.connect(server.folder / "rt.sqlite", timeout=10)) as database, database:
         database.execute("UPDATE Links SET Target = 'earlier:' || id WHERE Type = 'RefersTo'")
         [(after,)] = database.execute("SELECT coalesce(max(id), 0) FROM Tickets").fetchall()
     world = _World(server, after)
-    token = server.tokens["forewarn"]
+    token = server.tokens[user]
     async with faults_before(lambda: server.url) as faults:
 
         def queue(timeout: str) -> TicketQueue:
-            text = _CONFIG.format(url=faults.url, timeout=timeout)
+            text = _CONFIG.format(url=faults.url, place=place, timeout=timeout) + more
             return queue_from(text, {"RT_TOKEN": token})
 
         yield Stage(
