@@ -28,7 +28,6 @@ kind: redmine
 url: {url}
 token: env:REDMINE_KEY
 project: {place}
-tracker: Support
 timeout: {timeout}
 """
 _MANAGER = "(SELECT id FROM roles WHERE name = 'Manager')"
