@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from forewarn_collector.queues.pages import Checklist, Facts, Heading, Lines, Page, Paragraph
 
 _ADDRESS = re.compile(r"(https?://\S+)")
+# What has no meaning in Textile and is no reference of Redmine's (`r12`, `user:ana`): most texts.
+_MEANS_NOTHING = re.compile(
+    r"(?:(?!\br\d)[A-Za-z0-9 ,.;/]|(?<=[A-Za-z0-9])-(?=[A-Za-z0-9])|(?<=\d):(?=\d)|=(?!=))*"
+)
 # An invisible joiner, which keeps a text from ending the tag around it.
 _JOINED = "<\u2060/"
 
@@ -36,7 +40,10 @@ def _blocks(page: Page) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """One line in which nothing has a meaning; addresses stay what they are."""
+    """One line in which nothing has a meaning; addresses stay what they are.
+
+    Its source is read too, in mails and when somebody edits it: tags only where they are needed.
+    """
     pieces = _ADDRESS.split(" ".join(text.split()))
     return "".join(
         piece if _ADDRESS.fullmatch(piece) else _untouched(piece) for piece in pieces if piece
@@ -44,6 +51,8 @@ def _plain(text: str) -> str:
 
 
 def _untouched(text: str) -> str:
+    if _MEANS_NOTHING.fullmatch(text):
+        return text
     kept = text.strip().replace("</notextile", f"{_JOINED}notextile")
     # An address is one only with a space before it.
     before, after = (" " if edge.isspace() else "" for edge in (text[0], text[-1]))
