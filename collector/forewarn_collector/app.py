@@ -19,6 +19,7 @@ from forewarn_collector.api.auth import Gate, middleware
 from forewarn_collector.api.envelope import unknown_paths
 from forewarn_collector.api.events import EventsApi
 from forewarn_collector.api.health import HealthApi
+from forewarn_collector.api.hooks import HooksApi, hooks_of
 from forewarn_collector.api.labels import LabelsApi
 from forewarn_collector.api.measured import measured
 from forewarn_collector.api.openapi import OpenApi
@@ -58,9 +59,11 @@ from forewarn_collector.observe import (
     observe_changes,
     observe_delivery,
     observe_evidence,
+    queue_families,
     rule_families,
     silence_families,
     store_families,
+    ticket_families,
 )
 from forewarn_collector.policies import (
     check_queues_of,
@@ -71,7 +74,7 @@ from forewarn_collector.policies import (
     routing_of,
 )
 from forewarn_collector.promql import LiveWindows
-from forewarn_collector.queues import QueueWorkers
+from forewarn_collector.queues import Pause, QueueWorkers, TicketReaders
 from forewarn_collector.rules import (
     LastReload,
     RuleFileError,
@@ -158,6 +161,8 @@ class Collector:
             first_delivered=lambda took: observe_delivery(self._metrics, took),
             external_url=external_url,
         )
+        self._readers = TicketReaders(self._ledger, queues, clock, self._task_changed)
+        self._hooks = hooks_of(queues)
         self._alertmanagers = Alertmanagers(
             config.alertmanagers,
             Notices(
@@ -251,6 +256,7 @@ class Collector:
         self._ticker.start()
         self._reviewer.start()
         await self._workers.start()
+        await self._readers.start()
         await self._runner.setup()
         listen = self._config.listen
         site = web.TCPSite(
@@ -303,6 +309,7 @@ class Collector:
         await asyncio.to_thread(self._ticker.stop)
         await asyncio.to_thread(self._scheduler.stop)
         await self._alertmanagers.stop()
+        await self._readers.stop()
         await self._workers.stop()
         await asyncio.to_thread(self._caretaker.stop)
         await asyncio.to_thread(self._store.close)
@@ -383,6 +390,7 @@ class Collector:
             self._queue_names,
             self._task_changed,
             self._workers.notify,
+            self._pauses,
             self._clock,
         )
         application.add_routes(routes_of(operations))
@@ -407,6 +415,7 @@ class Collector:
             PlansApi(self._scheduler, self._store),
             AlertmanagerApi(self._place, self._keeper, self._metrics, self._clock),
             HealthApi(self._metrics, self._why_not_ready),
+            HooksApi(self._hooks, self._readers.look_now, self._metrics, self._clock),
             WebPages(queries, self._clock),
         ):
             application.add_routes(part.routes())
@@ -418,7 +427,9 @@ class Collector:
         self._metrics.add(lambda: rule_families(self._scheduler))
         self._metrics.add(lambda: backlog_families(self._reviewer))
         self._metrics.add(lambda: notification_families(self._alertmanagers))
-        self._metrics.add(lambda: ledger_families(queries, self._outbox))
+        self._metrics.add(lambda: ledger_families(queries, self._outbox, self._queue_names))
+        self._metrics.add(lambda: ticket_families(self._readers))
+        self._metrics.add(lambda: queue_families(self._queue_names, self._pauses()))
         self._metrics.add(lambda: silence_families(self._place.silences, self._clock()))
         self._metrics.add(
             lambda: calendar_families(self._calendars, self._keeper.escalations, self._clock())
@@ -427,6 +438,10 @@ class Collector:
             lambda: objective_families(queries, self._config.objective, self._clock())
         )
         return application
+
+    def _pauses(self) -> dict[str, Pause]:
+        """The queues that are left alone now, those that can't be delivered to before others."""
+        return self._readers.pauses() | self._workers.pauses()
 
     def _why_not_ready(self) -> str:
         return "" if self._ready else "it is starting or stopping"

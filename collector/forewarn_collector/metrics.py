@@ -81,6 +81,12 @@ class Metrics:
         self.unauthorized = counter(
             "forewarn_http_unauthorized_total", "Requests refused for want of a right token."
         )
+        self.hooks = counter(
+            "forewarn_hook_calls_total",
+            "Calls of ticket systems, by queue and outcome (taken, refused, limited).",
+            "queue",
+            "outcome",
+        )
         self.requests = Histogram(
             "forewarn_http_request_duration_seconds",
             "Time to answer, by path and code.",

@@ -24,7 +24,8 @@ def test_the_description_has_every_route_of_our_own_api(world: TwoCustomers) -> 
 
     described = world.call("admin", "GET", "/api/openapi.json").json()
     found = {(m.upper(), path) for path, item in described["paths"].items() for m in item}
-    ours = re.compile("/api/(tasks|silences|queues|audit)(/|$)")
+    # What ticket systems call is described with each of them.
+    ours = re.compile("/api/(tasks|silences|queues|audit)(/|$)(?!.*/hook$)")
     assert found == {(method, path) for method, path in RIGHTS if ours.match(path)}
 
 

@@ -91,6 +91,8 @@ class Gate:
         """The caller; None where the request must be refused for want of a right token."""
         if not self._auth:
             return Caller(_ANYONE)
+        if right.signed:
+            return Caller(_ANYONE, role=Role.VIEWER)
         token = _token(request.headers.get("Authorization", ""))
         if token:
             return self._callers.get(_digest(token))

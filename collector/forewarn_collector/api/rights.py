@@ -32,19 +32,24 @@ class Customers(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """The roles that may use a route; `public` ones need no token anywhere."""
+    """The roles that may use a route; `public` ones need no token anywhere.
+
+    A `signed` one proves its caller by a signature of its own, and looks at no token of ours.
+    """
 
     roles: frozenset[Role]
     customers: Customers
     public: bool = False
+    signed: bool = False
 
     @property
     def reads(self) -> bool:
         """Whether it only reads, which on a loopback address needs no token."""
-        return Role.VIEWER in self.roles
+        return Role.VIEWER in self.roles and not self.signed
 
 
 _PUBLIC = Right(frozenset(Role), Customers.OPEN, public=True)
+_SIGNED = Right(frozenset(Role), Customers.OPEN, public=True, signed=True)
 _SEND = Right(_SENDERS, Customers.NARROWED)
 _READ = Right(_READERS, Customers.NARROWED)
 _READ_OPEN = Right(_READERS, Customers.OPEN)
@@ -55,6 +60,7 @@ _ADMIN = Right(_ADMINS, Customers.REFUSED)
 
 _BY_RIGHT: tuple[tuple[Right, str, tuple[str, ...]], ...] = (
     (_PUBLIC, "GET", ("/-/healthy", "/-/ready")),
+    (_SIGNED, "POST", ("/api/queues/{queue}/hook",)),
     (_SEND, "POST", ("/api/v1/write", "/v1/logs", "/v1/metrics", "/api/v2/alerts")),
     # What these are given is all that they answer.
     (_READ_OPEN, "GET POST", ("/api/v1/format_query", "/api/v1/parse_query")),

@@ -126,6 +126,11 @@ def show(number: str, *, client: Client, as_json: bool) -> None:
         if value:
             rows.add_row(f"[dim]{name}[/]", plain(value))
     console.print(rows)
+    for ticket in task["tickets"]:
+        who = f", {ticket['assignee']}" if ticket["assignee"] else ""
+        state = ticket["state"].replace("_", " ")
+        line = f"{ticket['queue']} {ticket['ref']} ({state}{who}) {ticket['url']}"
+        console.print(f"  [dim]ticket[/] {plain(line.rstrip())}", soft_wrap=True)
     for item in task["checklist"]:
         console.print(f"  [dim]todo[/] {plain(item)}")
     plot = evidence_plot(task["title"], task["evidence"])

@@ -14,6 +14,7 @@ from forewarn_collector.queues.receivers import queue_of_each, queues_of_receive
 from forewarn_collector.queues.redmine import RedmineTracker
 from forewarn_collector.queues.request_tracker import RequestTracker
 from forewarn_collector.queues.ticket_queue import TicketQueue, ticket_queue
+from forewarn_collector.queues.ticket_reader import TicketReaders
 from forewarn_collector.queues.tracker import Tracker
 from forewarn_collector.queues.webhook import WebhookQueue
 from forewarn_collector.queues.worker import BackOff, Pause, QueueWorkers
@@ -31,6 +32,7 @@ __all__ = [
     "Queue",
     "QueueWorkers",
     "TicketQueue",
+    "TicketReaders",
     "WebhookQueue",
     "queue_of_each",
     "queues_from_section",

@@ -244,7 +244,7 @@ class RedmineTracker:
             if "HTTP 403" not in str(error) and not isinstance(error, GoneError):
                 raise
             said = f"there is no project {project}, or {who} may not see it: make it a member"
-            raise DeliveryError(said, permanent=True) from error
+            raise GoneError(said, permanent=True) from error
         if self._tracker:
             await self._tracker_id(project)
         if user.get("admin") is not True:

@@ -246,7 +246,7 @@ class RequestTracker:
             if "HTTP 403" not in str(error) and not isinstance(error, GoneError):
                 raise
             said = f"there is no queue {project}, or {who} may not see it: give it the right"
-            raise DeliveryError(f"{said} SeeQueue", permanent=True) from error
+            raise GoneError(f"{said} SeeQueue", permanent=True) from error
         missing = [] if "create" in _offered(queue) else ["CreateTicket"]
         newest = await self._search(
             f"Queue = '{_quoted(told(queue, 'Name'))}'",

@@ -30,9 +30,16 @@ from forewarn_collector.queues.ticket_settings import (
     read_ticket_settings,
     sendable,
 )
-from forewarn_collector.queues.tracker import Outcome, Tracker
+from forewarn_collector.queues.tracker import Outcome, Ticket, Tracker
 from forewarn_collector.queues.tracker_http import GoneError
-from forewarn_collector.tasks import Delivery, DeliveryAction, ResolveReason, Task
+from forewarn_collector.tasks import (
+    Delivery,
+    DeliveryAction,
+    ResolveReason,
+    Task,
+    TicketLeft,
+    TicketState,
+)
 from forewarn_wire.document import Section
 
 log = logging.getLogger(__name__)
@@ -54,48 +61,68 @@ class TicketQueue:
 
     async def deliver(self, delivery: Delivery) -> str | None:
         """See the module's text; returns the ticket's reference."""
+        left = await self.hand_over(delivery)
+        return None if left is None else left.ref
+
+    async def hand_over(self, delivery: Delivery) -> TicketLeft | None:
+        """See the module's text; returns how the ticket was left, None where none is needed."""
         task = delivery.task
         fields = self.settings.fields(task, self.tracker.longest_title)
         ref = delivery.external_ref
-        made = False
+        made: Ticket | None = None
+        state: TicketState | None = None
+        # Of a ticket that was made by an attempt before this, people may have done the rest.
+        assignee = fields.assignee if ref is None else None
         if ref is None:
             ends = delivery.action is DeliveryAction.RESOLVE and not task.retrospective
             ref, made = await self._ticket(delivery, make=not ends)
             if ref is None:
                 return None
+        if made is not None:
+            state, assignee = made.state, made.assignee or fields.assignee
         try:
             if delivery.action is DeliveryAction.REOPEN:
                 # First of all: some trackers take nothing else for a closed ticket.
                 await self.tracker.reopen(ref)
-            if not made and delivery.action is not DeliveryAction.OPEN:
+                state = await self._opened(ref)
+            if made is None and delivery.action is not DeliveryAction.OPEN:
                 await self._remark(delivery, ref)
             await self._attach(delivery, ref)
-            if delivery.action is DeliveryAction.UPDATE and not made:
-                names = _CHANGES.get(delivery.reason, ())
-                if names:
-                    await self.tracker.change(ref, fields, names)
+            names = _CHANGES.get(delivery.reason, ())
+            if delivery.action is DeliveryAction.UPDATE and made is None and names:
+                await self.tracker.change(ref, fields, names)
+                assignee = fields.assignee if "assignee" in names else assignee
             if delivery.action is DeliveryAction.RESOLVE and self._closes(task):
                 await self.tracker.resolve(ref, outcome_of(task))
+                state = TicketState.CLOSED
         except GoneError as error:
             said = f"its ticket {ref} is gone: {error}"
             raise DeliveryError(said, permanent=True) from error
-        return ref
+        return TicketLeft(ref=ref, url=self.tracker.link(ref), state=state, assignee=assignee)
 
     async def close(self) -> None:
         """Let go of connections."""
         await self.tracker.close()
 
-    async def _ticket(self, delivery: Delivery, *, make: bool) -> tuple[str | None, bool]:
-        """The reference of the task's ticket, and whether it was made just now."""
+    async def _opened(self, ref: str) -> TicketState:
+        """As what the tracker has a ticket that was opened again: its workflow decides."""
+        found = await self.tracker.read(ref)
+        if found is None or found.state is TicketState.CLOSED:
+            return TicketState.NEW
+        return found.state
+
+    async def _ticket(self, delivery: Delivery, *, make: bool) -> tuple[str | None, Ticket | None]:
+        """The reference of the task's ticket, and the ticket itself if it was made just now."""
         fields = self.settings.fields(delivery.task, self.tracker.longest_title)
         marker = marker_of(delivery.thread_id)
         try:
             since = delivery.task.opened_at - CLOCKS_DIFFER
             found = await self.tracker.find(marker, fields.project, since)
             if found is not None or not make:
-                return (None if found is None else found.ref), False
+                return (None if found is None else found.ref), None
             body = self._body(ticket_page(delivery))
-            return (await self.tracker.create(fields, body, marker)).ref, True
+            made = await self.tracker.create(fields, body, marker)
+            return made.ref, made
         except GoneError as error:
             # Nothing of this task: whoever mends the configuration wants it delivered.
             setting = self.tracker.project_setting

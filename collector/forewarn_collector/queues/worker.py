@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from forewarn_collector.queues.base import DeliveryError, Queue
-from forewarn_collector.tasks import Delivery, Ledger, LedgerError, Outbox
+from forewarn_collector.queues.ticket_queue import TicketQueue
+from forewarn_collector.tasks import Delivery, Ledger, LedgerError, Outbox, TicketLeft
 from forewarn_wire.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -209,7 +210,7 @@ class _Worker:
         what = f"{delivery.task.number} {delivery.action.value}"
         try:
             async with asyncio.timeout(_ATTEMPT_SECONDS):
-                ref = await self.queue.deliver(delivery)
+                ref, ticket = await self._hand_over(delivery)
         except DeliveryError as error:
             await self._failed(delivery, what, error)
             return
@@ -223,9 +224,18 @@ class _Worker:
             message = f"{type(error).__name__}: {error}"
             await self._failed(delivery, what, DeliveryError(message, permanent=False))
             return
-        await self._confirm(delivery, ref)
+        await self._confirm(delivery, ref, ticket)
 
-    async def _confirm(self, delivery: Delivery, ref: str | None) -> None:
+    async def _hand_over(self, delivery: Delivery) -> tuple[str | None, TicketLeft | None]:
+        """The queue's reference, and how it left the ticket where it is a ticket system."""
+        if not isinstance(self.queue, TicketQueue):
+            return await self.queue.deliver(delivery), None
+        ticket = await self.queue.hand_over(delivery)
+        return (None if ticket is None else ticket.ref), ticket
+
+    async def _confirm(
+        self, delivery: Delivery, ref: str | None, ticket: TicketLeft | None
+    ) -> None:
         """Write that it was taken, however long the ledger is out of order: it must go once."""
         if self.pause is not None:
             log.info("queue %s takes deliveries again", self.name)
@@ -233,7 +243,7 @@ class _Worker:
         while True:
             try:
                 took = await asyncio.to_thread(
-                    self._outbox.delivered, delivery.id, ref, self._clock()
+                    self._outbox.delivered, delivery.id, ref, self._clock(), ticket
                 )
                 if took is not None:
                     self._first_delivered(took)

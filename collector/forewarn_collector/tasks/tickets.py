@@ -120,8 +120,13 @@ class Tickets:
     def next_due(self, queue: str) -> int | None:
         """When the next ticket is to be read; None where none is."""
         with self._ledger.read() as connection:
+            # What another collector reads is ours only when it seems to have died.
+            ours = case(
+                (tickets.c.claimed_at.is_not(None), tickets.c.claimed_at + LEASE),
+                else_=tickets.c.due_at,
+            )
             due_at: int | None = connection.execute(
-                select(func.min(tickets.c.due_at)).where(_readable(queue))
+                select(func.min(ours)).where(_readable(queue))
             ).scalar_one()
             return due_at
 
@@ -274,12 +279,14 @@ def _as_seen(draft: Draft, reading: Reading, seen: Seen, now: int) -> dict[str, 
     closed = seen.state is TicketState.CLOSED
     # Somebody who asked meanwhile knows of something that this reading may not have seen.
     asked_again = tickets.c.asked != reading.asked
-    swept = now + SWEEP if draft.task.state.stands else None
+    stands, known = draft.task.state.stands, reading.known
+    swept = now + SWEEP if stands else None
     return {
         "ref": seen.ref,
         "url": seen.url,
         "state": seen.state.value,
         "outcome": seen.outcome.value if closed else "",
-        "assignee": seen.assignee,
+        # Whose the ticket became while its task was over counts when the task stands again.
+        "assignee": seen.assignee if draft.loaded.state.stands or stands else known.assignee,
         "due_at": case((asked_again, tickets.c.due_at), else_=swept),
     }

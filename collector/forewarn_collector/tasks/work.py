@@ -67,6 +67,9 @@ class Work(Drafts):
             newest = select(func.max(tasks.c.id)).where(tasks.c.key.in_(piece))
             grouped = newest.group_by(tasks.c.key, tasks.c.retrospective)
             ids.update(self._connection.execute(grouped).scalars())
+            # A person may have reopened one of which there was a newer that is over by now.
+            stands = tasks.c.key.in_(piece) & tasks.c.state.in_([each.value for each in STANDING])
+            ids.update(self._connection.execute(select(tasks.c.id).where(stands)).scalars())
         self.load(ids)
         originals = {draft.task.duplicate_of for draft in self.drafts.values()} - {None}
         self.load([task_id for task_id in originals if task_id and task_id not in self.drafts])

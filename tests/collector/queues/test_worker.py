@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import pytest_asyncio
@@ -277,11 +277,11 @@ async def test_a_ledger_that_cannot_note_a_success_is_asked_until_it_can(
     fire(desk)
     real, failures = Outbox.delivered, [1, 2]
 
-    def full_for_a_while(self: Outbox, delivery_id: str, ref: str | None, at: int) -> None:
+    def full_for_a_while(self: Outbox, *noted: Any) -> None:
         if failures:
             failures.pop()
             raise LedgerError("disk full", retryable=True)
-        real(self, delivery_id, ref, at)
+        real(self, *noted)
 
     monkeypatch.setattr(Outbox, "delivered", full_for_a_while)
     queue = Bench()
