@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from forewarn_collector.queues.base import ConfiguredQueue, DeliveryError, Queue
 from forewarn_collector.queues.github import GithubTracker
 from forewarn_collector.queues.gitlab import GitlabTracker
+from forewarn_collector.queues.jira import JiraTracker
 from forewarn_collector.queues.log import LogQueue
 from forewarn_collector.queues.mail import EmailQueue
 from forewarn_collector.queues.receivers import queue_of_each, queues_of_receivers
@@ -45,6 +46,7 @@ QUEUE_KINDS: tuple[type[ConfiguredQueue], ...] = (LogQueue, WebhookQueue, EmailQ
 TRACKERS: tuple[type[Tracker], ...] = (
     GithubTracker,
     GitlabTracker,
+    JiraTracker,
     RedmineTracker,
     RequestTracker,
 )

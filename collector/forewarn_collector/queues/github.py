@@ -30,11 +30,24 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from forewarn_collector.queues.base import DeliveryError
+from forewarn_collector.queues.github_answers import (
+    REPOSITORY,
+    MovedError,
+    NotAssignableError,
+    archived,
+    comment,
+    disabled,
+    label_names,
+    ticket,
+    verdict,
+)
 from forewarn_collector.queues.markdown_markers import MARKER_LENGTH, marker_in, with_marker
+from forewarn_collector.queues.numbered_refs import changed_in_projects, parts
 from forewarn_collector.queues.pages import Page, markdown
 from forewarn_collector.queues.ticket_labels import labels_of, outdated
 from forewarn_collector.queues.tracker import (
@@ -43,16 +56,12 @@ from forewarn_collector.queues.tracker import (
     Outcome,
     Ticket,
     TicketFields,
-    TicketState,
 )
 from forewarn_collector.queues.tracker_http import (
     Answer,
     GoneError,
     TrackerAccess,
     TrackerClient,
-    answered_at,
-    asked_wait,
-    strange,
     told,
     told_at,
     utc_stamp,
@@ -66,27 +75,14 @@ _PER_PAGE = 50
 """Texts have up to 65,536 characters: a page of these stays far below the largest answer."""
 _MOST_PAGES = 100
 _MOST_COMMENT_PAGES = 20
-_MOST_CHANGED = 1_000
 _LONGEST_LABEL = 50
-_LIMITED_WITHOUT_A_TIME = 60_000
-"""GitHub asks for this wait (ms) where a secondary limit is told without one."""
 _REASONS = {
     Outcome.FIXED: "completed",
     Outcome.NO_ACTION: "not_planned",
     Outcome.WONT_FIX: "not_planned",
     Outcome.DUPLICATE: "duplicate",
 }
-_OUTCOMES = {"not_planned": Outcome.WONT_FIX, "duplicate": Outcome.DUPLICATE}
-_REPOSITORY = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")
 _LAST = re.compile(r'[?&]page=(\d+)[^>]*>; rel="last"')
-
-
-class _MovedError(DeliveryError):
-    """What was asked for is at another address of the same API, under its number."""
-
-    def __init__(self, to: str) -> None:
-        super().__init__(f"moved to {to}", permanent=True)
-        self.to = to
 
 
 class GithubTracker:
@@ -101,8 +97,7 @@ class GithubTracker:
     def __init__(self, url: str, access: TrackerAccess) -> None:
         """`url` is where people see issues, `access` how to reach the API."""
         self._url = url
-        self._base = access.base
-        self._client = TrackerClient(access, self._verdict)
+        self._client = TrackerClient(access, partial(verdict, access.base))
 
     @classmethod
     def from_section(cls, section: Section, environ: Mapping[str, str]) -> GithubTracker | None:
@@ -123,7 +118,7 @@ class GithubTracker:
 
     def link(self, ref: str) -> str:
         """The issue's page."""
-        repository, number = _parts(ref)
+        repository, number = parts(ref)
         return f"{self._url}/{repository}/issues/{number}"
 
     async def find(self, marker: str, project: str, since: int) -> Ticket | None:
@@ -134,7 +129,7 @@ class GithubTracker:
             if told_at(issue, "created_at") < since:
                 break
             if marker_in(told(issue, "body")) == marker:
-                found = _ticket(issue)
+                found = ticket(issue)
         return found
 
     async def create(self, fields: TicketFields, body: str, marker: str) -> Ticket:
@@ -147,16 +142,14 @@ class GithubTracker:
         }
         path = f"/repos/{_repository(fields.project)}/issues"
         if not fields.assignee:
-            return _ticket((await self._request("POST", path, body=wanted)).obj())
+            return ticket((await self._request("POST", path, body=wanted)).obj())
         try:
             assigned = {**wanted, "assignees": [fields.assignee]}
-            return _ticket((await self._request("POST", path, body=assigned)).obj())
-        except DeliveryError as error:
-            if not error.permanent or '"assignees"' not in str(error):
-                raise
+            return ticket((await self._request("POST", path, body=assigned)).obj())
+        except NotAssignableError as error:
             said = "%s can be assigned to nothing in %s; the issue is made without: %s"
             log.warning(said, fields.assignee, fields.project, error)
-            return _ticket((await self._request("POST", path, body=wanted)).obj())
+            return ticket((await self._request("POST", path, body=wanted)).obj())
 
     async def change(self, ref: str, fields: TicketFields, names: Sequence[str]) -> None:
         """Labels that people gave stay."""
@@ -167,7 +160,7 @@ class GithubTracker:
             wanted["assignees"] = [fields.assignee]
         if "labels" in names or "priority" in names:
             ours = labels_of(fields, _LONGEST_LABEL)
-            present = _label_names((await self._request("GET", _path(ref))).obj())
+            present = label_names((await self._request("GET", _path(ref))).obj())
             gone = outdated(present, ours)
             wanted["labels"] = list(dict.fromkeys([*(x for x in present if x not in gone), *ours]))
         if wanted:
@@ -194,7 +187,7 @@ class GithubTracker:
     async def read(self, ref: str) -> Ticket | None:
         """One that was transferred comes with its new reference."""
         try:
-            return _ticket((await self._request("GET", _path(ref))).obj())
+            return ticket((await self._request("GET", _path(ref))).obj())
         except GoneError:
             return None
 
@@ -206,25 +199,18 @@ class GithubTracker:
         found = list(first.items()) if last <= _MOST_COMMENT_PAGES else []
         for page in range(max(2, last - _MOST_COMMENT_PAGES + 1), last + 1):
             found += (await self._request("GET", path, params=_page(page))).items()
-        return [_comment(each) for each in found]
+        return [comment(each) for each in found]
 
     async def changed(self, since: int, refs: Collection[str]) -> list[str]:
-        """By listing each of their repositories, those that changed first first."""
-        found: list[tuple[int, str]] = []
-        params = {"sort": "updated", "direction": "asc", "since": utc_stamp(since)}
-        for repository in dict.fromkeys(_parts(ref)[0] for ref in refs):
-            changed: list[tuple[int, str]] = []
-            try:
-                async for issue in self._issues(repository, params):
-                    number = told(issue, "number")
-                    changed.append((told_at(issue, "updated_at"), f"{repository}#{number}"))
-                    if len(changed) == _MOST_CHANGED:
-                        break
-            except GoneError:
-                # Its issues went with it, which reading them will tell.
-                changed = [(since, ref) for ref in refs if _parts(ref)[0] == repository]
-            found += changed
-        return [ref for _, ref in sorted(found)[:_MOST_CHANGED]]
+        """By listing each of their repositories."""
+        # The newest first: one that changes meanwhile moves others to later pages, not past them.
+        asked = {"sort": "updated", "direction": "desc", "since": utc_stamp(since)}
+
+        async def listed(project: str) -> AsyncIterator[tuple[int, str]]:
+            async for issue in self._issues(project, asked):
+                yield told_at(issue, "updated_at"), told(issue, "number")
+
+        return await changed_in_projects(refs, listed, gone_at=since)
 
     async def check(self, project: str) -> str:
         """Whether issues can be made is seen by making one: no request tells it of all tokens."""
@@ -236,9 +222,9 @@ class GithubTracker:
             raise DeliveryError(said, permanent=True) from error
         repository = answer.obj()
         if repository.get("archived") is True:
-            raise _archived()
+            raise archived()
         if repository.get("has_issues") is False:
-            raise _disabled()
+            raise disabled()
         needed = {"repo"} if repository.get("private") else {"repo", "public_repo"}
         if scopes is not None and not needed & scopes:
             said = f"the token of {who} has not the scope {' or '.join(sorted(needed))}"
@@ -294,60 +280,9 @@ class GithubTracker:
     ) -> Answer:
         try:
             return await self._client.request(method, path, params=params, body=body)
-        except _MovedError as moved:
+        except MovedError as moved:
             params = None if "?" in moved.to else params
             return await self._client.request(method, moved.to, params=params, body=body)
-
-    def _verdict(
-        self, status: int, headers: Mapping[str, str], document: Any
-    ) -> DeliveryError | None:
-        """What GitHub says that a status alone does not."""
-        said = told(document, "message")
-        if 300 <= status < 400:
-            to = headers.get("Location", "")
-            numbered = to.startswith(f"{self._base}/repositories/")
-            return _MovedError(to) if numbered else None
-        if status in {403, 429}:
-            wait = _limited(headers, said)
-            if wait is not None:
-                said = f"HTTP {status}: {said or 'a rate limit'}"
-                return DeliveryError(said, permanent=False, whole_queue=True, retry_after=wait)
-        if status == 403 and "archived" in said:
-            return _archived()
-        if status == 403 and "is locked" in said:
-            hint = "unlock its conversation, or give the token's owner the role Triage"
-            return DeliveryError(f"HTTP 403: {said}; {hint}", permanent=True)
-        if status == 403 and (needed := headers.get("X-Accepted-GitHub-Permissions")):
-            hint = f"give the token the permission {needed}"
-            return DeliveryError(f"HTTP 403: {said}; {hint}", permanent=False, whole_queue=True)
-        if status == 410 and "disabled" in said:
-            return _disabled()
-        return None
-
-
-def _limited(headers: Mapping[str, str], said: str) -> int | None:
-    """How long (ms) a rate limit lasts; None where it is none.
-
-    In the order that GitHub documents: `Retry-After`, else the reset of a limit that is used up,
-    else a minute where the message tells of a secondary limit.
-    """
-    wait = asked_wait(headers)
-    if wait is not None:
-        return wait
-    reset = headers.get("X-RateLimit-Reset", "")
-    if headers.get("X-RateLimit-Remaining") == "0" and reset.isascii() and reset.isdigit():
-        return max(0, int(reset[:12]) * 1000 - (answered_at(headers) or 0))
-    return _LIMITED_WITHOUT_A_TIME if "rate limit" in said.lower() else None
-
-
-def _archived() -> DeliveryError:
-    said = "HTTP 403: the repository is archived; name another, or have it taken from the archive"
-    return DeliveryError(said, permanent=False, whole_queue=True)
-
-
-def _disabled() -> DeliveryError:
-    said = "HTTP 410: the repository's issues are turned off; turn them on in its settings"
-    return DeliveryError(said, permanent=False, whole_queue=True)
 
 
 def api_of(url: str) -> str:
@@ -360,19 +295,14 @@ def api_of(url: str) -> str:
 
 
 def _repository(project: str) -> str:
-    if not _REPOSITORY.fullmatch(project):
+    if not REPOSITORY.fullmatch(project):
         said = f"{project!r} is no repository: it is written owner/name"
         raise DeliveryError(said, permanent=True)
     return project
 
 
-def _parts(ref: str) -> tuple[str, str]:
-    repository, _, number = ref.rpartition("#")
-    return repository, number
-
-
 def _path(ref: str) -> str:
-    repository, number = _parts(ref)
+    repository, number = parts(ref)
     return f"/repos/{repository}/issues/{number}"
 
 
@@ -383,37 +313,3 @@ def _page(number: int) -> dict[str, str]:
 def _last_page(answer: Answer) -> int:
     found = _LAST.search(answer.headers.get("Link", ""))
     return int(found.group(1)[:6]) if found else 1
-
-
-def _label_names(issue: Mapping[str, Any]) -> list[str]:
-    labels = issue.get("labels")
-    each = labels if isinstance(labels, list) else []
-    return [name for name in (told(label, "name") for label in each) if name]
-
-
-def _ticket(issue: Mapping[str, Any]) -> Ticket:
-    repository = "/".join(told(issue, "repository_url").split("/")[-2:])
-    number, state = told(issue, "number"), told(issue, "state")
-    if not number.isdigit() or not _REPOSITORY.fullmatch(repository) or not state:
-        raise strange("the answer is no issue")
-    closed = state == "closed"
-    return Ticket(
-        ref=f"{repository}#{number}",
-        state=TicketState.CLOSED if closed else TicketState.NEW,
-        outcome=_OUTCOMES.get(told(issue, "state_reason"), Outcome.FIXED),
-        assignee=told(issue, "assignee", "login"),
-        changed_by=told(issue, "closed_by", "login") if closed else "",
-        changed_at=told_at(issue, "updated_at"),
-        title=told(issue, "title"),
-    )
-
-
-def _comment(found: Mapping[str, Any]) -> Comment:
-    text = told(found, "body")
-    return Comment(
-        id=told(found, "id"),
-        who=told(found, "user", "login"),
-        text=text,
-        at=told_at(found, "created_at"),
-        marker=marker_in(text),
-    )

@@ -43,6 +43,7 @@ from forewarn_collector.queues.markdown_markers import (
     marker_in,
     with_marker,
 )
+from forewarn_collector.queues.numbered_refs import changed_in_projects, parts
 from forewarn_collector.queues.pages import Page, markdown
 from forewarn_collector.queues.ticket_labels import labels_of, outdated
 from forewarn_collector.queues.tracker import (
@@ -72,7 +73,6 @@ _API = "/api/v4"
 _PER_PAGE = 50
 _MOST_PAGES = 100
 _MOST_COMMENTS = 1_000
-_MOST_CHANGED = 1_000
 _MOST_MOVES = 10
 _LONGEST_LABEL = 255
 _PLANNER = 15
@@ -126,7 +126,7 @@ class GitlabTracker:
 
     def link(self, ref: str) -> str:
         """The issue's page."""
-        project, number = _parts(ref)
+        project, number = parts(ref)
         return f"{self._url}/{project}/-/issues/{number}"
 
     async def find(self, marker: str, project: str, since: int) -> Ticket | None:
@@ -223,22 +223,15 @@ class GitlabTracker:
         return found[::-1]
 
     async def changed(self, since: int, refs: Collection[str]) -> list[str]:
-        """By listing each of their projects, those that changed first first."""
-        found: list[tuple[int, str]] = []
-        asked = {"updated_after": utc_stamp(since), "order_by": "updated_at", "sort": "asc"}
-        for project in dict.fromkeys(_parts(ref)[0] for ref in refs):
-            changed: list[tuple[int, str]] = []
-            try:
-                async for issue in self._issues(project, asked):
-                    number = told(issue, "iid")
-                    changed.append((told_at(issue, "updated_at"), f"{project}#{number}"))
-                    if len(changed) == _MOST_CHANGED:
-                        break
-            except GoneError:
-                # Its issues went with it, which reading them will tell.
-                changed = [(since, ref) for ref in refs if _parts(ref)[0] == project]
-            found += changed
-        return [ref for _, ref in sorted(found)[:_MOST_CHANGED]]
+        """By listing each of their projects."""
+        # The newest first: one that changes meanwhile moves others to later pages, not past them.
+        asked = {"updated_after": utc_stamp(since), "order_by": "updated_at", "sort": "desc"}
+
+        async def listed(project: str) -> AsyncIterator[tuple[int, str]]:
+            async for issue in self._issues(project, asked):
+                yield told_at(issue, "updated_at"), told(issue, "iid")
+
+        return await changed_in_projects(refs, listed, gone_at=since)
 
     async def check(self, project: str) -> str:
         """The token, its scope and its end; the project, and the role in it."""
@@ -303,7 +296,7 @@ class GitlabTracker:
     async def _issue(self, ref: str) -> tuple[str, Mapping[str, Any]]:
         """The path of an issue's requests, and the issue, where it is now."""
         for _ in range(_MOST_MOVES):
-            project, number = _parts(ref)
+            project, number = parts(ref)
             path = f"{await self._project(project)}/issues/{number}"
             issue = (await self._client.get(path)).obj()
             moved_to = told(issue, "moved_to_id")
@@ -362,11 +355,6 @@ def _verdict(status: int, headers: Mapping[str, str], document: Any) -> Delivery
         hint += ", which must not be archived or have its issues turned off"
         return DeliveryError(f"HTTP 403: {said}; {hint}", permanent=False, whole_queue=True)
     return None
-
-
-def _parts(ref: str) -> tuple[str, str]:
-    project, _, number = ref.rpartition("#")
-    return project, number
 
 
 def _day(at: int) -> str:

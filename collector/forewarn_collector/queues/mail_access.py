@@ -1,4 +1,4 @@
-"""What the ways to a mail server have in common: a port, TLS, and what loopback is."""
+"""What the ways to a mail server have in common: a port and TLS."""
 
 from __future__ import annotations
 

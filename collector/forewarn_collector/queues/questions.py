@@ -40,6 +40,23 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
         Question("from", "Sender, such as Forewarn <forewarn@example.org>"),
         Question("to", "Recipients", several=True),
     ),
+    "github": (
+        Question("repository", "Repository, as owner/name"),
+        Question("url", "Address of GitHub, as in your browser", "https://github.com"),
+        Question(_TOKEN, "Token with the permission Issues: read and write", secret=True),
+    ),
+    "gitlab": (
+        Question("project", "Project, as group/name"),
+        Question("url", "Address of GitLab, as in your browser", "https://gitlab.com"),
+        Question(_TOKEN, "Token with the scope api and the role Reporter", secret=True),
+    ),
+    "jira": (
+        Question("url", "Address of Jira, such as https://acme.atlassian.net"),
+        Question("project", "Key of the project, such as OPS"),
+        Question("issue_type", "Issue type", "Task"),
+        Question("user", "In the cloud: the address whose API token it is", optional=True),
+        Question(_TOKEN, "API token (cloud), or personal access token", secret=True),
+    ),
     "redmine": (
         Question("url", "Address of Redmine, as in the browser"),
         Question("project", "Identifier of the project, as in its address"),

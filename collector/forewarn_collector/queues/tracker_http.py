@@ -41,6 +41,10 @@ class GoneError(DeliveryError):
     """There is no such thing, or none that this token may see."""
 
 
+class ForbiddenError(DeliveryError):
+    """The token is known and may not do this."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A tracker's answer that was taken. `document` is its JSON; None where it has no body."""
@@ -187,7 +191,8 @@ class TrackerClient:
             return GoneError(said, permanent=True)
         if status in _NO_RIGHT:
             hint = "give the queue a token that is valid and has the rights"
-            return DeliveryError(f"{said}; {hint}", permanent=False, whole_queue=True)
+            kind = ForbiddenError if status == 403 else DeliveryError
+            return kind(f"{said}; {hint}", permanent=False, whole_queue=True)
         if status == 429 or (status == 503 and wait is not None):
             return DeliveryError(said, permanent=False, whole_queue=True, retry_after=wait)
         if status in _TRY_AGAIN or status >= 500:

@@ -6,7 +6,6 @@ endpoint does not have, values of a wrong type or length, people who can't be as
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,8 +16,8 @@ from aiohttp import web
 
 from forewarn_collector.queues.tracker import Outcome, TicketState
 from support.alerts import T0
-from support.trackers.faults import faults_before, serving
-from support.trackers.stage import SeenTicket, Stage, queue_from
+from support.trackers.fakes import queue_before, sent_json
+from support.trackers.stage import SeenTicket, Stage
 
 TOKEN = "ghp_0123456789abcdef"
 REPOSITORY = "acme/ops"
@@ -406,24 +405,21 @@ class GithubWorld:
 async def github_with_fake(more: str = "") -> AsyncIterator[tuple[Stage, FakeGithub]]:
     """The stage, and the fake behind it; `more` are further settings."""
     fake = FakeGithub()
-    async with serving(fake.application()) as upstream, faults_before(lambda: upstream) as faults:
-        fake.base = f"{faults.url}/api/v3"
-        section = (
-            f"kind: github\nrepository: {REPOSITORY}\nurl: {faults.url}\n"
-            f"token: env:TOKEN\ntimeout: 500ms\n{more}"
+
+    def section(url: str) -> str:
+        fake.base = f"{url}/api/v3"
+        place = f"url: {url}\ntoken: env:TOKEN\ntimeout: 500ms\n"
+        return f"kind: github\nrepository: {REPOSITORY}\n{place}{more}"
+
+    async with queue_before(fake.application(), section, TOKEN) as (queue, faults):
+        stage = Stage(
+            queue=queue,
+            faults=faults,
+            world=GithubWorld(fake),
+            secret=TOKEN,
+            knows_outcomes=frozenset({Outcome.FIXED, Outcome.WONT_FIX, Outcome.DUPLICATE}),
         )
-        queue = queue_from(section, {"TOKEN": TOKEN})
-        yield (
-            Stage(
-                queue=queue,
-                faults=faults,
-                world=GithubWorld(fake),
-                secret=TOKEN,
-                knows_outcomes=frozenset({Outcome.FIXED, Outcome.WONT_FIX, Outcome.DUPLICATE}),
-            ),
-            fake,
-        )
-        await queue.close()
+        yield stage, fake
 
 
 @asynccontextmanager
@@ -434,13 +430,8 @@ async def github_stage() -> AsyncIterator[Stage]:
 
 
 async def _json(request: web.Request) -> Any:
-    if request.method == "GET":
-        return None
     try:
-        text = (await request.read()).decode()
-        # GitHub's parser takes no half characters.
-        json.dumps(json.loads(text), ensure_ascii=False).encode()
-        return json.loads(text)
+        return await sent_json(request)
     except ValueError as error:
         raise RefusedError(400, "Problems parsing JSON") from error
 

@@ -7,7 +7,6 @@ out, as GitLab does.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -19,8 +18,8 @@ from aiohttp import web
 
 from forewarn_collector.queues.tracker import Outcome, TicketState
 from support.alerts import T0
-from support.trackers.faults import faults_before, serving
-from support.trackers.stage import SeenTicket, Stage, queue_from
+from support.trackers.fakes import queue_before, sent_json
+from support.trackers.stage import SeenTicket, Stage
 
 TOKEN = "glpat-0123456789abcdef"
 PROJECT = "acme/backend/ops"
@@ -470,15 +469,14 @@ class GitlabWorld:
 async def gitlab_with_fake(more: str = "") -> AsyncIterator[tuple[Stage, FakeGitlab]]:
     """The stage, and the fake behind it; `more` are further settings."""
     fake = FakeGitlab()
-    async with serving(fake.application()) as upstream, faults_before(lambda: upstream) as faults:
-        fake.url = faults.url
-        section = (
-            f"kind: gitlab\nproject: {PROJECT}\nurl: {faults.url}\n"
-            f"token: env:TOKEN\ntimeout: 500ms\n{more}"
-        )
-        queue = queue_from(section, {"TOKEN": TOKEN})
+
+    def section(url: str) -> str:
+        fake.url = url
+        place = f"url: {url}\ntoken: env:TOKEN\ntimeout: 500ms\n"
+        return f"kind: gitlab\nproject: {PROJECT}\n{place}{more}"
+
+    async with queue_before(fake.application(), section, TOKEN) as (queue, faults):
         yield Stage(queue=queue, faults=faults, world=GitlabWorld(fake), secret=TOKEN), fake
-        await queue.close()
 
 
 @asynccontextmanager
@@ -489,15 +487,8 @@ async def gitlab_stage() -> AsyncIterator[Stage]:
 
 
 async def _json(request: web.Request) -> Any:
-    if request.method == "GET":
-        return None
     try:
-        text = (await request.read()).decode()
-        # PostgreSQL takes neither half characters nor zeros.
-        json.dumps(json.loads(text), ensure_ascii=False).encode()
-        if "\\u0000" in text:
-            raise RefusedError(400, {"error": "Bad Request"})
-        return json.loads(text)
+        return await sent_json(request)
     except ValueError as error:
         raise RefusedError(400, {"error": "Bad Request"}) from error
 
