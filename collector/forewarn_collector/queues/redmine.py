@@ -47,6 +47,7 @@ from forewarn_collector.queues.tracker import (
     TicketState,
 )
 from forewarn_collector.queues.tracker_http import (
+    ForbiddenError,
     GoneError,
     TrackerAccess,
     TrackerClient,
@@ -240,9 +241,7 @@ class RedmineTracker:
         who = told(user, "login")
         try:
             known = (await self._client.get(_project_path(project))).obj("project")
-        except DeliveryError as error:
-            if "HTTP 403" not in str(error) and not isinstance(error, GoneError):
-                raise
+        except (ForbiddenError, GoneError) as error:
             said = f"there is no project {project}, or {who} may not see it: make it a member"
             raise GoneError(said, permanent=True) from error
         if self._tracker:

@@ -51,6 +51,7 @@ from forewarn_collector.queues.tracker import (
     TicketState,
 )
 from forewarn_collector.queues.tracker_http import (
+    ForbiddenError,
     GoneError,
     TrackerAccess,
     TrackerClient,
@@ -242,9 +243,7 @@ class RequestTracker:
         who = await self._owner()
         try:
             queue = (await self._client.get(f"/queue/{quote(project, safe='')}")).obj()
-        except DeliveryError as error:
-            if "HTTP 403" not in str(error) and not isinstance(error, GoneError):
-                raise
+        except (ForbiddenError, GoneError) as error:
             said = f"there is no queue {project}, or {who} may not see it: give it the right"
             raise GoneError(f"{said} SeeQueue", permanent=True) from error
         missing = [] if "create" in _offered(queue) else ["CreateTicket"]

@@ -43,7 +43,6 @@ fields: {{{CUSTOMER}: '{{{{ customer }}}}', estimated_hours: '2'}}
 async def stage() -> AsyncIterator[Stage]:
     async with redmine_stage(SETTINGS) as found:
         yield found
-        await found.queue.close()
 
 
 async def opened(stage: Stage, severity: str = "high", assignee: str = "") -> str:
@@ -90,7 +89,6 @@ async def test_a_tracker_that_the_project_has_not_holds_the_queue() -> None:
         assert (caught.value.permanent, caught.value.whole_queue) == (False, True)
         with pytest.raises(DeliveryError, match="support has no tracker Incident"):
             await stage.tracker.check("support")
-        await stage.queue.close()
 
 
 async def test_a_field_that_a_project_demands_can_be_set(redmine: Redmine) -> None:
@@ -98,11 +96,9 @@ async def test_a_field_that_a_project_demands_can_be_set(redmine: Redmine) -> No
         with pytest.raises(DeliveryError, match=r"Site cannot be blank; .* `fields`") as caught:
             await stage.queue.deliver(PLAIN)
         assert caught.value.permanent
-        await stage.queue.close()
     async with redmine_stage(f"fields: {{{SITE}: north}}", place="strict") as stage:
         site = redmine.issue(await opened(stage))["custom_fields"][1]
         assert (site["name"], site["value"]) == ("Site", "north")
-        await stage.queue.close()
 
 
 async def test_what_a_reporter_may_not_set_is_told_so() -> None:
@@ -118,7 +114,6 @@ async def test_what_a_reporter_may_not_set_is_told_so() -> None:
             await stage.tracker.check("support")
         with pytest.raises(DeliveryError, match="no project secret, or limited may not see it"):
             await stage.tracker.check("secret")
-        await stage.queue.close()
 
 
 async def test_a_status_that_it_has_not_is_named() -> None:
@@ -127,7 +122,6 @@ async def test_a_status_that_it_has_not_is_named() -> None:
         with pytest.raises(DeliveryError, match=r"no status Geschlossen; .* close_as") as caught:
             await stage.tracker.resolve(ref, Outcome.FIXED)
         assert caught.value.permanent
-        await stage.queue.close()
 
 
 async def test_statuses_mean_what_the_configuration_says(redmine: Redmine) -> None:
@@ -144,7 +138,6 @@ async def test_statuses_mean_what_the_configuration_says(redmine: Redmine) -> No
         read = await stage.tracker.read(ref)
         assert read is not None
         assert read.state is TicketState.NEW
-        await stage.queue.close()
 
 
 async def test_an_older_redmine_is_asked_which_statuses_are_closed(stage: Stage) -> None:
@@ -212,7 +205,6 @@ async def test_markdown_is_written_where_the_configuration_says_so() -> None:
         await opened(stage)
         [issue] = await stage.world.tickets()
         assert "**/ on a fills**" in issue.body
-        await stage.queue.close()
 
 
 async def test_the_check_names_who_the_key_belongs_to_and_shows_it_nowhere(

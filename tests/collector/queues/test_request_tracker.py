@@ -43,7 +43,6 @@ fields: {Customer: '{{ customer }}', Shoe size: '{{ rule }}', Site: '{{ labels.s
 async def stage() -> AsyncIterator[Stage]:
     async with request_tracker_stage(SETTINGS) as found:
         yield found
-        await found.queue.close()
 
 
 async def opened(stage: Stage, assignee: str = "") -> str:
@@ -100,7 +99,6 @@ async def test_a_priority_that_is_none_is_left_out(
 ) -> None:
     async with request_tracker_stage("priority: {high: P1}") as stage:
         ref = await opened(stage)
-        await stage.queue.close()
     assert request_tracker.ticket(ref)["Priority"] == "0"
     assert "'P1' is no priority: give a number, or one of low, medium, high" in caplog.text
 
@@ -111,7 +109,6 @@ async def test_a_field_that_its_web_page_demands_is_not_demanded_by_its_api(
     # The custom field Site of this queue is mandatory, and nobody set it.
     async with request_tracker_stage(place="Changes") as stage:
         assert request_tracker.ticket(await opened(stage))["Subject"] == "/ on a fills"
-        await stage.queue.close()
 
 
 async def test_a_user_without_the_right_to_change_tickets_is_told_so(
@@ -126,7 +123,6 @@ async def test_a_user_without_the_right_to_change_tickets_is_told_so(
             await stage.tracker.check("Support")
         with pytest.raises(DeliveryError, match="no queue Secret, or limited may not see it"):
             await stage.tracker.check("Secret")
-        await stage.queue.close()
 
 
 async def test_the_check_names_who_the_token_belongs_to(stage: Stage) -> None:
@@ -193,7 +189,6 @@ async def test_statuses_mean_what_the_configuration_says(request_tracker: Reques
         read = await stage.tracker.read(ref)
         assert read is not None
         assert read.state is TicketState.IN_PROGRESS
-        await stage.queue.close()
 
 
 async def test_a_status_that_nobody_named_is_asked_for(request_tracker: RequestTracker) -> None:
@@ -209,7 +204,6 @@ async def test_a_status_that_nobody_named_is_asked_for(request_tracker: RequestT
             read = await stage.tracker.read(ref)
             assert read is not None
             assert read.state is state
-        await stage.queue.close()
 
 
 async def test_replies_and_comments_are_read_and_system_entries_and_files_are_not(

@@ -61,7 +61,7 @@ class _World:
         return SeenTicket(
             ref=str(ref),
             title=title,
-            body=body,
+            body=body.replace("\r\n", "\n"),
             state=_STATES[status],
             priority=priority,
             assignee=assignee,
@@ -121,10 +121,11 @@ async def redmine_stage(
             text = _CONFIG.format(url=faults.url, place=place, timeout=timeout) + more
             return queue_from(text, {"REDMINE_KEY": key})
 
+        usual, hasty = queue("30s"), queue("1s")
         try:
             yield Stage(
-                queue=queue("30s"),
-                hasty=queue("1s"),
+                queue=usual,
+                hasty=hasty,
                 faults=faults,
                 world=_World(server, after),
                 secret=key,
@@ -140,6 +141,8 @@ async def redmine_stage(
                 real=True,
             )
         finally:
+            await usual.close()
+            await hasty.close()
             administer(
                 f"DELETE FROM custom_fields_projects WHERE project_id = {_SUPPORT}",
                 "UPDATE workflows SET role_id = -role_id WHERE role_id < 0",

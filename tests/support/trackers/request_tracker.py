@@ -118,19 +118,24 @@ async def request_tracker_stage(
             text = _CONFIG.format(url=faults.url, place=place, timeout=timeout) + more
             return queue_from(text, {"RT_TOKEN": token})
 
-        yield Stage(
-            queue=queue("30s"),
-            hasty=queue("1s"),
-            faults=faults,
-            world=world,
-            secret=token,
-            people=("ana", "ben"),
-            knows_in_progress=True,
-            knows_outcomes=frozenset({Outcome.FIXED, Outcome.WONT_FIX}),
-            error_inside=b'["Ticket 1: Permission Denied"]',
-            no_way_to_close=lambda: world.move_all("Changes"),
-            real=True,
-        )
+        usual, hasty = queue("30s"), queue("1s")
+        try:
+            yield Stage(
+                queue=usual,
+                hasty=hasty,
+                faults=faults,
+                world=world,
+                secret=token,
+                people=("ana", "ben"),
+                knows_in_progress=True,
+                knows_outcomes=frozenset({Outcome.FIXED, Outcome.WONT_FIX}),
+                error_inside=b'["Ticket 1: Permission Denied"]',
+                no_way_to_close=lambda: world.move_all("Changes"),
+                real=True,
+            )
+        finally:
+            await usual.close()
+            await hasty.close()
 
 
 def _decoded(content: str | bytes, encoding: str) -> str:
