@@ -175,12 +175,11 @@ class RedmineTracker:
         await self._update(ref, {"notes": with_marker(body, marker)})
         if not any(comment.marker == marker for comment in await self.comments(ref)):
             hint = "the key's owner needs the permission to add notes"
-            raise DeliveryError(f"did not take a note; {hint}", permanent=True)
+            raise DeliveryError(f"a note was not taken; {hint}", permanent=False)
 
     async def attach(self, ref: str, file: Attachment) -> None:
-        """An upload, which is then made part of the issue."""
-        attached = (await self._known(ref, "attachments")).get("attachments")
-        if any(told(each, "filename") == file.name for each in attached or ()):
+        """An upload, which is then made part of the issue; read back."""
+        if await self._has_file(ref, file.name):
             return
         answer = await self._client.request(
             "POST",
@@ -194,6 +193,9 @@ class RedmineTracker:
             "content_type": file.content_type,
         }
         await self._update(ref, {"uploads": [upload]})
+        if not await self._has_file(ref, file.name):
+            hint = "the key's owner needs the permission to edit issues"
+            raise DeliveryError(f"did not take the file {file.name}; {hint}", permanent=True)
 
     async def resolve(self, ref: str, outcome: Outcome) -> None:
         """By the status that the configuration names for this outcome."""
@@ -278,6 +280,10 @@ class RedmineTracker:
         """An issue. Raises GoneError."""
         params = {"include": include} if include else None
         return (await self._client.get(f"/issues/{ref}.json", params)).obj("issue")
+
+    async def _has_file(self, ref: str, name: str) -> bool:
+        files = listed(await self._known(ref, "attachments"), "attachments")
+        return any(told(each, "filename") == name for each in files)
 
     async def _journals(self, ref: str) -> list[Mapping[str, Any]]:
         return listed(await self._known(ref, "journals"), "journals")

@@ -29,6 +29,7 @@ import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -168,7 +169,7 @@ class RequestTracker:
         """A comment, which the requestors of the ticket are not sent."""
         await self._known(ref)
         wanted = {"Content": with_marker(body, marker), "ContentType": "text/html"}
-        await self._client.request("POST", f"/ticket/{ref}/comment", body=wanted)
+        await self._say(ref, wanted)
 
     async def attach(self, ref: str, file: Attachment) -> None:
         """A comment that is only the file."""
@@ -183,8 +184,7 @@ class RequestTracker:
             "FileType": file.content_type,
             "FileContent": base64.b64encode(file.content).decode(),
         }
-        path = f"/ticket/{ref}/comment"
-        await self._client.request("POST", path, body={"Attachments": [attached]})
+        await self._say(ref, {"Attachments": [attached]})
 
     async def resolve(self, ref: str, outcome: Outcome) -> None:
         """By the status that the configuration names for this outcome."""
@@ -316,6 +316,11 @@ class RequestTracker:
                 f"ticket {ref} stays {now}: it did not take the status {status}: {said}; {hint}",
                 permanent=True,
             )
+
+    async def _say(self, ref: str, wanted: Mapping[str, Any]) -> None:
+        answer = await self._client.request("POST", f"/ticket/{ref}/comment", body=wanted)
+        if answer.status != HTTPStatus.CREATED:
+            raise strange(f"HTTP {answer.status} is no answer to a comment")
 
     async def _put(self, ref: str, wanted: Mapping[str, Any]) -> str:
         """Change a ticket; what the answer says of it."""
