@@ -36,6 +36,14 @@ from urllib.parse import quote
 from forewarn_collector.queues.base import DeliveryError
 from forewarn_collector.queues.markdown_markers import marker_in, with_marker
 from forewarn_collector.queues.pages import Page, markdown
+from forewarn_collector.queues.redmine_names import (
+    closed_statuses,
+    member_named,
+    priority_named,
+    project_path,
+    status_named,
+    tracker_named,
+)
 from forewarn_collector.queues.textile import textile
 from forewarn_collector.queues.ticket_words import TicketWords, read_ticket_words
 from forewarn_collector.queues.tracker import (
@@ -81,8 +89,6 @@ _MARKUPS = {"textile": textile, "markdown": markdown}
 _ATTRIBUTES = ("title", "priority", "due_at", "assignee", "custom")
 _PER_PAGE = 100
 _MOST_LISTED = 1_000
-_STATUSES = "/issue_statuses.json"
-_PRIORITIES = "/enumerations/issue_priorities.json"
 _RIGHTS = ("view_issues", "add_issues", "edit_issues", "add_issue_notes")
 
 
@@ -144,13 +150,17 @@ class RedmineTracker:
             **await self._attributes(fields, _ATTRIBUTES, fields.project),
         }
         if self._tracker:
-            wanted["tracker_id"] = await self._tracker_id(fields.project)
+            wanted["tracker_id"] = await tracker_named(self._client, fields.project, self._tracker)
         try:
             answer = await self._client.request("POST", "/issues.json", body={"issue": wanted})
+        except ForbiddenError as error:
+            # Other projects may be open to it: a template names them.
+            said = f"the key's owner may not add issues in {fields.project}"
+            raise DeliveryError(f"{said}: {error}", permanent=False) from error
         except DeliveryError as error:
             if error.permanent:
                 # A project that is not there is told as fields that are empty.
-                await self._client.get(_project_path(fields.project))
+                await self._client.get(project_path(fields.project))
             raise
         return await self._ticket(answer.obj("issue"))
 
@@ -218,7 +228,8 @@ class RedmineTracker:
 
     async def comments(self, ref: str) -> list[Comment]:
         """Its notes, but for private ones."""
-        found = [_comment(each) for each in await self._journals(ref) if _is_remark(each)]
+        journals = listed(await self._known(ref, "journals"), "journals")
+        found = [_comment(each) for each in journals if _is_remark(each)]
         return found[-_MOST_LISTED:]
 
     async def changed(self, since: int, refs: Collection[str]) -> list[str]:
@@ -242,12 +253,12 @@ class RedmineTracker:
         user = answer.obj("user")
         who = told(user, "login")
         try:
-            known = (await self._client.get(_project_path(project))).obj("project")
+            known = (await self._client.get(project_path(project))).obj("project")
         except (ForbiddenError, GoneError) as error:
             said = f"there is no project {project}, or {who} may not see it: make it a member"
             raise GoneError(said, permanent=True) from error
         if self._tracker:
-            await self._tracker_id(project)
+            await tracker_named(self._client, project, self._tracker)
         if user.get("admin") is not True:
             await self._check_rights(user, known)
         return f"{who}, in the project {told(known, 'name')} of {self._url}"
@@ -279,14 +290,16 @@ class RedmineTracker:
     async def _known(self, ref: str, include: str = "") -> Mapping[str, Any]:
         """An issue. Raises GoneError."""
         params = {"include": include} if include else None
-        return (await self._client.get(f"/issues/{ref}.json", params)).obj("issue")
+        try:
+            return (await self._client.get(f"/issues/{ref}.json", params)).obj("issue")
+        except ForbiddenError as error:
+            # Somebody moved it: of the queue's other issues that says nothing.
+            hint = "move it back, or make the key's owner a member there"
+            raise DeliveryError(f"{error}; {hint}", permanent=False) from error
 
     async def _has_file(self, ref: str, name: str) -> bool:
         files = listed(await self._known(ref, "attachments"), "attachments")
         return any(told(each, "filename") == name for each in files)
-
-    async def _journals(self, ref: str) -> list[Mapping[str, Any]]:
-        return listed(await self._known(ref, "journals"), "journals")
 
     async def _update(self, ref: str, wanted: Mapping[str, Any]) -> None:
         answer = await self._client.request("PUT", f"/issues/{ref}.json", body={"issue": wanted})
@@ -294,7 +307,7 @@ class RedmineTracker:
             raise strange("the answer to a change has a body")
 
     async def _set_status(self, ref: str, name: str) -> None:
-        status = await self._id(_STATUSES, "issue_statuses", name)
+        status = await status_named(self._client, name)
         if status is None:
             hint = "give close_as and reopen_as names that it has"
             raise DeliveryError(f"there is no status {name}; {hint}", permanent=True)
@@ -325,9 +338,7 @@ class RedmineTracker:
         """Redmine's own word on what is closed counts first; issues have it since 5.0."""
         closed = issue["status"].get("is_closed")
         if not isinstance(closed, bool):
-            statuses = (await self._client.get(_STATUSES)).items("issue_statuses")
-            ended = {told(each, "id") for each in statuses if each.get("is_closed") is True}
-            closed = told(issue, "status", "id") in ended
+            closed = told(issue, "status", "id") in await closed_statuses(self._client)
         named = self._words.state(told(issue, "status", "name"))
         if closed or named is TicketState.CLOSED:
             return TicketState.CLOSED
@@ -341,9 +352,9 @@ class RedmineTracker:
         if "title" in names:
             wanted["subject"] = fields.title
         if "priority" in names and fields.priority:
-            wanted["priority_id"] = await self._id(_PRIORITIES, "issue_priorities", fields.priority)
+            wanted["priority_id"] = await priority_named(self._client, fields.priority)
         if "assignee" in names and fields.assignee:
-            wanted["assigned_to_id"] = await self._member(project, fields.assignee)
+            wanted["assigned_to_id"] = await member_named(self._client, project, fields.assignee)
         for name, what in (("priority_id", "priority"), ("assigned_to_id", "assignee")):
             if name in wanted and wanted[name] is None:
                 del wanted[name]
@@ -359,35 +370,6 @@ class RedmineTracker:
             if numbered:
                 wanted["custom_fields"] = numbered
         return wanted
-
-    async def _id(self, path: str, array: str, name: str) -> str | None:
-        """The id of what has a name in a list of Redmine's."""
-        for each in (await self._client.get(path)).items(array):
-            if told(each, "name").casefold() == name.casefold():
-                return told(each, "id")
-        return None
-
-    async def _tracker_id(self, project: str) -> str:
-        answer = await self._client.get(_project_path(project), {"include": "trackers"})
-        for each in answer.items("project", "trackers"):
-            if told(each, "name").casefold() == self._tracker.casefold():
-                return told(each, "id")
-        said = f"the project {project} has no tracker {self._tracker}; name one that it has"
-        raise DeliveryError(said, permanent=False, whole_queue=True)
-
-    async def _member(self, project: str, name: str) -> str | None:
-        """The id of a member of a project, or a group of it, by the name that people see."""
-        path = _project_path(project).replace(".json", "/memberships.json")
-        for offset in range(0, _MOST_LISTED, _PER_PAGE):
-            params = {"limit": str(_PER_PAGE), "offset": str(offset)}
-            items = (await self._client.get(path, params)).items("memberships")
-            for each in items:
-                for who in ("user", "group"):
-                    if told(each, who, "name").casefold() == name.casefold():
-                        return told(each, who, "id")
-            if len(items) < _PER_PAGE:
-                break
-        return None
 
 
 def _verdict(status: int, headers: Mapping[str, str], document: Any) -> DeliveryError | None:
@@ -413,7 +395,3 @@ def _comment(journal: Mapping[str, Any]) -> Comment:
 
 def _is_remark(journal: Mapping[str, Any]) -> bool:
     return bool(told(journal, "notes").strip()) and journal.get("private_notes") is not True
-
-
-def _project_path(project: str) -> str:
-    return f"/projects/{quote(project, safe='')}.json"

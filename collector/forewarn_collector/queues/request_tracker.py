@@ -143,7 +143,12 @@ class RequestTracker:
             "ContentType": "text/html",
             "RefersTo": _link(marker),
         }
-        answer = await self._client.request("POST", "/ticket", body=wanted)
+        try:
+            answer = await self._client.request("POST", "/ticket", body=wanted)
+        except ForbiddenError as error:
+            # It says the same of a queue that is not there. Others may be: a template names it.
+            said = f"there is no queue {fields.project}, or the token's owner may not make tickets"
+            raise DeliveryError(f"{said} in it: {error}", permanent=False) from error
         ref = told(answer.obj(), "id")
         if not ref.isdigit():
             raise strange("the answer to a new ticket has no id")
@@ -279,6 +284,10 @@ class RequestTracker:
             found = (await self._client.get(f"/ticket/{ref}")).obj()
         except GoneError:
             return None
+        except ForbiddenError as error:
+            # Somebody moved it: of the queue's other tickets that says nothing.
+            hint = "move it back, or give the token's owner the right ShowTicket there"
+            raise DeliveryError(f"{error}; {hint}", permanent=False) from error
         return None if told(found, "Status") == _DELETED else found
 
     async def _known(self, ref: str) -> Mapping[str, Any]:

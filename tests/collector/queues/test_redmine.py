@@ -159,6 +159,17 @@ async def test_an_issue_in_another_project_is_the_same_one(stage: Stage, redmine
     assert len(await stage.world.tickets()) == 1
 
 
+async def test_an_issue_that_was_moved_out_of_sight_holds_up_no_other(
+    stage: Stage, redmine: Redmine
+) -> None:
+    ref = await opened(stage)
+    moved = redmine.call("admin", "PUT", f"/issues/{ref}.json", {"issue": {"project_id": 4}})
+    assert moved.status == 204
+    with pytest.raises(DeliveryError, match="make the key's owner a member there") as caught:
+        await stage.tracker.read(ref)
+    assert (caught.value.permanent, caught.value.whole_queue) == (False, False)
+
+
 async def test_of_an_issue_and_its_copy_the_first_is_ours(stage: Stage, redmine: Redmine) -> None:
     ref = await opened(stage)
     text = redmine.issue(ref)["description"]

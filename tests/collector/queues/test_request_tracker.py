@@ -164,6 +164,23 @@ async def test_a_ticket_in_another_queue_is_the_same_one(
     assert len(await stage.world.tickets()) == 1
 
 
+async def test_a_ticket_that_was_moved_out_of_sight_holds_up_no_other(
+    stage: Stage, request_tracker: RequestTracker
+) -> None:
+    ref = await opened(stage)
+    assert request_tracker.call("root", "PUT", f"/ticket/{ref}", {"Queue": "Secret"}).status == 200
+    with pytest.raises(DeliveryError, match="ShowTicket") as caught:
+        await stage.queue.deliver(replace(RAISED, external_ref=ref))
+    assert (caught.value.permanent, caught.value.whole_queue) == (False, False)
+
+
+async def test_a_queue_that_is_not_there_holds_up_no_other() -> None:
+    async with request_tracker_stage(place="'{{ customer }}'") as stage:
+        with pytest.raises(DeliveryError, match="there is no queue acme, or") as caught:
+            await stage.queue.deliver(PLAIN)
+        assert (caught.value.permanent, caught.value.whole_queue) == (False, False)
+
+
 async def test_a_deleted_ticket_is_listed_as_changed_and_gone(
     stage: Stage, request_tracker: RequestTracker
 ) -> None:
