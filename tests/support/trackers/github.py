@@ -412,7 +412,7 @@ async def github_with_fake(more: str = "") -> AsyncIterator[tuple[Stage, FakeGit
 
     def section(url: str) -> str:
         fake.base = f"{url}/api/v3"
-        place = f"url: {url}\ntoken: env:TOKEN\ntimeout: 500ms\n"
+        place = f"url: {url}\ntoken: env:TOKEN\ntimeout: 1500ms\n"
         return f"kind: github\nrepository: {REPOSITORY}\n{place}{more}"
 
     async with queue_before(fake.application(), section, TOKEN) as (queue, faults):

@@ -472,7 +472,7 @@ async def gitlab_with_fake(more: str = "") -> AsyncIterator[tuple[Stage, FakeGit
 
     def section(url: str) -> str:
         fake.url = url
-        place = f"url: {url}\ntoken: env:TOKEN\ntimeout: 500ms\n"
+        place = f"url: {url}\ntoken: env:TOKEN\ntimeout: 1500ms\n"
         return f"kind: gitlab\nproject: {PROJECT}\n{place}{more}"
 
     async with queue_before(fake.application(), section, TOKEN) as (queue, faults):

@@ -516,7 +516,7 @@ async def jira_with_fake(
 
     def section(url: str) -> str:
         fake.url = url
-        place = f"url: {url}\ntoken: env:TOKEN\ntimeout: 500ms\n"
+        place = f"url: {url}\ntoken: env:TOKEN\ntimeout: 1500ms\n"
         place += f"user: {USER}\n" if cloud else ""
         return f"kind: jira\nproject: {PROJECT}\n{place}{more}"
 
