@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from forewarn_collector.alertmanagers import Alertmanagers
 from forewarn_collector.api.admission import Admission
@@ -14,19 +14,22 @@ from forewarn_collector.calendars import CalendarWatch
 from forewarn_collector.config_objective import ObjectiveConfig
 from forewarn_collector.ingest.agents import AgentWatch
 from forewarn_collector.metrics import Family, Metrics, Table
+from forewarn_collector.queues import Pause, TicketReaders
 from forewarn_collector.rules import AlertState, Scheduler
 from forewarn_collector.silencing import SilenceState
 from forewarn_collector.store import Caretaker, Store, StoreError
 from forewarn_collector.tasks import (
     LedgerError,
     Outbox,
+    QueueCounts,
     TaskChange,
     TaskQueries,
-    TaskState,
+    TicketState,
 )
 from forewarn_collector.tasks.gates import HoldKind
 from forewarn_collector.tasks.retrospect import Outcome
 from forewarn_collector.tasks.silences import Silences
+from forewarn_collector.tasks.task_series import RECENT, bounded
 from forewarn_collector.tasks.timing import Milestone, milestones
 
 log = logging.getLogger(__name__)
@@ -214,9 +217,18 @@ def silence_families(silences: Silences, now: int) -> Iterable[Family]:
     yield table.family()
 
 
-def ledger_families(queries: TaskQueries, outbox: Outbox) -> Iterable[Family]:
-    """Tasks by state, severity and kind; alerts held by kind; deliveries by queue and state."""
-    tasks = Table("forewarn_tasks", "Tasks in the ledger.", ("state", "severity", "kind"))
+def ledger_families(
+    queries: TaskQueries, outbox: Outbox, queues: Collection[str], now: int
+) -> Iterable[Family]:
+    """Tasks at a time (ms), alerts held by kind, deliveries by queue and state.
+
+    `queues` are those of the configuration, which count from before their first delivery on.
+    """
+    tasks = Table(
+        "forewarn_tasks",
+        "Tasks that stand, and those that ended within a day.",
+        ("state", "severity", "kind", "customer", "rule", "queue"),
+    )
     deliveries = Table("forewarn_deliveries", "Deliveries in the ledger.", ("queue", "state"))
     failures = Table(
         "forewarn_delivery_failures_total", "Attempts that failed.", ("queue",), counter=True
@@ -226,13 +238,11 @@ def ledger_families(queries: TaskQueries, outbox: Outbox) -> Iterable[Family]:
         found = queries.held()
         for hold in HoldKind:
             held.row(found.get(hold.value, 0), hold.value)
-        counts = {(c.state, c.severity, c.kind): c.tasks for c in queries.counts()}
-        # Zeros too: a series that only stops would be read as its last value for a while.
-        for severity, kind in dict.fromkeys((key[1], key[2]) for key in counts):
-            for state in TaskState:
-                number = counts.get((state, severity, kind), 0)
-                tasks.row(number, state.value, severity, kind)
-        for queue, known in outbox.counts().items():
+        for labels, count in bounded(queries.counts(now - RECENT)).items():
+            tasks.row(count, *labels)
+        owed = outbox.counts()
+        for queue in sorted({*queues, *owed}):
+            known = owed.get(queue, QueueCounts())
             deliveries.row(known.owed, queue, "owed")
             deliveries.row(known.delivered, queue, "delivered")
             deliveries.row(known.dead, queue, "dead")
@@ -243,6 +253,43 @@ def ledger_families(queries: TaskQueries, outbox: Outbox) -> Iterable[Family]:
         return
     for table in (tasks, held, deliveries, failures):
         yield table.family()
+
+
+def queue_families(queues: Collection[str], pauses: Mapping[str, Pause]) -> Iterable[Family]:
+    """Which queues are left alone now."""
+    name = "forewarn_queue_paused"
+    table = Table(name, "Whether the queue is down, limited or wrongly configured.", ("queue",))
+    for queue in queues:
+        table.row(queue in pauses, queue)
+    yield table.family()
+
+
+def ticket_families(readers: TicketReaders) -> Iterable[Family]:
+    """Tickets by state, and what their readers have done."""
+    tickets = Table("forewarn_tickets", "Tickets of tasks in the ledger.", ("queue", "state"))
+    reads = Table(
+        "forewarn_ticket_reads_total", "Tickets that were read back.", ("queue",), counter=True
+    )
+    errors = Table(
+        "forewarn_ticket_read_errors_total",
+        "Attempts to read tickets that failed.",
+        ("queue",),
+        counter=True,
+    )
+    for queue, counts in readers.counts().items():
+        reads.row(counts.reads, queue)
+        errors.row(counts.errors, queue)
+    yield reads.family()
+    yield errors.family()
+    try:
+        found = readers.tickets.counts()
+    except LedgerError as error:
+        log.warning("no metrics of tickets: %s", error)
+        return
+    for queue in sorted({queue for queue, _ in found}):
+        for state in (*TicketState, "gone"):
+            tickets.row(found.get((queue, str(state)), 0), queue, str(state))
+    yield tickets.family()
 
 
 def objective_families(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from aiohttp import web
 
@@ -14,6 +14,7 @@ from forewarn_collector.api.fields import Field, FieldError, Text, Values, Whole
 from forewarn_collector.api.narrowing import actor_of
 from forewarn_collector.api.operations import KEY, WHO, MissingError, Operation, once_of
 from forewarn_collector.api.tasks import LIMIT
+from forewarn_collector.queues import Pause
 from forewarn_collector.queues.mail_reader import take_reply
 from forewarn_collector.queues.mail_replies import LARGEST, NoReplyError
 from forewarn_collector.tasks import Outbox, QueueCounts, RefusedError
@@ -41,14 +42,16 @@ class QueuesApi:
         queues: Collection[str],
         notify: Callable[[], None],
         replies: Replies,
+        pauses: Callable[[], Mapping[str, Pause]],
         clock: Clock,
     ) -> None:
-        """`notify` is called when something is owed anew."""
+        """`notify` is called when something is owed anew; `pauses` are those that last."""
         self._replies = replies
         self._outbox = outbox
         self._log = log
         self._queues = frozenset(queues)
         self._notify = notify
+        self._pauses = pauses
         self._clock = clock
 
     def operations(self) -> Sequence[Operation]:
@@ -105,6 +108,7 @@ class QueuesApi:
     async def _list(self, request: web.Request, values: Values) -> web.StreamResponse:
         counts = await asyncio.to_thread(self._outbox.counts)
         failing = await asyncio.to_thread(self._log.failing)
+        pauses = self._pauses()
         return json_response(
             {
                 "queues": [
@@ -116,6 +120,8 @@ class QueuesApi:
                         "delivered": of_queue.delivered,
                         "dead": of_queue.dead,
                         "failed_attempts": of_queue.failed_attempts,
+                        "paused_until": pauses[name].until if name in pauses else None,
+                        "paused_why": pauses[name].why if name in pauses else "",
                     }
                     for name in sorted({*self._queues, *counts})
                     for of_queue in [counts.get(name, QueueCounts())]

@@ -7,7 +7,13 @@ from enum import StrEnum
 
 from forewarn_collector.api.fields import Schema
 from forewarn_collector.silencing import SilenceState
-from forewarn_collector.tasks import DeliveryAction, DeliveryState, TaskState, TimelineKind
+from forewarn_collector.tasks import (
+    DeliveryAction,
+    DeliveryState,
+    TaskState,
+    TicketState,
+    TimelineKind,
+)
 
 _TEXT: Schema = {"type": "string"}
 _FLAG: Schema = {"type": "boolean"}
@@ -120,6 +126,16 @@ SCHEMAS: dict[str, Schema] = {
             "timeline": _array(_ref("TimelineEntry")),
             "members": _array(_ref("Member")),
             "evidence": _array(_FREE),
+            "tickets": _array(_ref("Ticket")),
+        }
+    ),
+    "Ticket": _object(
+        {
+            "queue": _TEXT,
+            "ref": {**_TEXT, "description": "What the ticket system calls it."},
+            "url": {**_TEXT, "description": "Its address for people."},
+            "state": {"type": "string", "enum": [*(each.value for each in TicketState), "gone"]},
+            "assignee": {**_TEXT, "description": "By the ticket system's name."},
         }
     ),
     "TaskPage": _object(
@@ -155,6 +171,11 @@ SCHEMAS: dict[str, Schema] = {
             "delivered": _COUNT,
             "dead": _COUNT,
             "failed_attempts": _COUNT,
+            "paused_until": {
+                **_TIME_OR_NONE,
+                "description": "Until when it is left alone (ms since epoch); null while it works.",
+            },
+            "paused_why": _TEXT,
         }
     ),
     "QueueList": _object({"queues": _array(_ref("Queue"))}),

@@ -29,7 +29,7 @@ def queues() -> None:
 @queues.command("list")
 @connection
 def list_queues(*, client: Client, as_json: bool) -> None:
-    """List the queues, with how many deliveries stand where."""
+    """List the queues, with how many deliveries stand where, and what stops them."""
     answer = client.get("/api/queues")
     if as_json:
         click.echo(json.dumps(answer, indent=2))
@@ -41,10 +41,13 @@ def list_queues(*, client: Client, as_json: bool) -> None:
     table.add_column("QUEUE")
     for title in ("OWED", "FAILED", "DELIVERED", "DEAD"):
         table.add_column(title, justify="right")
+    table.add_column("PAUSED", overflow="fold")
     for queue in answer["queues"]:
         strange = "" if queue["configured"] else " (not in the configuration)"
         counts = (str(queue[name]) for name in ("owed", "failed", "delivered", "dead"))
-        table.add_row(plain(queue["name"] + strange), *counts)
+        paused = queue["paused_until"]
+        why = "" if paused is None else f"until {local_time(paused)}: {queue['paused_why']}"
+        table.add_row(plain(queue["name"] + strange), *counts, plain(why))
     print_table(table)
 
 
@@ -81,17 +84,36 @@ def deliveries(queue: str, *, state: str, limit: int, client: Client, as_json: b
 
 @queues.command()
 @click.argument("queue")
-@click.argument("ids", nargs=-1, required=True)
+@click.argument("ids", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All that are dead, the oldest first.")
 @connection
-def revive(queue: str, ids: tuple[str, ...], *, client: Client, as_json: bool) -> None:
+def revive(
+    queue: str, ids: tuple[str, ...], *, everything: bool, client: Client, as_json: bool
+) -> None:
     """Owe the dead deliveries with these IDS to QUEUE again, at once."""
+    if everything == bool(ids):
+        raise click.UsageError("name the deliveries by their IDS, or say --all")
     path = f"/api/queues/{urllib.parse.quote(queue, safe='')}/deliveries"
     body = {"who": getpass.getuser()}
-    revived = [client.post(f"{path}/{each}/revive", body) for each in ids]
+    dead = _dead(client, path) if everything else ids
+    revived = [client.post(f"{path}/{each}/revive", body) for each in dead]
     if as_json:
         click.echo(json.dumps({"deliveries": revived}, indent=2))
     else:
         click.echo(f"{len(revived)} owed again")
+
+
+def _dead(client: Client, path: str) -> list[str]:
+    """The ids of all dead deliveries, the oldest first."""
+    found: list[str] = []
+    cursor: int | None = None
+    while True:
+        query = {"state": DeliveryView.DEAD.value, "limit": "1000"}
+        page = client.get(path, query | ({} if cursor is None else {"cursor": str(cursor)}))
+        found += [each["id"] for each in page["deliveries"]]
+        cursor = page["next"]
+        if cursor is None:
+            return found[::-1]
 
 
 @queues.command()

@@ -9,7 +9,7 @@ that was killed) is found and not done again.
 | --- | --- |
 | open | is made, unless its marker is found; its plot is attached |
 | update | gets a remark; a severity that rose, an assignee that changed reach its fields |
-| reopen | is opened again, with a remark |
+| reopen | is opened again, or continued by another where it can't be, with a remark |
 | resolve | gets a remark, and is closed where a person ended the task, or `on_resolve: close` |
 
 A ticket that is owed anything but does not exist (its first delivery was refused for good) is made
@@ -30,9 +30,16 @@ from forewarn_collector.queues.ticket_settings import (
     read_ticket_settings,
     sendable,
 )
-from forewarn_collector.queues.tracker import Outcome, Tracker
+from forewarn_collector.queues.tracker import Outcome, Ticket, Tracker
 from forewarn_collector.queues.tracker_http import GoneError
-from forewarn_collector.tasks import Delivery, DeliveryAction, ResolveReason, Task
+from forewarn_collector.tasks import (
+    Delivery,
+    DeliveryAction,
+    ResolveReason,
+    Task,
+    TicketLeft,
+    TicketState,
+)
 from forewarn_wire.document import Section
 
 log = logging.getLogger(__name__)
@@ -54,48 +61,67 @@ class TicketQueue:
 
     async def deliver(self, delivery: Delivery) -> str | None:
         """See the module's text; returns the ticket's reference."""
+        left = await self.hand_over(delivery)
+        return None if left is None else left.ref
+
+    async def hand_over(self, delivery: Delivery) -> TicketLeft | None:
+        """See the module's text; returns how the ticket was left, None where none is needed."""
         task = delivery.task
         fields = self.settings.fields(task, self.tracker.longest_title)
         ref = delivery.external_ref
-        made = False
+        made: Ticket | None = None
+        state: TicketState | None = None
+        moved = False
+        # Of a ticket that was made by an attempt before this, people may have done the rest.
+        assignee = fields.assignee if ref is None else None
         if ref is None:
             ends = delivery.action is DeliveryAction.RESOLVE and not task.retrospective
             ref, made = await self._ticket(delivery, make=not ends)
             if ref is None:
                 return None
+        if made is not None:
+            state, assignee = made.state, made.assignee or fields.assignee
         try:
             if delivery.action is DeliveryAction.REOPEN:
                 # First of all: some trackers take nothing else for a closed ticket.
-                await self.tracker.reopen(ref)
-            if not made and delivery.action is not DeliveryAction.OPEN:
+                after = await self.tracker.reopen(ref)
+                moved, ref = after is not None, after or ref
+                found = await self.tracker.read(ref)
+                state = _opened(found)
+                if moved and found is not None:
+                    assignee = found.assignee
+            if made is None and delivery.action is not DeliveryAction.OPEN:
                 await self._remark(delivery, ref)
             await self._attach(delivery, ref)
-            if delivery.action is DeliveryAction.UPDATE and not made:
-                names = _CHANGES.get(delivery.reason, ())
-                if names:
-                    await self.tracker.change(ref, fields, names)
+            names = _CHANGES.get(delivery.reason, ())
+            if delivery.action is DeliveryAction.UPDATE and made is None and names:
+                await self.tracker.change(ref, fields, names)
+                assignee = fields.assignee if "assignee" in names else assignee
             if delivery.action is DeliveryAction.RESOLVE and self._closes(task):
                 await self.tracker.resolve(ref, outcome_of(task))
+                state = TicketState.CLOSED
         except GoneError as error:
             said = f"its ticket {ref} is gone: {error}"
             raise DeliveryError(said, permanent=True) from error
-        return ref
+        url = self.tracker.link(ref)
+        return TicketLeft(ref=ref, url=url, state=state, assignee=assignee, moved=moved)
 
     async def close(self) -> None:
         """Let go of connections."""
         await self.tracker.close()
 
-    async def _ticket(self, delivery: Delivery, *, make: bool) -> tuple[str | None, bool]:
-        """The reference of the task's ticket, and whether it was made just now."""
+    async def _ticket(self, delivery: Delivery, *, make: bool) -> tuple[str | None, Ticket | None]:
+        """The reference of the task's ticket, and the ticket itself if it was made just now."""
         fields = self.settings.fields(delivery.task, self.tracker.longest_title)
         marker = marker_of(delivery.thread_id)
         try:
             since = delivery.task.opened_at - CLOCKS_DIFFER
             found = await self.tracker.find(marker, fields.project, since)
             if found is not None or not make:
-                return (None if found is None else found.ref), False
+                return (None if found is None else found.ref), None
             body = self._body(ticket_page(delivery))
-            return (await self.tracker.create(fields, body, marker)).ref, True
+            made = await self.tracker.create(fields, body, marker)
+            return made.ref, made
         except GoneError as error:
             # Nothing of this task: whoever mends the configuration wants it delivered.
             setting = self.tracker.project_setting
@@ -141,6 +167,13 @@ def ticket_queue(
     if settings is None or tracker is None:
         return None
     return TicketQueue(name, tracker, settings)
+
+
+def _opened(found: Ticket | None) -> TicketState:
+    """As what the tracker has a ticket that was opened again: its workflow decides."""
+    if found is None or found.state is TicketState.CLOSED:
+        return TicketState.NEW
+    return found.state
 
 
 def marker_of(delivery_id: str) -> str:

@@ -127,7 +127,11 @@ class TrackerClient:
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=access.timeout / 1000),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=(_once,),
             )
+            # Else aiohttp sends a PUT again whose connection broke, and many trackers take a
+            # remark by PUT: it would be there twice. Our queue looks before it sends again.
+            self._session._retry_connection = False
         url = path if path.startswith(access.base) else access.base + path
         uncertain = _SETTLE if method != "GET" else None
         try:
@@ -239,6 +243,13 @@ def told_list(thing: Any, *path: str) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
+def listed(thing: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The JSON objects of an array that an object may have under a name."""
+    found = thing.get(name)
+    each = found if isinstance(found, list) else []
+    return [item for item in each if isinstance(item, dict)]
+
+
 def told_at(thing: Any, *path: str) -> int:
     """The time (ms) at a path, written by ISO 8601 with its zone; 0 where there is none."""
     try:
@@ -267,6 +278,21 @@ def utc_stamp(at: int) -> str:
     return f"{datetime.fromtimestamp(max(0, at) // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+async def _once(
+    request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Send a request once: aiohttp would send a PUT whose answer is lost again by itself.
+
+    For it, any PUT may be repeated. One that adds a remark may not.
+    """
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        raise aiohttp.ClientConnectionError(str(error)) from error
+
+
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
     body = bytearray()
     async for piece in answer.content.iter_any():
@@ -281,10 +307,12 @@ def _parsed(content: bytes) -> tuple[Any, bool]:
     """The JSON of a body, and whether it is any; else its text."""
     if not content.strip():
         return None, True
+    # Request Tracker, say, has answers that are not in UTF-8, whatever their header says.
+    text = content.decode("utf-8-sig", "replace")
     try:
-        return json.loads(content), True
+        return json.loads(text), True
     except (ValueError, RecursionError):
-        return content.decode("utf-8", "replace"), False
+        return text, False
 
 
 def _text(document: Any) -> str:

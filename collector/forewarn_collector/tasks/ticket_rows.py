@@ -22,13 +22,15 @@ class TicketLeft:
     """A ticket as a delivery left it.
 
     `state` and `assignee` (the tracker's name, empty for nobody) are None where the delivery set
-    nothing of the kind. What people do after that differs from it, and is found by that.
+    nothing of the kind. What people do after that differs from it, and is found by that. `moved`
+    where another ticket goes on in its place: `ref` is the reference of that one.
     """
 
     ref: str
     url: str = ""
     state: TicketState | None = None
     assignee: str | None = None
+    moved: bool = False
 
 
 def of_ticket(task_id: int, queue: str) -> ColumnElement[bool]:
@@ -52,6 +54,8 @@ def leave(connection: Connection, task_id: int, queue: str, left: TicketLeft, at
         changed["state"] = left.state.value
     if left.assignee is not None:
         changed["assignee"] = left.assignee
+    if left.moved:
+        changed |= {"ref": left.ref, "url": left.url}
     found = select(tickets.c.task_id).where(of_ticket(task_id, queue))
     if connection.execute(found).first() is None:
         row = {

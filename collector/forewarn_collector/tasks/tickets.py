@@ -32,6 +32,7 @@ from forewarn_collector.tasks.model import STANDING, Notify, Task, TicketState
 from forewarn_collector.tasks.rows import rows_of, task_from_row
 from forewarn_collector.tasks.schema import tasks
 from forewarn_collector.tasks.schema_tickets import queue_reads, ticket_comments, tickets
+from forewarn_collector.tasks.service import ServiceLevels
 from forewarn_collector.tasks.ticket_changes import (
     Known,
     Remark,
@@ -78,9 +79,10 @@ class Poll:
 class Tickets:
     """The ledger's side of reading back. Times in ms. Every method may raise LedgerError."""
 
-    def __init__(self, ledger: Ledger, notify: Notify) -> None:
+    def __init__(self, ledger: Ledger, notify: Notify, levels: ServiceLevels) -> None:
         self._ledger = ledger
         self._notify = notify
+        self._levels = levels
 
     def recover(self, queue: str) -> None:
         """Let go of what this collector was reading when it died."""
@@ -120,8 +122,13 @@ class Tickets:
     def next_due(self, queue: str) -> int | None:
         """When the next ticket is to be read; None where none is."""
         with self._ledger.read() as connection:
+            # What another collector reads is ours only when it seems to have died.
+            ours = case(
+                (tickets.c.claimed_at.is_not(None), tickets.c.claimed_at + LEASE),
+                else_=tickets.c.due_at,
+            )
             due_at: int | None = connection.execute(
-                select(func.min(tickets.c.due_at)).where(_readable(queue))
+                select(func.min(ours)).where(_readable(queue))
             ).scalar_one()
             return due_at
 
@@ -165,7 +172,7 @@ class Tickets:
             if connection.execute(owed).scalar_one():
                 self._release(connection, reading, None)
                 return False
-            work = Work(self._ledger, connection, now, Actor(queue, "queue"))
+            work = Work(self._ledger, connection, now, self._levels, Actor(queue, "queue"))
             work.load([task_id])
             draft = work.drafts[task_id]
             values: dict[str, Any] = {"claimed_at": None, "read_at": now}
@@ -274,12 +281,14 @@ def _as_seen(draft: Draft, reading: Reading, seen: Seen, now: int) -> dict[str, 
     closed = seen.state is TicketState.CLOSED
     # Somebody who asked meanwhile knows of something that this reading may not have seen.
     asked_again = tickets.c.asked != reading.asked
-    swept = now + SWEEP if draft.task.state.stands else None
+    stands, known = draft.task.state.stands, reading.known
+    swept = now + SWEEP if stands else None
     return {
         "ref": seen.ref,
         "url": seen.url,
         "state": seen.state.value,
         "outcome": seen.outcome.value if closed else "",
-        "assignee": seen.assignee,
+        # Whose the ticket became while its task was over counts when the task stands again.
+        "assignee": seen.assignee if draft.loaded.state.stands or stands else known.assignee,
         "due_at": case((asked_again, tickets.c.due_at), else_=swept),
     }

@@ -72,7 +72,9 @@ async def everything(stage: Stage, ref: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(25))
-@pytest.mark.parametrize("kind", ["github", "gitlab", "jira", "jira-server"])
+@pytest.mark.parametrize(
+    "kind", ["github", "gitlab", "jira", "jira-server", "zendesk", "servicenow"]
+)
 async def test_any_answer_is_a_result_or_our_error(kind: str, seed: int) -> None:
     random = Random(f"{kind} {seed}")
     async with STAGES[kind]() as stage:
