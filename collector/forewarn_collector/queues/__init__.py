@@ -13,7 +13,9 @@ from forewarn_collector.queues.jira import JiraTracker
 from forewarn_collector.queues.log import LogQueue
 from forewarn_collector.queues.mail import EmailQueue
 from forewarn_collector.queues.pagerduty import PagerDutyQueue
-from forewarn_collector.queues.receivers import queue_of_each, queues_of_receivers
+from forewarn_collector.queues.receivers import queues_of_each, queues_of_receivers
+from forewarn_collector.queues.redmine import RedmineTracker
+from forewarn_collector.queues.request_tracker import RequestTracker
 from forewarn_collector.queues.servicenow import ServiceNowTracker
 from forewarn_collector.queues.ticket_queue import TicketQueue, ticket_queue
 from forewarn_collector.queues.ticket_reader import TicketReaders
@@ -39,8 +41,8 @@ __all__ = [
     "TicketQueue",
     "TicketReaders",
     "WebhookQueue",
-    "queue_of_each",
     "queues_from_section",
+    "queues_of_each",
     "queues_of_receivers",
 ]
 
@@ -59,6 +61,8 @@ TRACKERS: tuple[type[Tracker], ...] = (
     JiraTracker,
     ZendeskTracker,
     ServiceNowTracker,
+    RedmineTracker,
+    RequestTracker,
 )
 """Every kind of ticket system."""
 

@@ -63,6 +63,7 @@ from forewarn_collector.queues.tracker_http import (
     GoneError,
     TrackerAccess,
     TrackerClient,
+    sure_at,
     told,
     told_at,
     utc_stamp,
@@ -130,7 +131,7 @@ class GithubTracker:
             # GitHub's `since` is by the last change.
             asked = {"sort": "created", "direction": "desc", "since": utc_stamp(start)}
             async for issue in self._issues(project, asked):
-                made_at = told_at(issue, "created_at")
+                made_at = sure_at(issue, "created_at")
                 if made_at < start:
                     return
                 yield made_at, marker_in(told(issue, "body")), ticket(issue).ref

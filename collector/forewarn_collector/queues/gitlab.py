@@ -60,6 +60,7 @@ from forewarn_collector.queues.tracker_http import (
     TrackerAccess,
     TrackerClient,
     strange,
+    sure_at,
     told,
     told_at,
     told_list,
@@ -141,7 +142,7 @@ class GitlabTracker:
             asked = {"created_after": utc_stamp(start), "order_by": "created_at", "sort": "desc"}
             async for issue in self._issues(project, asked):
                 marked = marker_in(told(issue, "description"))
-                yield told_at(issue, "created_at"), marked, _ticket(issue).ref
+                yield sure_at(issue, "created_at"), marked, _ticket(issue).ref
 
         return await self._recent.find(marker, project, since, listed, self.read)
 

@@ -24,6 +24,7 @@ from forewarn_collector.queues.recent_tickets import Listed
 from forewarn_collector.queues.tracker_http import (
     GoneError,
     TrackerClient,
+    sure_at,
     told,
     told_at,
     told_number,
@@ -62,7 +63,7 @@ class JiraSearch:
         try:
             async for issue in self._newest(project):
                 seen.add(_number(told(issue, "key")))
-                made_at = told_at(issue, "fields", "created")
+                made_at = sure_at(issue, "fields", "created")
                 if made_at < start:
                     break
                 yield _listed(issue)
@@ -156,7 +157,7 @@ class JiraSearch:
 
 def _listed(issue: Mapping[str, Any]) -> tuple[int, str, str]:
     marked = marker_in(told(issue, "fields", "description"))
-    return told_at(issue, "fields", "created"), marked, told(issue, "key")
+    return sure_at(issue, "fields", "created"), marked, told(issue, "key")
 
 
 def _number(key: str) -> int:

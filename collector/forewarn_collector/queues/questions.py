@@ -73,5 +73,17 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
         Question("user", "In the cloud: the address whose API token it is", optional=True),
         Question(_TOKEN, "API token (cloud), or personal access token", secret=True),
     ),
+    "redmine": (
+        Question("url", "Address of Redmine, as in the browser"),
+        Question("project", "Identifier of the project, as in its address"),
+        Question(_TOKEN, "API access key of the user (My account)", secret=True),
+        Question("tracker", "Tracker (none: the project's first)", optional=True),
+        Question("markup", "Markup of its texts: textile or markdown", "textile"),
+    ),
+    "request_tracker": (
+        Question("url", "Address of Request Tracker, as in the browser"),
+        Question("queue", "Queue that takes the tickets"),
+        Question(_TOKEN, "Authentication token of the user (Settings, Auth Tokens)", secret=True),
+    ),
 }
 """By the kind of queue."""

@@ -129,6 +129,9 @@ class TrackerClient:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 middlewares=(_once,),
             )
+            # Else aiohttp sends a PUT again whose connection broke, and many trackers take a
+            # remark by PUT: it would be there twice. Our queue looks before it sends again.
+            self._session._retry_connection = False
         url = path if path.startswith(access.base) else access.base + path
         uncertain = _SETTLE if method != "GET" else None
         try:
@@ -240,6 +243,13 @@ def told_list(thing: Any, *path: str) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
+def listed(thing: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The JSON objects of an array that an object may have under a name."""
+    found = thing.get(name)
+    each = found if isinstance(found, list) else []
+    return [item for item in each if isinstance(item, dict)]
+
+
 def told_at(thing: Any, *path: str) -> int:
     """The time (ms) at a path, written by ISO 8601 with its zone; 0 where there is none."""
     try:
@@ -247,6 +257,14 @@ def told_at(thing: Any, *path: str) -> int:
         return round(at.timestamp() * 1000) if at.tzinfo is not None else 0
     except (ValueError, OverflowError):
         return 0
+
+
+def sure_at(thing: Any, *path: str) -> int:
+    """As `told_at`, where a list is read by its times. Raises DeliveryError where there is none."""
+    at = told_at(thing, *path)
+    if not at:
+        raise strange(f"the answer's {_name(path)} is not a time")
+    return at
 
 
 def _at(thing: Any, path: Sequence[str]) -> Any:
@@ -289,10 +307,12 @@ def _parsed(content: bytes) -> tuple[Any, bool]:
     """The JSON of a body, and whether it is any; else its text."""
     if not content.strip():
         return None, True
+    # Request Tracker, say, has answers that are not in UTF-8, whatever their header says.
+    text = content.decode("utf-8-sig", "replace")
     try:
-        return json.loads(content), True
+        return json.loads(text), True
     except (ValueError, RecursionError):
-        return content.decode("utf-8", "replace"), False
+        return text, False
 
 
 def _text(document: Any) -> str:

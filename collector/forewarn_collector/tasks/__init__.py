@@ -9,6 +9,7 @@ from forewarn_collector.tasks.errors import (
     NoSuchTaskError,
     RefusedError,
     TaskError,
+    UnfitError,
 )
 from forewarn_collector.tasks.evidence_source import EvidenceSource
 from forewarn_collector.tasks.gates import Gate, GatedAlert, Hold, HoldKind
@@ -40,6 +41,7 @@ from forewarn_collector.tasks.placing import ByRule, Place, Placing
 from forewarn_collector.tasks.policy import Policy
 from forewarn_collector.tasks.queries import TaskCount, TaskQueries
 from forewarn_collector.tasks.service import ServiceLevels, Step
+from forewarn_collector.tasks.standing import Standing
 from forewarn_collector.tasks.ticket_rows import TicketLeft
 from forewarn_collector.tasks.tickets import Tickets
 
@@ -80,6 +82,7 @@ __all__ = [
     "RepeatedError",
     "ResolveReason",
     "ServiceLevels",
+    "Standing",
     "Step",
     "StoredAlert",
     "Task",
@@ -100,4 +103,5 @@ __all__ = [
     "Tickets",
     "TimelineEntry",
     "TimelineKind",
+    "UnfitError",
 ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from forewarn_collector.notifications import NotifiedAlert
 from forewarn_wire import Labels
 
 _NUMBER = re.compile(r"(?:FW-)?([1-9][0-9]{0,17})", re.IGNORECASE)
@@ -388,7 +389,8 @@ class Delivery:
     from news. `thread_id` is the id of the task's first delivery to this queue. `task` is the task
     as it was at this revision. `external_ref` is what the queue answered to an earlier delivery of
     this task. `attempt` counts from 1: above 1, the queue may have it already. `external_url` is
-    where people reach this collector, empty where that is not known. Times in ms.
+    where people reach this collector, empty where that is not known. `alerts` are those of the task
+    that it tells of, without `truncated` others. Times in ms.
     """
 
     id: str
@@ -404,6 +406,8 @@ class Delivery:
     sent_at: int
     external_ref: str | None = None
     external_url: str = ""
+    alerts: tuple[NotifiedAlert, ...] = ()
+    truncated: int = 0
 
     @property
     def page_url(self) -> str:

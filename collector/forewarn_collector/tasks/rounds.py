@@ -88,6 +88,8 @@ def _fire(
     own, last = drafts.owner(name), drafts.latest(place.key)
     if own is not None:
         own.regain_input(name)
+        if hold is None:
+            own.reach(place.further)
         return None
     problem = _problem(change, place, policy, drafts.now)
     last_task = last.task if last else None
@@ -123,6 +125,7 @@ def _fire(
         on_call = policy.levels.on_call(draft.task, drafts.now)
         if on_call is not None:
             draft.hand_to(on_call)
+    draft.reach(place.further)
     draft.was_held(held)
     drafts.own(name, draft)
     return draft
