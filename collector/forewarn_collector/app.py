@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from urllib.parse import urlsplit
@@ -69,18 +68,15 @@ from forewarn_collector.observe import (
     store_families,
     ticket_families,
 )
-from forewarn_collector.policies import check_queues_of, member_of, policy_of
+from forewarn_collector.policies import member_of, policy_of
 from forewarn_collector.promql import LiveWindows
-from forewarn_collector.queues import Pause, QueueWorkers, TicketReaders
+from forewarn_collector.queues import MailReaders, Pause, QueueWorkers, TicketReaders
 from forewarn_collector.routing import Routes
 from forewarn_collector.rules import (
-    LastReload,
-    RuleFileError,
-    RuleFiles,
-    RuleSet,
     Scheduler,
 )
 from forewarn_collector.rules.windows import windows_of
+from forewarn_collector.rules_in_force import RulesInForce
 from forewarn_collector.showing import TaskShow
 from forewarn_collector.store import (
     Caretaker,
@@ -101,6 +97,7 @@ from forewarn_collector.tasks.changes import Happenings
 from forewarn_collector.tasks.evidence import StoreEvidence
 from forewarn_collector.tasks.incidents import read_incidents
 from forewarn_collector.tasks.received import is_received
+from forewarn_collector.tasks.replies import Replies
 from forewarn_collector.tasks.retrospect import Retrospect
 from forewarn_collector.tasks.ticker import Ticker
 from forewarn_collector.upkeep import Upkeep
@@ -127,10 +124,8 @@ class Collector:
         self._metrics.info.labels(version("forewarn"), external_url).set(1)
         incidents = read_incidents(config.incidents)
         self._routes = Routes(config, external_url, self._metrics)
-        self._rule_files = RuleFiles(config.rules, interval=config.evaluation_interval)
-        rules = self._first_rules()
-        self._alerting = rules.alerting()
-        self._last_reload = LastReload(clock())
+        self._rules = RulesInForce(config, self._routes.names, self._metrics, clock)
+        rules = self._rules.current
         make_data_directory(config.data)
         gate = gate_of(config, clock)
         by_customer = {item.customer: item.series for item in config.limits.customers}
@@ -174,7 +169,7 @@ class Collector:
         evidence = StoreEvidence(
             self._store, self._store.events, partial(observe_evidence, self._metrics)
         )
-        self._place = self._routes.place(self._ledger, lambda key: self._alerting.get(key))
+        self._place = self._routes.place(self._ledger, self._rules.alerting)
         self._place.load()
         policy = policy_of(config, incidents, external_url, self._place)
         self._levels = policy.levels
@@ -182,6 +177,8 @@ class Collector:
             self._ledger, self._routes.queues, clock, self._task_changed, policy.levels
         )
         self._hooks = hooks_of(self._routes.queues)
+        replies = Replies(self._ledger, self._task_changed, policy.levels)
+        self._mailboxes = MailReaders(replies, self._routes.queues, clock)
         self._keeper = TaskKeeper(self._ledger, evidence, policy, clock, self._task_changed)
         self._ticker = Ticker(
             clock, self._keeper.tick, lambda at: self._place.tick(self._keeper, at)
@@ -257,6 +254,7 @@ class Collector:
         self._reviewer.start()
         await self._workers.start()
         await self._readers.start()
+        await self._mailboxes.start()
         await self._runner.setup()
         listen = self._config.listen
         site = web.TCPSite(
@@ -311,6 +309,7 @@ class Collector:
         await asyncio.to_thread(self._ticker.stop)
         await asyncio.to_thread(self._scheduler.stop)
         await self._alertmanagers.stop()
+        await self._mailboxes.stop()
         await self._readers.stop()
         await self._workers.stop()
         await asyncio.to_thread(self._caretaker.stop)
@@ -328,26 +327,15 @@ class Collector:
 
     def reload_rules(self) -> str:
         """Read the rule files anew; bad ones leave the running rules in force. What was wrong."""
-        try:
-            rules = self._load_rules()
-        except (RuleFileError, OSError) as error:
-            self._metrics.rule_reloads.labels("refused").inc()
-            self._metrics.rules_current.set(0)
-            self._last_reload = replace(self._last_reload, refused=str(error))
-            log.error("the running rules stay in force, the new ones are refused:\n%s", error)
-            return str(error)
-        self._store.keep(windows_of(rules))
-        self._caretaker.rules_changed()
-        self._alerting = rules.alerting()
-        self._scheduler.reload(rules)
-        self._metrics.rule_reloads.labels("taken").inc()
-        self._metrics.rules_current.set(1)
-        self._last_reload = LastReload(self._clock())
-        log.info("rules reloaded: %d in %d groups", _count(rules), len(rules.groups))
-        return ""
+        refused = self._rules.reload()
+        if not refused:
+            self._store.keep(windows_of(self._rules.current))
+            self._caretaker.rules_changed()
+            self._scheduler.reload(self._rules.current)
+        return refused
 
     def _look_at_files(self) -> None:
-        if self._rule_files.changed():
+        if self._rules.changed():
             self.reload_rules()
         self._calendars.tick(self._clock())
 
@@ -361,19 +349,6 @@ class Collector:
             log.info("%s %s (%s): %s", task.number, change.action, change.reason, task.title)
         observe_changes(self._metrics, changes, self._clock())
 
-    def _load_rules(self) -> RuleSet:
-        rules = self._rule_files.load()
-        check_queues_of(rules, self._routes.names)
-        return rules
-
-    def _first_rules(self) -> RuleSet:
-        try:
-            rules = self._load_rules()
-        except (RuleFileError, OSError) as error:
-            raise StartError(f"the rules are refused:\n{error}") from error
-        log.info("%d rules in %d groups", _count(rules), len(rules.groups))
-        return rules
-
     def _application(self, gate: Gate) -> web.Application:
         listen, external = self._config.listen, urlsplit(self._config.external_url).hostname
         hosts = frozenset({listen.host, external or ""}) if listen.is_loopback else None
@@ -384,13 +359,13 @@ class Collector:
             self._task_changed,
             self._place.silences,
             self._agents,
-            lambda key: self._alerting.get(key),
+            self._rules.alerting,
             self._metrics,
             oidc_of(self._config),
             self._store,
             self._query_threads,
             self._scheduler.groups,
-            lambda: self._last_reload,
+            lambda: self._rules.last_reload,
             self._outbox,
             lambda: self._routes.names,
             self._workers.pauses,
@@ -427,7 +402,7 @@ class Collector:
                 self._config,
                 self._store,
                 self._answer_threads,
-                lambda: self._last_reload,
+                lambda: self._rules.last_reload,
                 self._clock,
             ),
             EventsApi(self._store, self._event_threads),
@@ -466,11 +441,7 @@ class Collector:
 
     def _pauses(self) -> dict[str, Pause]:
         """The queues that are left alone now, those that can't be delivered to before others."""
-        return self._readers.pauses() | self._workers.pauses()
+        return self._mailboxes.pauses() | self._readers.pauses() | self._workers.pauses()
 
     def _why_not_ready(self) -> str:
         return "" if self._ready else "it is starting or stopping"
-
-
-def _count(rules: RuleSet) -> int:
-    return sum(1 for _ in rules.rules())

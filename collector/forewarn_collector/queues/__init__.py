@@ -12,6 +12,7 @@ from forewarn_collector.queues.gitlab import GitlabTracker
 from forewarn_collector.queues.jira import JiraTracker
 from forewarn_collector.queues.log import LogQueue
 from forewarn_collector.queues.mail import EmailQueue
+from forewarn_collector.queues.mail_reader import MailReaders
 from forewarn_collector.queues.pagerduty import PagerDutyQueue
 from forewarn_collector.queues.receivers import queues_of_each, queues_of_receivers
 from forewarn_collector.queues.redmine import RedmineTracker
@@ -34,6 +35,7 @@ __all__ = [
     "DeliveryError",
     "EmailQueue",
     "LogQueue",
+    "MailReaders",
     "PagerDutyQueue",
     "Pause",
     "Queue",

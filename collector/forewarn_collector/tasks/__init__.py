@@ -18,22 +18,13 @@ from forewarn_collector.tasks.ledger import Ledger, StoredAlert
 from forewarn_collector.tasks.listing import CursorError, TaskFilter, TaskOrder, TaskPage
 from forewarn_collector.tasks.lost_hosts import LostHosts
 from forewarn_collector.tasks.model import (
-    STANDING,
-    CloseReason,
     Delivery,
-    DeliveryAction,
-    DeliveryState,
     Member,
     Notify,
-    OpenReason,
-    ResolveReason,
     Task,
     TaskChange,
-    TaskState,
     TaskTicket,
-    TicketState,
     TimelineEntry,
-    TimelineKind,
 )
 from forewarn_collector.tasks.once import KeyReusedError, Once, RepeatedError
 from forewarn_collector.tasks.outbox import DeliveryStatus, Outbox, QueueCounts
@@ -44,6 +35,17 @@ from forewarn_collector.tasks.service import ServiceLevels, Step
 from forewarn_collector.tasks.standing import Standing
 from forewarn_collector.tasks.ticket_rows import TicketLeft
 from forewarn_collector.tasks.tickets import Tickets
+from forewarn_collector.tasks.words import (
+    STANDING,
+    CloseReason,
+    DeliveryAction,
+    DeliveryState,
+    OpenReason,
+    ResolveReason,
+    TaskState,
+    TicketState,
+    TimelineKind,
+)
 
 __all__ = [
     "STANDING",

@@ -13,17 +13,16 @@ from forewarn_collector.tasks.errors import ChangedError, NoSuchTaskError, Refus
 from forewarn_collector.tasks.ledger import Ledger
 from forewarn_collector.tasks.lifecycle import Draft
 from forewarn_collector.tasks.model import (
-    CloseReason,
     Notify,
     Task,
     TaskChange,
-    TaskState,
     id_of,
     number_of,
 )
 from forewarn_collector.tasks.once import Once
 from forewarn_collector.tasks.queries import version_of
 from forewarn_collector.tasks.service import BySeverity, ServiceLevels
+from forewarn_collector.tasks.words import CloseReason, TaskState
 from forewarn_collector.tasks.work import Work
 
 _LONGEST = 10_000

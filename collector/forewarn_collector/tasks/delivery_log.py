@@ -10,11 +10,12 @@ from sqlalchemy import ColumnElement, and_, func, select, update
 from forewarn_collector.tasks.audit import Actor, AuditEntry, add_audit
 from forewarn_collector.tasks.errors import TaskError
 from forewarn_collector.tasks.ledger import Ledger
-from forewarn_collector.tasks.model import DeliveryState, number_of
+from forewarn_collector.tasks.model import number_of
 from forewarn_collector.tasks.once import Once
 from forewarn_collector.tasks.outbox import DeliveryStatus, status_of
 from forewarn_collector.tasks.rows import rows_of
 from forewarn_collector.tasks.schema import deliveries
+from forewarn_collector.tasks.words import DeliveryState
 
 MOST = 1_000
 """The most deliveries that one page of the list holds."""

@@ -6,9 +6,14 @@ from dataclasses import dataclass, replace
 
 from forewarn_collector.tasks.identity import severity_rank
 from forewarn_collector.tasks.lifecycle import Draft
-from forewarn_collector.tasks.model import DeliveryAction, Task, TaskState, TimelineKind
+from forewarn_collector.tasks.model import Task
 from forewarn_collector.tasks.record import Message
 from forewarn_collector.tasks.service import ServiceLevels, Step
+from forewarn_collector.tasks.words import (
+    DeliveryAction,
+    TaskState,
+    TimelineKind,
+)
 
 
 @dataclass(frozen=True, slots=True)

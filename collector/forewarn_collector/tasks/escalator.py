@@ -11,9 +11,10 @@ from sqlalchemy import and_, select, update
 from forewarn_collector.tasks.escalation import Progress, decide, take
 from forewarn_collector.tasks.escalation_rows import load_progress
 from forewarn_collector.tasks.ledger import Ledger, chunks
-from forewarn_collector.tasks.model import STANDING, TaskChange
+from forewarn_collector.tasks.model import TaskChange
 from forewarn_collector.tasks.schema import tasks
 from forewarn_collector.tasks.service import ServiceLevels
+from forewarn_collector.tasks.words import STANDING
 from forewarn_collector.tasks.work import Work
 
 _STANDS = tasks.c.state.in_([state.value for state in STANDING])

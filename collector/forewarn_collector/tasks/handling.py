@@ -8,15 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from forewarn_collector.tasks.lifecycle import Draft
-from forewarn_collector.tasks.model import (
+from forewarn_collector.tasks.model import number_of
+from forewarn_collector.tasks.states import Move
+from forewarn_collector.tasks.words import (
     CloseReason,
     DeliveryAction,
     OpenReason,
     ResolveReason,
     TimelineKind,
-    number_of,
 )
-from forewarn_collector.tasks.states import Move
 
 
 def acknowledge(draft: Draft, who: str, text: str) -> None:

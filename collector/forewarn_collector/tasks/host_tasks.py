@@ -9,8 +9,8 @@ from sqlalchemy import and_, func, select
 
 from forewarn_collector.tasks.identity import severity_rank
 from forewarn_collector.tasks.ledger import Ledger
-from forewarn_collector.tasks.model import STANDING
 from forewarn_collector.tasks.schema import task_alerts, tasks
+from forewarn_collector.tasks.words import STANDING
 
 HostKey = tuple[str, str]
 """A customer, empty for none, and the host's `instance`."""

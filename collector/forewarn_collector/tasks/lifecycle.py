@@ -17,19 +17,21 @@ from forewarn_collector.tasks.damping import calm_at, penalised
 from forewarn_collector.tasks.holding import HeldAlert
 from forewarn_collector.tasks.identity import describe, severity_rank, span
 from forewarn_collector.tasks.model import (
-    DeliveryAction,
     Member,
-    OpenReason,
-    ResolveReason,
     Task,
     TimelineEntry,
-    TimelineKind,
     shared_labels,
 )
 from forewarn_collector.tasks.opening import Problem, described
 from forewarn_collector.tasks.record import Message, Record
 from forewarn_collector.tasks.service import OnCall
 from forewarn_collector.tasks.states import Move
+from forewarn_collector.tasks.words import (
+    DeliveryAction,
+    OpenReason,
+    ResolveReason,
+    TimelineKind,
+)
 
 _NAMED = 5
 """How many alerts an entry of the timeline names before it only counts."""

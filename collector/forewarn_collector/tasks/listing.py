@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, and_, case, cast, exists, func, or_
 
 from forewarn_collector.tasks.identity import severity_order
-from forewarn_collector.tasks.model import STANDING, Task, TaskState, id_of
+from forewarn_collector.tasks.model import Task, id_of
 from forewarn_collector.tasks.schema import task_alerts, tasks
+from forewarn_collector.tasks.words import STANDING, TaskState
 
 MOST = 1_000
 """The most tasks that one page of a list holds."""

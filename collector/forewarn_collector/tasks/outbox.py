@@ -16,16 +16,18 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, se
 from forewarn_collector.tasks.ledger import Ledger
 from forewarn_collector.tasks.model import (
     Delivery,
-    DeliveryAction,
-    DeliveryState,
     TimelineEntry,
-    TimelineKind,
     number_of,
 )
 from forewarn_collector.tasks.rows import entry_to_row, rows_of, task_from_row
 from forewarn_collector.tasks.schema import deliveries, evidence, tasks, timeline
 from forewarn_collector.tasks.ticket_rows import TicketLeft, disturb, leave, ref_of
 from forewarn_collector.tasks.told import alerts_of
+from forewarn_collector.tasks.words import (
+    DeliveryAction,
+    DeliveryState,
+    TimelineKind,
+)
 
 LEASE = 600_000
 """How long (ms) an attempt may take before another worker may make it anew."""

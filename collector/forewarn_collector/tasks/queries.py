@@ -18,11 +18,12 @@ from forewarn_collector.tasks.listing import (
     cursor_of,
     ordering,
 )
-from forewarn_collector.tasks.model import STANDING, Task, TaskState, id_of
+from forewarn_collector.tasks.model import Task, id_of
 from forewarn_collector.tasks.rows import entry_from_row, member_from_row, rows_of, task_from_row
 from forewarn_collector.tasks.schema import evidence, holds, task_alerts, tasks, timeline
 from forewarn_collector.tasks.standing import Standing, read_standing
 from forewarn_collector.tasks.ticket_rows import tickets_of
+from forewarn_collector.tasks.words import STANDING, TaskState
 
 
 @dataclass(frozen=True, slots=True)

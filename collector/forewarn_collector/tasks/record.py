@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from forewarn_collector.tasks.identity import describe
-from forewarn_collector.tasks.model import (
+from forewarn_collector.tasks.model import Task, TimelineEntry
+from forewarn_collector.tasks.states import Move, moved
+from forewarn_collector.tasks.words import (
     DeliveryAction,
-    Task,
     TaskState,
-    TimelineEntry,
     TimelineKind,
 )
-from forewarn_collector.tasks.states import Move, moved
 
 _NOTHING_GOES_ON: Mapping[str, Any] = {
     "input_missing_since": None,

@@ -20,15 +20,17 @@ from forewarn_collector.tasks.lifecycle import Draft
 from forewarn_collector.tasks.model import (
     Member,
     Notify,
-    OpenReason,
-    ResolveReason,
     Task,
     TimelineEntry,
-    TimelineKind,
 )
 from forewarn_collector.tasks.policy import Policy
 from forewarn_collector.tasks.rows import alert_id
 from forewarn_collector.tasks.schema import alerts
+from forewarn_collector.tasks.words import (
+    OpenReason,
+    ResolveReason,
+    TimelineKind,
+)
 from forewarn_collector.tasks.work import Work
 from forewarn_wire.clock import Clock
 

@@ -12,11 +12,16 @@ from forewarn_collector.tasks.gates import GatedAlert, Hold, HoldKind, Verdicts
 from forewarn_collector.tasks.holding import HoldOutcome
 from forewarn_collector.tasks.identity import CUSTOMER, label, title_of
 from forewarn_collector.tasks.lifecycle import Draft
-from forewarn_collector.tasks.model import CloseReason, OpenReason, Task, TimelineKind, number_of
+from forewarn_collector.tasks.model import Task, number_of
 from forewarn_collector.tasks.opening import Problem, decide_firing, new_task
 from forewarn_collector.tasks.placing import Place
 from forewarn_collector.tasks.policy import Policy
 from forewarn_collector.tasks.rows import alert_id
+from forewarn_collector.tasks.words import (
+    CloseReason,
+    OpenReason,
+    TimelineKind,
+)
 
 
 def fires(change: AlertChange) -> bool:

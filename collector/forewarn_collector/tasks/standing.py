@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from forewarn_collector.tasks.identity import severity_rank
-from forewarn_collector.tasks.model import STANDING
 from forewarn_collector.tasks.schema import task_alerts, tasks
+from forewarn_collector.tasks.words import STANDING
 
 FIELDS = ("severity", "customer", "service", "kind", "queue", "assignee")
 _MOST_HOSTS = 500

@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
-from forewarn_collector.tasks.model import DeliveryState, TaskTicket, TicketState
+from forewarn_collector.tasks.model import TaskTicket
 from forewarn_collector.tasks.rows import rows_of
 from forewarn_collector.tasks.schema import deliveries
 from forewarn_collector.tasks.schema_tickets import tickets
+from forewarn_collector.tasks.words import DeliveryState, TicketState
 
 SWEEP = 6 * 3_600_000
 """How long (ms) a ticket of a task that stands is left unread, whatever its tracker lists: what

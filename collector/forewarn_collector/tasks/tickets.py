@@ -28,7 +28,7 @@ from sqlalchemy import (
 from forewarn_collector.tasks.audit import Actor
 from forewarn_collector.tasks.ledger import Ledger, chunks
 from forewarn_collector.tasks.lifecycle import Draft
-from forewarn_collector.tasks.model import STANDING, Notify, Task, TicketState
+from forewarn_collector.tasks.model import Notify, Task
 from forewarn_collector.tasks.rows import rows_of, task_from_row
 from forewarn_collector.tasks.schema import tasks
 from forewarn_collector.tasks.schema_tickets import queue_reads, ticket_comments, tickets
@@ -42,6 +42,7 @@ from forewarn_collector.tasks.ticket_changes import (
     lose,
 )
 from forewarn_collector.tasks.ticket_rows import SWEEP, is_owed, of_ticket
+from forewarn_collector.tasks.words import STANDING, TicketState
 from forewarn_collector.tasks.work import Work
 
 LEASE = 300_000

@@ -16,7 +16,7 @@ from forewarn_collector.notifications import NotifiedAlert
 from forewarn_collector.rules.alerts import Alert
 from forewarn_collector.tasks.ledger import chunks
 from forewarn_collector.tasks.lifecycle import Draft
-from forewarn_collector.tasks.model import DeliveryAction, Member, Task
+from forewarn_collector.tasks.model import Member, Task
 from forewarn_collector.tasks.rows import (
     Row,
     alert_from_row,
@@ -26,6 +26,7 @@ from forewarn_collector.tasks.rows import (
 )
 from forewarn_collector.tasks.schema import alerts, deliveries, task_alerts
 from forewarn_collector.tasks.schema_silences import received_alerts
+from forewarn_collector.tasks.words import DeliveryAction
 
 MOST = 200
 """How many alerts a delivery tells of at most; it counts the others."""

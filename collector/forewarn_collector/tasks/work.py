@@ -18,7 +18,7 @@ from forewarn_collector.tasks.hold_rows import held_of, save_holds
 from forewarn_collector.tasks.holding import HoldBook
 from forewarn_collector.tasks.ledger import Ledger, chunks, next_number, set_next_number
 from forewarn_collector.tasks.lifecycle import Draft
-from forewarn_collector.tasks.model import STANDING, DeliveryState, Member, TaskChange
+from forewarn_collector.tasks.model import Member, TaskChange
 from forewarn_collector.tasks.record import Message
 from forewarn_collector.tasks.rows import (
     Row,
@@ -40,6 +40,7 @@ from forewarn_collector.tasks.schema import (
 )
 from forewarn_collector.tasks.service import ServiceLevels
 from forewarn_collector.tasks.told import told_alerts
+from forewarn_collector.tasks.words import STANDING, DeliveryState
 
 _EVIDENCE_PER_TASK = 10
 

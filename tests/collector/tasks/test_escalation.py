@@ -17,11 +17,12 @@ from forewarn_collector.tasks.commands import TaskCommands
 from forewarn_collector.tasks.escalation import Progress, decide
 from forewarn_collector.tasks.gates import Gate
 from forewarn_collector.tasks.levels import ConfiguredLevels
-from forewarn_collector.tasks.model import Task, TimelineKind
+from forewarn_collector.tasks.model import Task
 from forewarn_collector.tasks.queries import TaskQueries
 from forewarn_collector.tasks.rows import rows_of
 from forewarn_collector.tasks.schema import deliveries
 from forewarn_collector.tasks.windows import Windows
+from forewarn_collector.tasks.words import TimelineKind
 from support.alerts import HOUR, MINUTE, T0, Desk, alert_of, change, rule_of
 
 FIRING, INACTIVE = AlertState.FIRING, AlertState.INACTIVE

@@ -9,9 +9,9 @@ from pathlib import Path
 from sqlalchemy import select
 
 from forewarn_collector.tasks.ledger import Ledger
-from forewarn_collector.tasks.model import TimelineKind
 from forewarn_collector.tasks.queries import TaskQueries
 from forewarn_collector.tasks.schema import deliveries
+from forewarn_collector.tasks.words import TimelineKind
 from support.databases import DATABASES
 from support.dying import driver_of
 
