@@ -49,6 +49,7 @@ class Totals:
     """What all runs of this module came to."""
 
     kills: Counter[str] = field(default_factory=Counter)
+    aims: Counter[str] = field(default_factory=Counter)
     lives: int = 0
     lost: int = 0
     attempts: int = 0
@@ -248,8 +249,9 @@ class Collector:
         """Live until it was killed so often; how many `rounds` there are by then."""
         killed = 0
         while killed < kills:
-            # In turn, the rarest first, so that each is hit.
-            point = min(POINTS, key=lambda each: (totals.kills[each], chance.random()))
+            # In turn, the rarest first, so that each is hit; those that do not come, less often.
+            point = min(POINTS, key=lambda each: (totals.aims[each], chance.random()))
+            totals.aims[point] += 1
             totals.lives += 1
             end = await self.live(rounds, point, chance.choice((1, 1, 1, 2)))
             if end == "ended":
