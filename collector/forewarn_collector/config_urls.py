@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 from urllib.parse import urlsplit
 
 from forewarn_wire.readers import text
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, a name or an address without brackets, is this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def http_url(value: Any) -> str:

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from forewarn_collector.config_urls import is_loopback
 from forewarn_collector.queues.base import DeliveryError, read_secret, read_timeout
-from forewarn_collector.queues.mail_access import is_loopback, read_port, read_tls
+from forewarn_collector.queues.mail_access import read_port, read_tls
 from forewarn_collector.queues.mail_replies import LARGEST
 from forewarn_wire.document import Section
 from forewarn_wire.readers import duration, one_of, text

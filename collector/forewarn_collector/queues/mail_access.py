@@ -1,8 +1,7 @@
-"""What the ways to a mail server have in common: a port, TLS, and what loopback is."""
+"""What the ways to a mail server have in common: a port and TLS."""
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from typing import Any
 
@@ -26,11 +25,3 @@ def read_tls(section: Section) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         section.problem("ca_file", f"{path} can't be used: {error}", "give a file in PEM format")
         return ssl.create_default_context()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine is at that name or address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

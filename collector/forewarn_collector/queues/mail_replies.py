@@ -10,12 +10,12 @@ from __future__ import annotations
 import email.policy
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.utils import parseaddr
-from html.parser import HTMLParser
+
+from forewarn_collector.queues.html_text import text_of_html
 
 LARGEST = 1 << 20
 """Bytes of a mail that is read at all."""
@@ -26,8 +26,6 @@ _ATTRIBUTION = re.compile(
     r"|-+ ?(?:Original Message|Ursprüngliche Nachricht) ?-+|_{20,}|From: .*)\s?:?$",
     re.IGNORECASE,
 )
-_BLOCKS = frozenset({"p", "div", "br", "li", "tr", "h1", "h2", "h3", "pre", "blockquote"})
-_UNSEEN = frozenset({"head", "style", "script", "title", "blockquote"})
 
 
 class NoReplyError(Exception):
@@ -131,30 +129,4 @@ def _text(message: EmailMessage) -> str:
         raise NoReplyError("its text can't be read") from None
     if not isinstance(content, str):
         return ""
-    return "".join(_seen(content)) if body.get_content_type() == "text/html" else content
-
-
-def _seen(content: str) -> Iterator[str]:
-    """The text of HTML, without what it quotes."""
-    found: list[str] = []
-    unseen: list[str] = []
-
-    class Reader(HTMLParser):
-        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            if tag in _UNSEEN:
-                unseen.append(tag)
-            if tag in _BLOCKS:
-                found.append("\n")
-
-        def handle_endtag(self, tag: str) -> None:
-            if tag in unseen:
-                unseen.remove(tag)
-
-        def handle_data(self, data: str) -> None:
-            if not unseen:
-                found.append(data.replace("\n", " "))
-
-    reader = Reader(convert_charrefs=True)
-    reader.feed(content)
-    reader.close()
-    yield from found
+    return text_of_html(content) if body.get_content_type() == "text/html" else content

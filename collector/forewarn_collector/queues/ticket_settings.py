@@ -15,6 +15,7 @@ hook_secret_file: PATH         what the tracker signs its webhooks with, see api
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,6 +49,7 @@ _POLL = 60_000
 _SHORTEST_POLL = 10_000
 _LONGEST_FIELD = 10_000
 _ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=ChainableUndefined)
+_UNSENDABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
 _WHERE = ("instance", "host", "service", "job")
 
 
@@ -127,6 +129,11 @@ def cut(value: str, longest: int) -> str:
     return value if len(value) <= longest else value[: longest - 1].rstrip() + "…"
 
 
+def sendable(value: str) -> str:
+    """Text without what no request or database takes: controls, half characters, non-characters."""
+    return _UNSENDABLE.sub("", value).encode("utf-8", "replace").decode()
+
+
 def _names(task: Task) -> Mapping[str, Any]:
     where = where_of(task)
     title = task.title if not where or where in task.title else f"{task.title} ({where})"
@@ -150,9 +157,9 @@ def _filled(template: Template, names: Mapping[str, Any]) -> str:
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
         said = f"a template of this queue can't be filled: {error}"
         raise DeliveryError(said, permanent=True) from error
-    # Half characters, which a label may have and no request can.
-    sendable = "".join(c for c in filled if c.isprintable() or c in "\n\t")
-    return sendable.encode("utf-8", "replace").decode().strip()[:_LONGEST_FIELD]
+    # Nothing invisible either: these are names and titles.
+    visible = "".join(c for c in filled if c.isprintable() or c in "\n\t")
+    return sendable(visible).strip()[:_LONGEST_FIELD]
 
 
 def _filled_all(value: Any, names: Mapping[str, Any]) -> Any:

@@ -19,6 +19,7 @@ import json
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -40,6 +41,10 @@ class GoneError(DeliveryError):
     """There is no such thing, or none that this token may see."""
 
 
+class ForbiddenError(DeliveryError):
+    """The token is known and may not do this."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A tracker's answer that was taken. `document` is its JSON; None where it has no body."""
@@ -57,15 +62,13 @@ class Answer:
         """The array of JSON objects at a path. Raises DeliveryError where there is none."""
         found: Sequence[Any] = self._at(path, list, "an array")
         if not all(isinstance(item, dict) for item in found):
-            raise _strange(f"the answer's {_name(path)} is no array of objects")
+            raise strange(f"the answer's {_name(path)} is no array of objects")
         return found
 
     def _at(self, path: Sequence[str], kind: type, what: str) -> Any:
-        found = self.document
-        for name in path:
-            found = found.get(name) if isinstance(found, dict) else None
+        found = _at(self.document, path)
         if not isinstance(found, kind):
-            raise _strange(f"the answer's {_name(path)} is not {what}")
+            raise strange(f"the answer's {_name(path)} is not {what}")
         return found
 
 
@@ -124,7 +127,11 @@ class TrackerClient:
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=access.timeout / 1000),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=(_once,),
             )
+            # Else aiohttp sends a PUT again whose connection broke, and many trackers take a
+            # remark by PUT: it would be there twice. Our queue looks before it sends again.
+            self._session._retry_connection = False
         url = path if path.startswith(access.base) else access.base + path
         uncertain = SETTLE if method != "GET" else None
         try:
@@ -164,7 +171,7 @@ class TrackerClient:
         if 200 <= answer.status < 300:
             if not is_json:
                 hint = "is the address that of its API?"
-                raise _strange(f"HTTP {answer.status} without JSON; {hint}")
+                raise strange(f"HTTP {answer.status} without JSON; {hint}")
             return Answer(answer.status, answer.headers, document)
         raise self._refused(method, answer, document)
 
@@ -183,7 +190,8 @@ class TrackerClient:
             return GoneError(said, permanent=True)
         if status in _NO_RIGHT:
             hint = "give the queue a token that is valid and has the rights"
-            return DeliveryError(f"{said}; {hint}", permanent=False, whole_queue=True)
+            kind = ForbiddenError if status == 403 else DeliveryError
+            return kind(f"{said}; {hint}", permanent=False, whole_queue=True)
         if status == 429 or (status == 503 and wait is not None):
             return DeliveryError(said, permanent=False, whole_queue=True, retry_after=wait)
         if status in _TRY_AGAIN or status >= 500:
@@ -215,13 +223,83 @@ def answered_at(headers: Mapping[str, str]) -> int | None:
         return None
 
 
+def told(thing: Any, *path: str) -> str:
+    """The text or number at a path of names in a JSON value; empty where there is none."""
+    found = _at(thing, path)
+    if isinstance(found, bool) or not isinstance(found, (str, int, float)):
+        return ""
+    return str(found)
+
+
+def told_number(thing: Any, *path: str) -> int:
+    """The whole number at a path; 0 where there is none."""
+    found = _at(thing, path)
+    return found if isinstance(found, int) and not isinstance(found, bool) else 0
+
+
+def told_list(thing: Any, *path: str) -> list[Any]:
+    """The array at a path; empty where there is none."""
+    found = _at(thing, path)
+    return found if isinstance(found, list) else []
+
+
+def listed(thing: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The JSON objects of an array that an object may have under a name."""
+    found = thing.get(name)
+    each = found if isinstance(found, list) else []
+    return [item for item in each if isinstance(item, dict)]
+
+
+def told_at(thing: Any, *path: str) -> int:
+    """The time (ms) at a path, written by ISO 8601 with its zone; 0 where there is none."""
+    try:
+        at = datetime.fromisoformat(told(thing, *path))
+        return round(at.timestamp() * 1000) if at.tzinfo is not None else 0
+    except (ValueError, OverflowError):
+        return 0
+
+
+def sure_at(thing: Any, *path: str) -> int:
+    """As `told_at`, where a list is read by its times. Raises DeliveryError where there is none."""
+    at = told_at(thing, *path)
+    if not at:
+        raise strange(f"the answer's {_name(path)} is not a time")
+    return at
+
+
+def _at(thing: Any, path: Sequence[str]) -> Any:
+    for name in path:
+        thing = thing.get(name) if isinstance(thing, dict) else None
+    return thing
+
+
+def utc_stamp(at: int) -> str:
+    """A time (ms) as trackers are asked with it: in UTC, whole seconds, never later than it is."""
+    return f"{datetime.fromtimestamp(max(0, at) // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+async def _once(
+    request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Send a request once: aiohttp would send a PUT whose answer is lost again by itself.
+
+    For it, any PUT may be repeated. One that adds a remark may not.
+    """
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        raise aiohttp.ClientConnectionError(str(error)) from error
+
+
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
     body = bytearray()
     async for piece in answer.content.iter_any():
         body += piece
         if len(body) > _ANSWER_BYTES:
             answer.close()
-            raise _strange(f"an answer of more than {_ANSWER_BYTES >> 20} MiB")
+            raise strange(f"an answer of more than {_ANSWER_BYTES >> 20} MiB")
     return bytes(body)
 
 
@@ -229,10 +307,12 @@ def _parsed(content: bytes) -> tuple[Any, bool]:
     """The JSON of a body, and whether it is any; else its text."""
     if not content.strip():
         return None, True
+    # Request Tracker, say, has answers that are not in UTF-8, whatever their header says.
+    text = content.decode("utf-8-sig", "replace")
     try:
-        return json.loads(content), True
+        return json.loads(text), True
     except (ValueError, RecursionError):
-        return content.decode("utf-8", "replace"), False
+        return text, False
 
 
 def _text(document: Any) -> str:
@@ -245,5 +325,6 @@ def _name(path: Sequence[str]) -> str:
     return ".".join(path) or "body"
 
 
-def _strange(said: str) -> DeliveryError:
+def strange(said: str) -> DeliveryError:
+    """An answer that is none of this tracker's: something else sits at its address."""
     return DeliveryError(said, permanent=False, whole_queue=True)

@@ -17,6 +17,8 @@ from forewarn_collector.queues import QUEUE_KINDS, TRACKERS
 from forewarn_collector.queues.questions import QUESTIONS
 from support.alerts import T0
 from support.deliveries import Receiver, webhook_receiver
+from support.redmine import Redmine
+from support.request_tracker import RequestTracker
 
 
 @contextmanager
@@ -66,6 +68,26 @@ def test_a_queue_is_asked_for_tried_and_written(tmp_path: Path) -> None:
         "default_queue: desk\n"
     )
     assert "hunter2" not in found.output + again.output
+
+
+def test_real_trackers_are_set_up_in_one_go(
+    tmp_path: Path, request_tracker: RequestTracker, redmine: Redmine
+) -> None:
+    file = tmp_path / "collector.yml"
+    token, key = request_tracker.tokens["forewarn"], redmine.keys["forewarn"]
+    typed = f"desk\n{request_tracker.url}\nSupport\n{token}\n"
+    first = run("add", "request_tracker", "--config", str(file), typed=typed)
+    typed = f"issues\n{redmine.url}\nsupport\n{key}\nSupport\n\n"
+    second = run("add", "redmine", "--config", str(file), typed=typed)
+    for found in (first, second):
+        assert found.exit_code == 0, found.output
+        assert "it got a remark and was closed" in found.output
+        assert token not in found.output
+        assert key not in found.output
+    [(status,)] = request_tracker.rows("SELECT Status FROM Tickets ORDER BY id DESC LIMIT 1")
+    [(closed,)] = redmine.rows("SELECT closed_on FROM issues ORDER BY id DESC LIMIT 1")
+    assert status == "resolved"
+    assert closed is not None
 
 
 def test_a_second_queue_goes_beside_the_first(tmp_path: Path) -> None:

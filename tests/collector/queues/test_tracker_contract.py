@@ -13,6 +13,7 @@ from forewarn_collector.queues import TRACKERS, DeliveryError
 from forewarn_collector.queues.ticket_queue import marker_of
 from forewarn_collector.queues.tracker import Outcome, TicketState
 from forewarn_collector.queues.tracker_http import GoneError
+from forewarn_collector.queues.trial import try_queue
 from forewarn_collector.tasks import Delivery, DeliveryAction, TaskState
 from support.deliveries import OPEN, OPEN_ID, RESOLVE, TASK
 from support.trackers import STAGES
@@ -72,7 +73,8 @@ async def attempts(stage: Stage, delivery: Delivery, most: int = 5) -> tuple[str
 
 
 def test_every_tracker_is_in_this_suite() -> None:
-    assert {kind.kind for kind in TRACKERS} == {name.removesuffix("-real") for name in STAGES}
+    staged = {name.removesuffix("-real").removesuffix("-server") for name in STAGES}
+    assert {kind.kind for kind in TRACKERS} == staged
 
 
 async def test_a_problem_becomes_one_ticket_that_says_what_and_where(stage: Stage) -> None:
@@ -256,19 +258,27 @@ async def test_a_ticket_that_is_gone_is_none_and_refuses_for_good(stage: Stage) 
     assert caught.value.permanent
 
 
-@pytest.mark.parametrize("when", list(When))
-@pytest.mark.parametrize("hang", [False, True], ids=["dropped", "timed out"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(Fault(when=when, skip=skip) for when in When for skip in range(4)),
+        Fault(when=When.AFTER, hang=True),
+    ],
+    ids=lambda fault: f"{'timed out' if fault.hang else 'dropped'} {fault.when.value} {fault.skip}",
+)
 async def test_an_answer_that_is_lost_makes_no_second_ticket_or_remark(
-    stage: Stage, when: When, hang: bool
+    stage: Stage, fault: Fault
 ) -> None:
-    fault = Fault(when=when, hang=hang, methods=WRITES)
-    stage.faults.plan(fault)
-    ref, failures = await attempts(stage, OPEN)
-    assert failures == 1
-    stage.faults.plan(fault)
-    await attempts(stage, later(REMARK, ref))
-    stage.faults.plan(fault)
-    await attempts(stage, later(BY_PERSON, ref))
+    """The answer of the first request that changes anything, of the second, and so on."""
+    if fault.hang and stage.hasty is not None:
+        stage.queue = stage.hasty
+    ref = None
+    for delivery in (OPEN, REMARK, BY_PERSON):
+        stage.faults.clear()
+        stage.faults.plan(replace(fault, methods=WRITES))
+        ref, failures = await attempts(stage, later(delivery, ref))
+        # More often only where a real tracker is slower than its hasty queue waits.
+        assert failures <= 1 or stage.queue is stage.hasty
     [ticket] = await stage.world.tickets()
     assert len(ticket.comments) == 2
     assert ticket.state is TicketState.CLOSED
@@ -414,3 +424,12 @@ async def test_the_check_says_whose_token_it_is_or_what_is_wrong(
         await stage.tracker.check("no-such-project")
     assert "no-such-project" in str(caught.value) or isinstance(caught.value, GoneError)
     assert stage.secret not in caplog.text
+
+
+async def test_a_trial_makes_a_ticket_finds_it_and_closes_it(stage: Stage) -> None:
+    """What `forewarn queues test` does."""
+    steps = [step async for step in try_queue("support", stage.queue, TASK.opened_at)]
+    assert len(steps) == 4
+    [ticket] = await stage.world.tickets()
+    assert ticket.state is TicketState.CLOSED
+    assert ticket.ref in steps[1].found

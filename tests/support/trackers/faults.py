@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import aiohttp
@@ -30,7 +30,8 @@ class When(Enum):
 class Fault:
     """One answer that goes wrong. `status` 0 drops the connection; `hang` gives no answer at all.
 
-    `methods` are the requests that it is for; `path` must be in theirs.
+    `methods` are the requests that it is for; `path` must be in theirs. A planned one lets the
+    first `skip` of them pass.
     """
 
     status: int = 0
@@ -40,6 +41,7 @@ class Fault:
     hang: bool = False
     methods: frozenset[str] = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
     path: str = ""
+    skip: int = 0
 
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -52,6 +54,8 @@ class Faults:
 
     url: str = ""
     requests: list[tuple[str, str]] = field(default_factory=list)
+    garble: Callable[[bytes], bytes] | None = None
+    """What happens to the body of every answer of the tracker on its way."""
     _planned: list[Fault] = field(default_factory=list)
     _always: Fault | None = None
 
@@ -69,9 +73,12 @@ class Faults:
 
     def take(self, method: str, path: str) -> Fault | None:
         """The fault that a request meets."""
-        for fault in self._planned:
+        for number, fault in enumerate(self._planned):
             if method in fault.methods and fault.path in path:
-                self._planned.remove(fault)
+                if fault.skip:
+                    self._planned[number] = replace(fault, skip=fault.skip - 1)
+                    break
+                del self._planned[number]
                 return fault
         always = self._always
         if always is not None and method in always.methods and always.path in path:
@@ -97,7 +104,9 @@ async def faults_before(upstream: Callable[[], str]) -> AsyncIterator[Faults]:
                 allow_redirects=False,
             ) as answer:
                 kept = {n: v for n, v in answer.headers.items() if n.lower() not in _HOP}
-                return web.Response(status=answer.status, body=await answer.read(), headers=kept)
+                body = await answer.read()
+                body = body if faults.garble is None else faults.garble(body)
+                return web.Response(status=answer.status, body=body, headers=kept)
 
         async def handle(request: web.Request) -> web.StreamResponse:
             faults.requests.append((request.method, request.raw_path))

@@ -62,7 +62,9 @@ class World(Protocol):
 class Stage:
     """A tracker to try: `queue` goes through `faults` to it, `world` does not.
 
-    `people` are two names that the tracker knows. `secret` is the token, which no error may show.
+    `hasty` is the same queue with a short time-out, where that of `queue` is long, as a real
+    tracker on a busy machine takes its time. `people` are two names that the tracker knows.
+    `secret` is the token, which no error may show.
     `error_inside` is an answer 200 that is an error, where the tracker has such.
     `missing_field` has the tracker demand a field of new tickets that nobody set;
     `no_way_to_close` takes the transition away; each None where the tracker knows no such thing.
@@ -79,6 +81,7 @@ class Stage:
     error_inside: bytes | None = None
     missing_field: Callable[[], None] | None = None
     no_way_to_close: Callable[[], None] | None = None
+    hasty: TicketQueue | None = None
     real: bool = False
 
     @property
