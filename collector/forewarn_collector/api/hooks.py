@@ -32,7 +32,7 @@ from forewarn_wire.clock import Clock
 MOST_BYTES = 1 << 20
 """Of a call; longer ones are refused, and the next poll sees what they would have told of."""
 PER_MINUTE = 120
-"""Calls of one queue; what comes beyond is told to come later, before it is looked at."""
+"""Signed calls of one queue; what comes beyond is told to come later."""
 
 _MINUTE = 60_000
 
@@ -82,8 +82,6 @@ class HooksApi:
             # In the same words whether there is such a queue or not: anybody may ask.
             text = f"{queue} takes no calls; give the queue a hook_secret_file\n"
             return web.Response(status=404, text=text)
-        if self._is_too_often(queue):
-            return self._answer(queue, "limited", 429, "later", {"Retry-After": "60"})
         body = await _body(request)
         if body is None:
             return self._answer(queue, "refused", 413, f"at most {MOST_BYTES} bytes")
@@ -91,6 +89,9 @@ class HooksApi:
             self._metrics.unauthorized.inc()
             text = f"not signed with the hook_secret of {queue}, as {hook.kind} signs"
             return self._answer(queue, "refused", 401, text)
+        # Only now: what strangers send must not use up the calls of the tracker.
+        if self._is_too_often(queue):
+            return self._answer(queue, "limited", 429, "later", {"Retry-After": "60"})
         self._look_now(queue)
         return self._answer(queue, "taken", 202, "looking")
 

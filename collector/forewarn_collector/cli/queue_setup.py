@@ -66,7 +66,8 @@ def add(
     if not _NAME.fullmatch(name):
         raise click.BadParameter(f"{name!r}: letters, digits, dots, hyphens", param_hint="--name")
     content = config_file.read_text("utf-8") if config_file.exists() else ""
-    if name in _names_in(content, config_file):
+    others = _names_in(content, config_file)
+    if name in others:
         raise click.ClickException(f"{config_file} has a queue {name} already")
     settings: dict[str, Any] = {"kind": kind}
     secrets: dict[Path, str] = {}
@@ -75,6 +76,8 @@ def add(
         answer = known.pop(question.setting, None)
         if answer is None:
             answer = _ask(question)
+        elif question.secret:
+            _keep_secret(question.setting, answer)
         if not answer:
             continue
         if question.secret and not answer.startswith(_REFERENCES):
@@ -84,7 +87,7 @@ def add(
         value = [item.strip() for item in answer.split(",")] if question.several else answer
         settings[question.setting] = value
     settings |= {setting: yaml.safe_load(value) for setting, value in known.items()}
-    changed = _with_queue(content, name, settings)
+    changed = _with_queue(content, name, settings, default=[*others, name][0])
     written = list(_write_secrets(secrets))
     try:
         queue = _queue_in(changed, config_file, name)
@@ -95,7 +98,13 @@ def add(
             path.unlink()
         raise
     _replace(config_file, changed)
+    for path in written:
+        click.echo(f"its secret is in {path}: the collector's user must own that file")
     click.echo(f"{name} is in {config_file}; restart the collector to use it")
+    default = read_config(changed, str(config_file)).default_queue
+    if default != name:
+        said = f"tasks go to {default}, but for rules whose task.queue is {name}"
+        click.echo(f"{said}; default_queue: {name} changes that")
 
 
 @click.command()
@@ -127,6 +136,14 @@ def _ask(question: Question) -> str:
         )
         if said.strip() or question.optional:
             return said.strip()
+
+
+def _keep_secret(setting: str, answer: str) -> None:
+    """Refuse a secret that stands on the command line."""
+    if answer and not answer.startswith(_REFERENCES):
+        said = f"{setting} is a secret, and everybody on this machine can read a command line"
+        hint = "write file:PATH or env:VARIABLE, or leave it out and be asked"
+        raise click.BadParameter(f"{said}: {hint}", param_hint="--set")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -171,8 +188,11 @@ def _try(name: str, queue: Queue, clock: Clock) -> None:
         raise click.ClickException(f"the queue {name} does not work: {error}") from error
 
 
-def _with_queue(content: str, name: str, settings: Mapping[str, Any]) -> str:
-    """The configuration with one more queue; all else, comments too, stays as it is."""
+def _with_queue(content: str, name: str, settings: Mapping[str, Any], default: str) -> str:
+    """The configuration with one more queue; all else, comments too, stays as it is.
+
+    Where it names no default, `default` becomes it: the queue that was alone goes on to be it.
+    """
     if content and not content.endswith("\n"):
         content += "\n"
     section = yaml.safe_dump({name: settings}, sort_keys=False, allow_unicode=True, width=1000)
@@ -188,7 +208,7 @@ def _with_queue(content: str, name: str, settings: Mapping[str, Any]) -> str:
         indent = len(following.group(1)) if following else 2
         content = content[: at.end()] + _indented(section, indent) + content[at.end() :]
     if not _DEFAULT.search(content):
-        content += f"default_queue: {name}\n"
+        content += f"default_queue: {default}\n"
     return content
 
 

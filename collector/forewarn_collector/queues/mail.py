@@ -137,9 +137,11 @@ class EmailQueue:
             ) from error
         except aiosmtplib.SMTPAuthenticationError as error:
             # It says nothing of this message: once the password is mended, it can go.
-            raise DeliveryError(f"login refused: {_said(error)}", permanent=False) from error
+            said = f"login refused: {_said(error)}"
+            raise DeliveryError(said, permanent=False, whole_queue=True) from error
         except aiosmtplib.SMTPConnectError as error:
-            raise DeliveryError(f"no connection: {error}", permanent=False) from error
+            said = f"no connection: {error}"
+            raise DeliveryError(said, permanent=False, whole_queue=True) from error
         except aiosmtplib.SMTPResponseException as error:
             raise DeliveryError(_said(error), permanent=error.code >= 500) from error
         except (aiosmtplib.SMTPException, OSError) as error:

@@ -114,7 +114,9 @@ class WebhookQueue:
         except aiohttp.ClientError as error:
             # The URL is left out: with many receivers it holds a secret.
             reason = str(error).replace(self._url, "the URL") or type(error).__name__
-            raise DeliveryError(f"no answer: {reason}", permanent=False) from error
+            down = isinstance(error, aiohttp.ClientConnectorError)
+            said = f"no answer: {reason}"
+            raise DeliveryError(said, permanent=False, whole_queue=down) from error
 
     def encode(self, delivery: Delivery) -> bytes:
         """The body of a delivery, see the module's text."""
@@ -190,6 +192,7 @@ def _taken(answer: aiohttp.ClientResponse, body: bytes, now: int) -> str | None:
         message,
         permanent=status not in _TRY_AGAIN and status < 500,
         retry_after=parse_retry_after(answer.headers.get("Retry-After", ""), now),
+        whole_queue=status == 429,
     )
 
 

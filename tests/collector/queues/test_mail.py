@@ -192,6 +192,7 @@ async def test_over_starttls_it_logs_in_and_sends(certificate: tuple[Path, Path]
         wrong = await refused(queue(office, **{**box, "password": b"wrong"}))
         # The password is at fault, not the message.
         assert not wrong.permanent
+        assert wrong.whole_queue
         assert "login refused" in str(wrong)
         stranger = await refused(queue(office, **{**box, "tls": ssl.create_default_context()}))
         assert not stranger.permanent

@@ -180,4 +180,6 @@ async def test_a_receiver_that_is_down_may_be_up_again(kind: str) -> None:
         await queue.deliver(OPEN)
     await queue.close()
     assert not caught.value.permanent
+    # A thousand that are owed must not each find out.
+    assert caught.value.whole_queue
     assert "secret-path" not in str(caught.value)

@@ -103,8 +103,9 @@ def test_what_does_not_work_is_not_written(tmp_path: Path) -> None:
     file = tmp_path / "collector.yml"
     with receiver() as hook:
         hook.answers(401, b"no such key")
-        settings = ("--set", f"url={hook.url}", "--set", "secret=hunter2")
-        found = run("add", "webhook", "--name", "desk", "--config", str(file), *settings)
+        setting = f"url={hook.url}"
+        arguments = ("webhook", "--name", "desk", "--config", str(file), "--set", setting)
+        found = run("add", *arguments, typed="hunter2\n")
     assert found.exit_code == 1
     assert "the queue desk does not work: HTTP 401" in found.output
     assert not file.exists()
@@ -115,6 +116,7 @@ def test_what_does_not_work_is_not_written(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (("add", "webhook", "--name", "a", "--set", "url=ftp://x", "--set", "secret="), "url"),
+        (("add", "webhook", "--name", "a", "--set", "url=x", "--set", "secret=s3"), "command line"),
         (("add", "log", "--name", "a b"), "letters"),
         (("add", "log", "--name", "eyes"), "already"),
         (("add", "log", "--name", "a", "--set", "colour=red"), "unknown field colour"),
@@ -130,3 +132,12 @@ def test_mistakes_are_named_and_change_nothing(
     assert found.exit_code != 0
     assert said in found.output
     assert file.read_text() == "queues:\n  eyes: {kind: log}\n"
+
+
+def test_the_queue_that_was_alone_stays_the_default(tmp_path: Path) -> None:
+    file = tmp_path / "collector.yml"
+    file.write_text("queues:\n  eyes: {kind: log}\n")
+    found = run("add", "log", "--name", "more", "--config", str(file))
+    assert found.exit_code == 0, found.output
+    assert file.read_text().endswith("default_queue: eyes\n")
+    assert "tasks go to eyes" in found.output

@@ -215,7 +215,9 @@ async def test_an_answer_that_is_not_http_is_tried_again() -> None:
 
 async def test_retry_after_reaches_the_worker(queue: WebhookQueue, receiver: Receiver) -> None:
     receiver.answers(429, Retry_After="7")
-    assert (await refused(queue)).retry_after == 7_000
+    error = await refused(queue)
+    assert error.retry_after == 7_000
+    assert error.whole_queue
 
 
 @pytest.mark.parametrize(
