@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
+import disks
+import host
+import itself
 import overview
-from grafana_foundation_sdk.cog.encoder import JSONEncoder
+import service
+import tasks
 
-DASHBOARDS = (overview,)
+BOARDS = (overview.BOARD, host.BOARD, service.BOARD, tasks.BOARD, disks.BOARD, itself.BOARD)
 
 
 def main() -> None:
     """Write one file for each dashboard, named by its uid."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
-    for made in DASHBOARDS:
-        # Sorted, so that a new version of the SDK changes only what it really changes.
-        text = json.dumps(made.build(), cls=JSONEncoder, indent=2, sort_keys=True)
-        path = folder / f"{made.UID}.json"
-        path.write_text(text + "\n")
+    for board in BOARDS:
+        path = folder / f"{board.uid}.json"
+        path.write_text(board.to_json())
         print(path)
 
 

@@ -21,11 +21,8 @@ def _databases() -> Iterator[None]:
 @pytest.fixture(params=KINDS)
 def each_database(request: pytest.FixtureRequest, _databases: None) -> Iterator[str]:
     """The test runs once on each kind of database that a ledger may be in."""
-    DATABASES.kind = request.param
-    if request.param == "postgresql":
-        DATABASES.server()
-    yield request.param
-    DATABASES.kind = "sqlite"
+    with DATABASES.on(request.param) as kind:
+        yield kind
 
 
 @pytest.fixture(scope="session", autouse=True)

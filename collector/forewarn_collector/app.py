@@ -6,8 +6,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import partial
+from importlib.metadata import version
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -16,7 +16,6 @@ from forewarn_collector.alertmanagers import Alertmanagers, Notices
 from forewarn_collector.api.admission import Admission
 from forewarn_collector.api.alertmanager import AlertmanagerApi
 from forewarn_collector.api.auth import Gate, middleware
-from forewarn_collector.api.envelope import unknown_paths
 from forewarn_collector.api.events import EventsApi
 from forewarn_collector.api.health import HealthApi
 from forewarn_collector.api.hooks import HooksApi, hooks_of
@@ -29,6 +28,8 @@ from forewarn_collector.api.own import own_operations
 from forewarn_collector.api.plans import PlansApi
 from forewarn_collector.api.prometheus import PrometheusApi
 from forewarn_collector.api.receiving import Receiving
+from forewarn_collector.api.refusals import refusals
+from forewarn_collector.api.reload import ReloadApi
 from forewarn_collector.api.rules import RulesApi
 from forewarn_collector.api.status import StatusApi
 from forewarn_collector.api.stream import TaskStream
@@ -44,6 +45,8 @@ from forewarn_collector.listening import (
     StartError,
     gate_of,
     make_data_directory,
+    oidc_of,
+    open_databases,
     ssl_context_of,
 )
 from forewarn_collector.metrics import Metrics
@@ -65,35 +68,25 @@ from forewarn_collector.observe import (
     store_families,
     ticket_families,
 )
-from forewarn_collector.policies import (
-    check_queues_of,
-    member_of,
-    place_of,
-    policy_of,
-    queues_of,
-    routing_of,
-)
+from forewarn_collector.policies import member_of, policy_of
 from forewarn_collector.promql import LiveWindows
-from forewarn_collector.queues import Pause, QueueWorkers, TicketReaders
+from forewarn_collector.queues import MailReaders, Pause, QueueWorkers, TicketReaders
+from forewarn_collector.routing import Routes
 from forewarn_collector.rules import (
-    LastReload,
-    RuleFileError,
-    RuleFiles,
-    RuleSet,
     Scheduler,
 )
 from forewarn_collector.rules.windows import windows_of
+from forewarn_collector.rules_in_force import RulesInForce
+from forewarn_collector.showing import TaskShow
 from forewarn_collector.store import (
     Caretaker,
     EventLimits,
     SeriesLimits,
     Store,
-    StoreError,
     Thinning,
 )
 from forewarn_collector.tasks import (
     Ledger,
-    LedgerError,
     Outbox,
     TaskChange,
     TaskKeeper,
@@ -104,10 +97,11 @@ from forewarn_collector.tasks.changes import Happenings
 from forewarn_collector.tasks.evidence import StoreEvidence
 from forewarn_collector.tasks.incidents import read_incidents
 from forewarn_collector.tasks.received import is_received
+from forewarn_collector.tasks.replies import Replies
 from forewarn_collector.tasks.retrospect import Retrospect
 from forewarn_collector.tasks.ticker import Ticker
 from forewarn_collector.upkeep import Upkeep
-from forewarn_collector.web import WebPages
+from forewarn_collector.web import Parts, WebPages
 from forewarn_wire import labels_from
 from forewarn_wire.clock import Clock
 
@@ -127,16 +121,13 @@ class Collector:
         self._clock = clock
         self._metrics = Metrics()
         external_url = config.external_url or self.url(config.listen.port)
-        routing = routing_of(config)
+        self._metrics.info.labels(version("forewarn"), external_url).set(1)
         incidents = read_incidents(config.incidents)
-        queues = queues_of(config, routing, external_url)
-        self._queue_names = sorted(queues)
-        self._rule_files = RuleFiles(config.rules, interval=config.evaluation_interval)
-        rules = self._first_rules()
-        self._alerting = rules.alerting()
-        self._last_reload = LastReload(clock())
+        self._routes = Routes(config, external_url, self._metrics)
+        self._rules = RulesInForce(config, self._routes.names, self._metrics, clock)
+        rules = self._rules.current
         make_data_directory(config.data)
-        gate = gate_of(config)
+        gate = gate_of(config, clock)
         by_customer = {item.customer: item.series for item in config.limits.customers}
         self._store = Store(
             config.data,
@@ -150,19 +141,20 @@ class Collector:
         self._ledger = Ledger(config.data, config.ledger, member_of(config))
         self._outbox = Outbox(self._ledger)
         self._stream = TaskStream(Happenings(self._ledger), self._metrics.task_streams.set)
-        self._open_databases()
+        open_databases(self._store, self._ledger)
         self._store.keep(windows_of(rules))
         self._caretaker = Caretaker(self._store)
+        self._show = TaskShow(
+            TaskQueries(self._ledger), partial(self._store.append, own=True), external_url, clock
+        )
         self._agents = AgentWatch()
         self._workers = QueueWorkers(
             self._ledger,
-            queues,
+            self._routes.queues,
             clock,
             first_delivered=lambda took: observe_delivery(self._metrics, took),
             external_url=external_url,
         )
-        self._readers = TicketReaders(self._ledger, queues, clock, self._task_changed)
-        self._hooks = hooks_of(queues)
         self._alertmanagers = Alertmanagers(
             config.alertmanagers,
             Notices(
@@ -177,11 +169,16 @@ class Collector:
         evidence = StoreEvidence(
             self._store, self._store.events, partial(observe_evidence, self._metrics)
         )
-        self._place = place_of(
-            config, self._ledger, routing, queues, external_url, lambda key: self._alerting.get(key)
-        )
+        self._place = self._routes.place(self._ledger, self._rules.alerting)
         self._place.load()
         policy = policy_of(config, incidents, external_url, self._place)
+        self._levels = policy.levels
+        self._readers = TicketReaders(
+            self._ledger, self._routes.queues, clock, self._task_changed, policy.levels
+        )
+        self._hooks = hooks_of(self._routes.queues)
+        replies = Replies(self._ledger, self._task_changed, policy.levels)
+        self._mailboxes = MailReaders(replies, self._routes.queues, clock)
         self._keeper = TaskKeeper(self._ledger, evidence, policy, clock, self._task_changed)
         self._ticker = Ticker(
             clock, self._keeper.tick, lambda at: self._place.tick(self._keeper, at)
@@ -208,7 +205,7 @@ class Collector:
             self._backlogs,
             self._store,
             self._scheduler,
-            Retrospect(self._ledger, evidence, policy.placing, clock, self._task_changed),
+            Retrospect(self._ledger, evidence, policy, clock, self._task_changed),
             clock,
             external_url=external_url,
             external_labels=dict(config.external_labels),
@@ -257,6 +254,7 @@ class Collector:
         self._reviewer.start()
         await self._workers.start()
         await self._readers.start()
+        await self._mailboxes.start()
         await self._runner.setup()
         listen = self._config.listen
         site = web.TCPSite(
@@ -279,6 +277,7 @@ class Collector:
             self._store,
             self._agents,
             self._metrics,
+            self._metadata,
             labels_from({"job": "forewarn", "instance": str(Address(listen.host, port))}),
             self._clock,
             self._look_at_files,
@@ -286,6 +285,7 @@ class Collector:
         self._tasks = [
             asyncio.create_task(upkeep.run(), name="upkeep"),
             asyncio.create_task(self._stream.run(), name="task stream"),
+            asyncio.create_task(self._show.run(), name="series of tasks"),
         ]
         where = "" if listen.is_loopback else f", on {Address(listen.host, port)}"
         log.info("listening on %s%s (data in %s)", self.url(port), where, self._config.data)
@@ -309,6 +309,7 @@ class Collector:
         await asyncio.to_thread(self._ticker.stop)
         await asyncio.to_thread(self._scheduler.stop)
         await self._alertmanagers.stop()
+        await self._mailboxes.stop()
         await self._readers.stop()
         await self._workers.stop()
         await asyncio.to_thread(self._caretaker.stop)
@@ -316,27 +317,25 @@ class Collector:
         self._ledger.close()
         log.info("stopped")
 
-    def reload_rules(self) -> None:
-        """Read the rule files anew; bad ones leave the running rules in force."""
-        try:
-            rules = self._load_rules()
-        except (RuleFileError, OSError) as error:
-            self._metrics.rule_reloads.labels("refused").inc()
-            self._metrics.rules_current.set(0)
-            self._last_reload = replace(self._last_reload, refused=str(error))
-            log.error("the running rules stay in force, the new ones are refused:\n%s", error)
-            return
-        self._store.keep(windows_of(rules))
-        self._caretaker.rules_changed()
-        self._alerting = rules.alerting()
-        self._scheduler.reload(rules)
-        self._metrics.rule_reloads.labels("taken").inc()
-        self._metrics.rules_current.set(1)
-        self._last_reload = LastReload(self._clock())
-        log.info("rules reloaded: %d in %d groups", _count(rules), len(rules.groups))
+    def reload(self) -> str:
+        """Read the alertmanager.yml and the rule files anew; what was refused, if anything.
+
+        On the event loop. What is refused leaves what runs in force.
+        """
+        refused = [self._routes.reload(self._place, self._workers), self.reload_rules()]
+        return "\n".join(filter(None, refused))
+
+    def reload_rules(self) -> str:
+        """Read the rule files anew; bad ones leave the running rules in force. What was wrong."""
+        refused = self._rules.reload()
+        if not refused:
+            self._store.keep(windows_of(self._rules.current))
+            self._caretaker.rules_changed()
+            self._scheduler.reload(self._rules.current)
+        return refused
 
     def _look_at_files(self) -> None:
-        if self._rule_files.changed():
+        if self._rules.changed():
             self.reload_rules()
         self._calendars.tick(self._clock())
 
@@ -344,52 +343,49 @@ class Collector:
         """Called on the scheduler's thread (or an API thread), after the ledger has the change."""
         self._workers.notify()
         self._stream.notify()
+        self._show.notify()
         for change in changes:
             task = change.task
             log.info("%s %s (%s): %s", task.number, change.action, change.reason, task.title)
         observe_changes(self._metrics, changes, self._clock())
 
-    def _load_rules(self) -> RuleSet:
-        rules = self._rule_files.load()
-        check_queues_of(rules, self._queue_names)
-        return rules
-
-    def _first_rules(self) -> RuleSet:
-        try:
-            rules = self._load_rules()
-        except (RuleFileError, OSError) as error:
-            raise StartError(f"the rules are refused:\n{error}") from error
-        log.info("%d rules in %d groups", _count(rules), len(rules.groups))
-        return rules
-
-    def _open_databases(self) -> None:
-        try:
-            self._store.open()
-        except StoreError as error:
-            raise StartError(str(error)) from error
-        try:
-            self._ledger.open()
-        except LedgerError as error:
-            self._store.close()
-            raise StartError(str(error)) from error
-
     def _application(self, gate: Gate) -> web.Application:
         listen, external = self._config.listen, urlsplit(self._config.external_url).hostname
         hosts = frozenset({listen.host, external or ""}) if listen.is_loopback else None
         gated = middleware(gate, self._metrics, hosts=hosts)
+        queries = TaskQueries(self._ledger)
+        parts = Parts(
+            self._ledger,
+            self._task_changed,
+            self._place.silences,
+            self._agents,
+            self._rules.alerting,
+            self._metrics,
+            oidc_of(self._config),
+            self._store,
+            self._query_threads,
+            self._scheduler.groups,
+            lambda: self._rules.last_reload,
+            self._outbox,
+            lambda: self._routes.names,
+            self._workers.pauses,
+            self._workers.notify,
+            self._config,
+        )
+        pages = WebPages(gate, parts, self._clock)
         application = web.Application(
-            middlewares=[measured(self._metrics), gated, unknown_paths],
+            middlewares=[measured(self._metrics), refusals, pages.errors, gated],
             client_max_size=self._config.max_body,
         )
-        queries = TaskQueries(self._ledger)
         signals = self._store, self._agents, self._metadata, self._receiving
         operations = own_operations(
             self._ledger,
             self._stream,
             self._place.silences,
-            self._queue_names,
+            self._routes.names,
             self._task_changed,
             self._workers.notify,
+            self._levels,
             self._pauses,
             self._clock,
         )
@@ -406,7 +402,7 @@ class Collector:
                 self._config,
                 self._store,
                 self._answer_threads,
-                lambda: self._last_reload,
+                lambda: self._rules.last_reload,
                 self._clock,
             ),
             EventsApi(self._store, self._event_threads),
@@ -416,10 +412,12 @@ class Collector:
             AlertmanagerApi(self._place, self._keeper, self._metrics, self._clock),
             HealthApi(self._metrics, self._why_not_ready),
             HooksApi(self._hooks, self._readers.look_now, self._metrics, self._clock),
-            WebPages(queries, self._clock),
+            ReloadApi(self.reload),
+            pages,
         ):
             application.add_routes(part.routes())
         application.on_shutdown.append(self._stream.end)
+        application.on_cleanup.append(pages.end)
         self._metrics.add(lambda: store_families(self._store, self._agents))
         self._metrics.add(lambda: archive_families(self._store, self._caretaker))
         self._metrics.add(lambda: admission_families(self._admission))
@@ -427,9 +425,11 @@ class Collector:
         self._metrics.add(lambda: rule_families(self._scheduler))
         self._metrics.add(lambda: backlog_families(self._reviewer))
         self._metrics.add(lambda: notification_families(self._alertmanagers))
-        self._metrics.add(lambda: ledger_families(queries, self._outbox, self._queue_names))
+        self._metrics.add(
+            lambda: ledger_families(queries, self._outbox, self._routes.names, self._clock())
+        )
         self._metrics.add(lambda: ticket_families(self._readers))
-        self._metrics.add(lambda: queue_families(self._queue_names, self._pauses()))
+        self._metrics.add(lambda: queue_families(self._routes.names, self._pauses()))
         self._metrics.add(lambda: silence_families(self._place.silences, self._clock()))
         self._metrics.add(
             lambda: calendar_families(self._calendars, self._keeper.escalations, self._clock())
@@ -441,11 +441,7 @@ class Collector:
 
     def _pauses(self) -> dict[str, Pause]:
         """The queues that are left alone now, those that can't be delivered to before others."""
-        return self._readers.pauses() | self._workers.pauses()
+        return self._mailboxes.pauses() | self._readers.pauses() | self._workers.pauses()
 
     def _why_not_ready(self) -> str:
         return "" if self._ready else "it is starting or stopping"
-
-
-def _count(rules: RuleSet) -> int:
-    return sum(1 for _ in rules.rules())

@@ -22,12 +22,14 @@ from forewarn_collector.config_files import optional_file, required_file
 from forewarn_collector.config_ledger import read_ledger
 from forewarn_collector.config_limits import LimitsConfig, read_limits
 from forewarn_collector.config_objective import ObjectiveConfig, read_objective
+from forewarn_collector.config_oidc import OidcConfig, read_oidc
 from forewarn_collector.config_otlp import OtlpSettings, read_otlp
 from forewarn_collector.config_relabel import RelabelConfig, read_relabel_configs
 from forewarn_collector.config_service import ServiceConfig, check_queues, read_service
 from forewarn_collector.config_thinning import ThinningConfig, read_thinning
 from forewarn_collector.config_tokens import Token, check_tokens, read_tokens
 from forewarn_collector.config_urls import is_loopback
+from forewarn_collector.silencing import receivers_in
 from forewarn_wire import Labels, Problem
 from forewarn_wire.document import Section, read_document
 from forewarn_wire.durations import parse_duration
@@ -83,6 +85,7 @@ class CollectorConfig:
     external_url: str = ""
     auth: bool = True
     tokens: tuple[Token, ...] = ()
+    oidc: OidcConfig | None = None
     tls: Tls | None = None
     max_body: int = 16 * 2**20
     query_timeout: int = 120_000
@@ -110,8 +113,9 @@ class ConfigError(Exception):
     """The configuration can't be used; `problems` says why, each with its place."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = list(problems)
+        # As they stand in the file, in whatever order its parts were read.
+        self.problems = sorted(problems, key=lambda each: (each.file, each.line, each.column))
+        super().__init__("\n".join(map(str, self.problems)))
 
 
 def parse_listen(value: Any) -> Address:
@@ -153,6 +157,7 @@ def read_config(content: str, file: str) -> CollectorConfig:
         evaluate_late=document.take("evaluate_late", duration, defaults.evaluate_late),
         external_url=document.take("external_url", text, "").rstrip("/"),
         tokens=read_tokens(document),
+        oidc=read_oidc(document),
         tls=_tls(document.section("tls")),
         max_body=document.take("max_body", size, defaults.max_body),
         query_timeout=document.take("query_timeout", _interval, defaults.query_timeout),
@@ -178,8 +183,9 @@ def read_config(content: str, file: str) -> CollectorConfig:
     document.refuse_unknown()
     check_tokens(document, config.tokens)
     names = config.queues.names() if config.queues is not None else []
-    check_queues(document, config.service, names)
-    return _with_default_queue(document, config)
+    receivers = receivers_in(config.alertmanager)
+    check_queues(document, config.service, [*names, *receivers])
+    return _with_default_queue(document, config, receivers)
 
 
 def _retention_size(value: Any) -> int:
@@ -204,11 +210,13 @@ def _tls(section: Section | None) -> Tls | None:
     return tls
 
 
-def _with_default_queue(document: Section, config: CollectorConfig) -> CollectorConfig:
+def _with_default_queue(
+    document: Section, config: CollectorConfig, receivers: Sequence[str]
+) -> CollectorConfig:
     """The only queue is the default one; of several, one must be named."""
     names = config.queues.names() if config.queues is not None else []
-    known = ", ".join(names) or "none"
-    if config.default_queue and config.default_queue not in names:
+    known = ", ".join((*names, *receivers)) or "none"
+    if config.default_queue and config.default_queue not in (*names, *receivers):
         document.problem(
             "default_queue",
             f"default_queue names {config.default_queue}, which is not under queues",

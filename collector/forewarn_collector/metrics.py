@@ -121,9 +121,36 @@ class Metrics:
         self.rule_reloads = counter(
             "forewarn_rule_reloads_total", "Reloads of the rule files, by outcome.", "outcome"
         )
+        self.alertmanager_reloads = counter(
+            "forewarn_alertmanager_reloads_total",
+            "Reloads of the alertmanager.yml, by outcome.",
+            "outcome",
+        )
+        self.template_failures = counter(
+            "forewarn_template_failures_total",
+            "Templates of the alertmanager.yml that failed when a message was made.",
+            "queue",
+        )
+        # There from the start, so that the first one of each shows as an increase.
+        for step in ("detected", "opened", "delivered", "acknowledged", "resolved"):
+            self.task_steps.labels(step)
+        for outcome in ("taken", "refused"):
+            self.rule_reloads.labels(outcome)
+        self.sign_ins = counter(
+            "forewarn_sign_ins_total",
+            "Sign-ins on the page, by way and outcome.",
+            "by",
+            "outcome",
+        )
         self.task_streams = Gauge(
             "forewarn_task_streams",
             "Clients that follow what happens to tasks.",
+            registry=self.registry,
+        )
+        self.info = Gauge(
+            "forewarn_collector_info",
+            "1; its version, and where people reach it.",
+            ("version", "external_url"),
             registry=self.registry,
         )
         self.rules_current = Gauge(
@@ -132,6 +159,12 @@ class Metrics:
             registry=self.registry,
         )
         self.rules_current.set(1)
+        self.alertmanager_current = Gauge(
+            "forewarn_alertmanager_current",
+            "Whether the alertmanager.yml is in force as it is, 0 where it is refused.",
+            registry=self.registry,
+        )
+        self.alertmanager_current.set(1)
         self.notifications_sent = counter(
             "forewarn_notifications_sent_total", "Alerts that it took.", "alertmanager"
         )

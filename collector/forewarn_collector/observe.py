@@ -24,12 +24,12 @@ from forewarn_collector.tasks import (
     QueueCounts,
     TaskChange,
     TaskQueries,
-    TaskState,
     TicketState,
 )
 from forewarn_collector.tasks.gates import HoldKind
 from forewarn_collector.tasks.retrospect import Outcome
 from forewarn_collector.tasks.silences import Silences
+from forewarn_collector.tasks.task_series import RECENT, bounded
 from forewarn_collector.tasks.timing import Milestone, milestones
 
 log = logging.getLogger(__name__)
@@ -218,13 +218,17 @@ def silence_families(silences: Silences, now: int) -> Iterable[Family]:
 
 
 def ledger_families(
-    queries: TaskQueries, outbox: Outbox, queues: Collection[str]
+    queries: TaskQueries, outbox: Outbox, queues: Collection[str], now: int
 ) -> Iterable[Family]:
-    """Tasks by state, severity and kind; alerts held by kind; deliveries by queue and state.
+    """Tasks at a time (ms), alerts held by kind, deliveries by queue and state.
 
     `queues` are those of the configuration, which count from before their first delivery on.
     """
-    tasks = Table("forewarn_tasks", "Tasks in the ledger.", ("state", "severity", "kind"))
+    tasks = Table(
+        "forewarn_tasks",
+        "Tasks that stand, and those that ended within a day.",
+        ("state", "severity", "kind", "customer", "rule", "queue"),
+    )
     deliveries = Table("forewarn_deliveries", "Deliveries in the ledger.", ("queue", "state"))
     failures = Table(
         "forewarn_delivery_failures_total", "Attempts that failed.", ("queue",), counter=True
@@ -234,12 +238,8 @@ def ledger_families(
         found = queries.held()
         for hold in HoldKind:
             held.row(found.get(hold.value, 0), hold.value)
-        counts = {(c.state, c.severity, c.kind): c.tasks for c in queries.counts()}
-        # Zeros too: a series that only stops would be read as its last value for a while.
-        for severity, kind in dict.fromkeys((key[1], key[2]) for key in counts):
-            for state in TaskState:
-                number = counts.get((state, severity, kind), 0)
-                tasks.row(number, state.value, severity, kind)
+        for labels, count in bounded(queries.counts(now - RECENT)).items():
+            tasks.row(count, *labels)
         owed = outbox.counts()
         for queue in sorted({*queues, *owed}):
             known = owed.get(queue, QueueCounts())

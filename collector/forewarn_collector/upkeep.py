@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from forewarn_collector.ingest import MetadataTable
 from forewarn_collector.ingest.agents import AgentWatch
-from forewarn_collector.ingest.own import own_batch
+from forewarn_collector.ingest.own import own_metrics
 from forewarn_collector.metrics import Metrics
 from forewarn_collector.store import Batch, Store, StoreError
 from forewarn_wire import Labels
@@ -30,6 +31,7 @@ class Upkeep:
         store: Store,
         agents: AgentWatch,
         metrics: Metrics,
+        metadata: MetadataTable,
         target: Labels,
         clock: Clock,
         look_at_files: Callable[[], None],
@@ -37,9 +39,11 @@ class Upkeep:
         self._store = store
         self._agents = agents
         self._metrics = metrics
+        self._metadata = metadata
         self._target = target
         self._clock = clock
         self._look_at_files = look_at_files
+        self._own: Sequence[Labels] = ()
         self._next_own = 0
         self._next_tending = 0
         self._next_retention = clock() + RETENTION_INTERVAL
@@ -64,8 +68,12 @@ class Upkeep:
         if now >= self._next_own or self._next_own > now + OWN_INTERVAL:
             self._next_own = now + OWN_INTERVAL
             await asyncio.to_thread(self._store.sample_counters, now)
-            own = await asyncio.to_thread(own_batch, self._metrics.registry, self._target, now)
-            await self._append(own)
+            own = await asyncio.to_thread(
+                own_metrics, self._metrics.registry, self._target, now, self._own
+            )
+            self._own = own.series
+            self._metadata.update(own.metadata)
+            await self._append(own.batch)
         if now >= self._next_retention:
             self._next_retention = now + RETENTION_INTERVAL
             self._agents.forget(self._store.cutoff)

@@ -18,6 +18,7 @@ import numpy as np
 
 from crash.phases import Aim
 from crash.truth import SERIES, Stored
+from support.databases import DATABASES
 
 RETENTION = 40 * 86_400_000
 EVENT_RETENTION = 20_000
@@ -39,6 +40,10 @@ queues:
   desk:
     kind: webhook
     url: {url}
+"""
+LEDGER = """
+ledger:
+  url: {url}
 """
 
 
@@ -234,7 +239,9 @@ def lives(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "rules.yml").write_text(RULES.format(pending=f"{PENDING}ms"))
-    (folder / "collector.yml").write_text(QUEUES.format(url=webhook))
+    ledger = DATABASES.arguments(folder)
+    where = LEDGER.format(url=ledger[1]) if ledger else ""
+    (folder / "collector.yml").write_text(QUEUES.format(url=webhook) + where)
     paths = [str(Path(__file__).parents[1]), *filter(None, sys.path)]
     with (folder / "driver.log").open("wb") as log:
         process = subprocess.Popen(

@@ -20,6 +20,7 @@ from crash.comparing import Report, before_start, compare, counted_events, task_
 from crash.lives import PENDING, RETENTION, Death, Lives, lives
 from crash.load import DeskServer, Load, now
 from crash.phases import NAMES, ONCE, Aim, Point
+from support.databases import DATABASES
 
 WANTED = int(os.environ.get("FOREWARN_CRASH", "200"))
 SEED = int(os.environ.get("FOREWARN_CRASH_SEED", "5"))
@@ -89,14 +90,19 @@ def aimed(dice: random.Random, hits: Counter[str], phases: Sequence[str]) -> Aim
 
 
 def kill_again_and_again(
-    report: Report, kills: Kills, collectors: Lives, load: Load, phases: Sequence[str]
+    report: Report,
+    kills: Kills,
+    collectors: Lives,
+    load: Load,
+    phases: Sequence[str],
+    wanted: int,
+    least: int,
 ) -> None:
     """Start and kill collectors until there were enough kills, of each phase too."""
     dice = random.Random(SEED)
-    wanted = WANTED // len(KINDS)
     while kills.count < wanted or (
         # What is seldom done takes some more, at times.
-        kills.count < 2 * wanted and min(kills.hits[name] for name in phases) < LEAST
+        kills.count < 2 * wanted and min(kills.hits[name] for name in phases) < least
     ):
         known = before_start(load.senders)
         collectors.begin(aimed(dice, kills.hits, phases))
@@ -112,16 +118,20 @@ def kill_again_and_again(
         assert not report.wrong, f"after kill {kills.count}: {report.wrong[:5]}"
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_is_acknowledged_outlives_hundreds_of_kills_once(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+def outlive(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    phases: Sequence[str],
+    wanted: int,
+    least: int,
 ) -> None:
+    """Kill collectors under load, then look at all that there is."""
     report, kills = Report(), Kills()
-    thinning, old, never = KINDS[kind]
-    phases = [name for name in NAMES if name != never]
-    with DeskServer() as desk, lives(tmp_path, desk.url, thinning=thinning) as collectors:
+    thinning, old, _ = KINDS[kind]
+    with DeskServer() as desk, lives(folder, desk.url, thinning=thinning) as collectors:
         with Load(collectors, desk, (*FRESH, LATE, old), lanes=3, seed=SEED) as load:
-            kill_again_and_again(report, kills, collectors, load, phases)
+            kill_again_and_again(report, kills, collectors, load, phases, wanted, least)
             # This one lives until all faults have come to their end.
             collectors.begin(look=False)
             collectors.listening()
@@ -140,4 +150,21 @@ def test_what_is_acknowledged_outlives_hundreds_of_kills_once(
         assert not report.wrong, report.wrong[:10]
         assert load.over
         assert counted_events(collectors.data) == sum(len(each.events) for each in load.senders)
-        assert not [name for name in phases if kills.hits[name] < LEAST]
+        assert not [name for name in phases if kills.hits[name] < least]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_acknowledged_outlives_hundreds_of_kills_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    phases = [name for name in NAMES if name != KINDS[kind][2]]
+    outlive(tmp_path, capsys, kind, phases, WANTED // len(KINDS), LEAST)
+
+
+@pytest.mark.usefixtures("_databases")
+def test_tasks_in_postgresql_outlive_kills_of_their_collector_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Signals are where they always are; what differs is at the start and where tasks are written.
+    with DATABASES.on("postgresql"):
+        outlive(tmp_path, capsys, "retention", ("start", "ledger write"), WANTED // 10, 1)

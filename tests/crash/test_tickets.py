@@ -28,6 +28,7 @@ from forewarn_collector.queues.tracker import TicketState
 from forewarn_collector.tasks import Ledger, Task, TaskFilter, TaskQueries, TimelineKind
 from forewarn_collector.tasks.rows import rows_of
 from forewarn_collector.tasks.schema import deliveries
+from forewarn_collector.tasks.ticket_changes import NOT_REOPENED
 from support.databases import DATABASES
 from support.trackers.faults import serving
 from support.trackers.model import WRITES, Model, ModelTicket, model_application
@@ -203,7 +204,6 @@ def check_remarks(owed: list[dict[str, Any]], of_task: Mapping[int, ModelTicket]
 
 
 def check_people(tasks: list[Task], of_task: Mapping[int, ModelTicket], town: Town) -> None:
-    standing = {task.key for task in tasks if task.state.stands}
     for task in tasks:
         ticket = of_task[task.id]
         said = [
@@ -212,9 +212,11 @@ def check_people(tasks: list[Task], of_task: Mapping[int, ModelTicket], town: To
             if entry.kind is TimelineKind.COMMENT and entry.who.endswith("(support)")
         ]
         assert sorted(said) == sorted(text for ref, text in town.said if ref == ticket.ref)
-        # Ticket and task agree, but for one that was opened again while a newer task stands.
-        newer = not task.state.stands and task.key in standing
-        assert (ticket.state == "closed") == (not task.state.stands) or newer
+        # Ticket and task agree, but for one that was opened again while a newer task stood.
+        refused = any(entry.reason == NOT_REOPENED for entry in task.timeline)
+        assert (ticket.state == "closed") == (not task.state.stands) or (
+            refused and not task.state.stands
+        )
         if task.state.stands:
             assert task.assignee == ticket.assignee
 

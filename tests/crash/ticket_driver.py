@@ -42,6 +42,7 @@ from forewarn_collector.tasks import (
     TaskQueries,
     Tickets,
 )
+from forewarn_collector.tasks.service import BySeverity
 from support.alerts import NoEvidence, alert_of, change, rule_of
 from support.trackers.model import Call, model_queue, over_http
 
@@ -165,7 +166,9 @@ async def live(wanted: Mapping[str, Any], life: Life) -> None:
     call, close = over_http(wanted["tracker"])
     queues = {"support": model_queue(watched(call, life), SETTINGS)}
     workers = QueueWorkers(ledger, queues, clock, BackOff(1_000, 20_000))
-    readers = TicketReaders(ledger, queues, clock, lambda _: None, BackOff(1_000, 20_000))
+    readers = TicketReaders(
+        ledger, queues, clock, lambda _: None, BySeverity(), BackOff(1_000, 20_000)
+    )
     keeper = TaskKeeper(
         ledger,
         PlottedEvidence(),

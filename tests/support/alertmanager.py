@@ -93,7 +93,7 @@ class Ours:
 
     def restart(self) -> None:
         """Parts that know only what the ledger has."""
-        queues = dict.fromkeys(self.file.receivers, "desk")
+        queues = dict.fromkeys(self.file.receivers, ("desk",))
         self.place = AlertmanagerPlace(
             self.ledger, self.file, queues, "", lambda _: None, "http://here"
         )

@@ -58,10 +58,8 @@ class BacklogWorld:
         self.store.open()
         self.ledger = Ledger(self.folder, DATABASES.url(self.folder))
         self.ledger.open()
-        keeper = TaskKeeper(
-            self.ledger, NoEvidence(), Policy(ByRule("support")), self.clock, self.told.extend
-        )
-        self.keeper = keeper
+        policy = Policy(ByRule("support"))
+        self.keeper = TaskKeeper(self.ledger, NoEvidence(), policy, self.clock, self.told.extend)
         self.scheduler = Scheduler(
             self.rules,
             self.store,
@@ -76,7 +74,7 @@ class BacklogWorld:
         self.backlogs.restore(0.0)
         self.store.watch(self.backlogs.take)
         self.retrospect = Retrospect(
-            self.ledger, NoEvidence(), ByRule("support"), self.clock, self.told.extend
+            self.ledger, NoEvidence(), policy, self.clock, self.told.extend
         )
         self.reviewer = Reviewer(
             self.backlogs, self.store, self.scheduler, self.retrospect, self.clock

@@ -104,13 +104,43 @@ def _answers(server: Server) -> bool:
     return False
 
 
+_SERVER = "FOREWARN_TEST_POSTGRESQL"
+"""Has the URL of the server, for a child process of a test that runs on PostgreSQL."""
+
+
 class Databases:
-    """Which kind of database `ledger_url` gives now, and the server of this session."""
+    """Which kind of database `url` gives now, and the server of this session."""
 
     def __init__(self) -> None:
-        self.kind = "sqlite"
+        given = os.environ.get(_SERVER)
+        self.kind = "postgresql" if given else "sqlite"
         self._stack = contextlib.ExitStack()
-        self._server: Server | None = None
+        self._server = Server(make_url(given)) if given else None
+
+    @contextmanager
+    def on(self, kind: str) -> Iterator[str]:
+        """All ledgers are in this kind of database meanwhile."""
+        if kind == "postgresql":
+            self.server()
+        self.kind = kind
+        try:
+            yield kind
+        finally:
+            self.kind = "sqlite"
+
+    def environment(self) -> dict[str, str]:
+        """The environment of a child process whose ledgers are where ours are."""
+        if self.kind == "sqlite":
+            return dict(os.environ)
+        return {**os.environ, _SERVER: self.server().url.render_as_string(hide_password=False)}
+
+    def arguments(self, directory: Path) -> list[str]:
+        """What a collector is told of where its ledger is; nothing where that is its own file."""
+        url = self.url(directory)
+        if url is None:
+            return []
+        plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        return ["--ledger", plain]
 
     def server(self) -> Server:
         """The server, started when first asked for."""

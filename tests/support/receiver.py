@@ -11,11 +11,12 @@ from typing import Any
 
 
 class Receiver:
-    """A support queue: keeps the deliveries it gets."""
+    """A support queue: keeps the deliveries it gets, and answers them with `status`."""
 
     def __init__(self, port: int = 0) -> None:
         self.deliveries: list[dict[str, Any]] = []
         self.ids: list[str] = []
+        self.status = 204
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -23,7 +24,7 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.ids.append(self.headers["Idempotency-Key"])
                 receiver.deliveries.append(json.loads(body))
-                self.send_response(204)
+                self.send_response(receiver.status)
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:

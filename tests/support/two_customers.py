@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from forewarn_wire import Event, Severity, labels_from
+from support.databases import DATABASES
 from support.servers import Answer, RunningCollector, call, running_collector
 from support.waiting import wait_until
 from support.writing import LOGS_HEADERS, WRITE_HEADERS, logs_body, write_body
@@ -29,6 +30,7 @@ groups:
         expr: broken > 0
         labels: {severity: high}
         annotations: {summary: "{{ $labels.part }} of {{ $labels.instance }} is broken"}
+        task: {evidence: [{expr: 'broken{instance="$instance"}', last: 5m}]}
       - {record: part:broken:max, expr: max by (part) (broken)}
   - name: of-one
     rules:
@@ -67,14 +69,12 @@ class TwoCustomers:
         return call(self.collector.url + path, data, named, method)
 
     def settled(self, task: str) -> dict[str, Any]:
-        """A task once nothing but people changes it: delivered, and looked at for escalation."""
+        """A task once nothing but people changes it: all is delivered."""
 
         def found() -> dict[str, Any] | None:
             queues = self.call("admin", "GET", "/api/queues").json()["queues"]
             answer: dict[str, Any] = self.call("admin", "GET", f"/api/tasks/{task}").json()
-            # Until somebody has looked it is the time of the change itself.
-            looked_at = (answer["next_escalation_at"] or 4e12) > time.time() * 1000
-            return answer if looked_at and not any(each["owed"] for each in queues) else None
+            return None if any(each["owed"] for each in queues) else answer
 
         return wait_until(f"{task} is settled", found)
 
@@ -121,7 +121,8 @@ def two_customers(folder: Path) -> Iterator[TwoCustomers]:
             f"  - {{name: {role}-{who or 'all'}, token_file: {file}, role: {role}{customer}}}"
         )
     (folder / "collector.yml").write_text("\n".join(lines) + "\n")
-    with running_collector(folder, "--config", str(folder / "collector.yml")) as collector:
+    arguments = ["--config", str(folder / "collector.yml"), *DATABASES.arguments(folder)]
+    with running_collector(folder, *arguments) as collector:
         found = TwoCustomers(collector, tokens, {}, {}, {})
         for who in (ACME, BRAVO):
             _tell(found, who)

@@ -12,6 +12,7 @@ from forewarn_collector.queues.ticket_reader import TicketReader
 from forewarn_collector.rules.alerts import AlertState
 from forewarn_collector.rules.model import AlertingRule
 from forewarn_collector.tasks import Outbox, Task, TaskChange, TaskCommands, TaskQueries, Tickets
+from forewarn_collector.tasks.service import BySeverity
 from support.alerts import MINUTE, T0, Desk, alert_of, change, rule_of
 from support.trackers.model import Call, Model, ModelTicket, in_process, model_queue
 
@@ -37,7 +38,7 @@ class TwoWays:
         self.outbox = Outbox(self.desk.ledger)
         self.queries = TaskQueries(self.desk.ledger)
         self.commands = TaskCommands(self.desk.ledger, self.told.extend)
-        self.tickets = Tickets(self.desk.ledger, self.told.extend)
+        self.tickets = Tickets(self.desk.ledger, self.told.extend, BySeverity())
         self.use(in_process(self.model))
 
     def use(self, call: Call) -> None:

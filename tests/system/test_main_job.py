@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from support.databases import DATABASES
 from support.receiver import receiving
 from support.servers import (
     RunningCollector,
@@ -86,7 +90,7 @@ def test_a_killed_process_becomes_a_task_and_its_return_resolves_it(tmp_path: Pa
         assert plot.headers["Content-Type"].startswith("image/svg+xml")
         assert plot.body.startswith(b"<svg ")
         page = collector.get(f"/tasks/{task['number']}").body.decode()
-        assert f'src="/api/tasks/{task["number"]}/plot.svg"' in page
+        assert '<svg class="plot"' in page
         assert next(entry["kind"] for entry in found["timeline"]) == "opened"
 
         with victim(tmp_path):
@@ -99,15 +103,46 @@ def test_a_killed_process_becomes_a_task_and_its_return_resolves_it(tmp_path: Pa
         assert "forewarn_onset_to_task_seconds_count 1.0" in text
 
 
-def test_a_collector_that_is_killed_opens_nothing_twice_and_owes_what_it_owed(
+def comment(task: dict[str, Any]) -> tuple[str, bytes, dict[str, str]]:
+    """A command for a task, with a key."""
+    headers = {"Content_Type": "application/json", "Idempotency_Key": "key-1"}
+    return f"/api/tasks/{task['number']}/comment", b'{"text": "said once"}', headers
+
+
+@contextmanager
+def command_without_answer(
+    collector: RunningCollector, path: str, body: bytes, headers: dict[str, str]
+) -> Iterator[None]:
+    """A command whose answer nobody reads."""
+    host, _, port = collector.url.removeprefix("http://").partition(":")
+    given = {
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+        "Authorization": f"Bearer {collector.token}",
+        "Content-Length": str(len(body)),
+    }
+    lines = [f"POST {path} HTTP/1.1", f"Host: {host}", *(f"{k}: {v}" for k, v in given.items())]
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+        yield
+
+
+def texts(collector: RunningCollector, task: dict[str, Any]) -> list[str]:
+    """What the task's timeline says."""
+    found = collector.get(f"/api/tasks/{task['number']}").json()
+    return [entry["text"] for entry in found["timeline"]]
+
+
+@pytest.mark.usefixtures("each_database")
+def test_a_collector_that_is_killed_does_nothing_twice_and_owes_what_it_owed(
     tmp_path: Path,
 ) -> None:
     port = free_port()
     config = collector_config(tmp_path, f"http://127.0.0.1:{port}/")
     listen = f"127.0.0.1:{free_port()}"
+    arguments = ("--config", config, "--listen", listen, *DATABASES.arguments(tmp_path))
     with (
         victim(tmp_path) as process,
-        running_collector(tmp_path, "--config", config, "--listen", listen) as collector,
+        running_collector(tmp_path, *arguments) as collector,
         running_agent(tmp_path, f"http://{listen}", AGENT, token_file=collector.data / "token"),
     ):
         wait_until("the victim is seen", lambda: members(collector) == ["1"])
@@ -115,14 +150,20 @@ def test_a_collector_that_is_killed_opens_nothing_twice_and_owes_what_it_owed(
         task = wait_until("the task opens", lambda: down(collector))[0]
         # Nobody listens at the queue: the delivery is owed.
         assert task["delivered_at"] is None
+        with command_without_answer(collector, *comment(task)):
+            wait_until("it is said", lambda: texts(collector, task).count("said once") == 1)
         collector.process.send_signal(signal.SIGKILL)
         collector.process.wait()
         with (
-            running_collector(tmp_path, "--config", config, "--listen", listen) as again,
+            running_collector(tmp_path, *arguments) as again,
             receiving(port) as queue,
         ):
             wait_until("the delivery is made", lambda: queue.of("open", DOWN), seconds=40)
             wait_until("signals arrive again", lambda: members(again) == ["0"])
+            path, body, headers = comment(task)
+            answer = again.post(path, body, **headers)
+            assert (answer.status, answer.headers["Idempotency-Replayed"]) == (200, "true")
+            assert texts(again, task).count("said once") == 1
             tasks = again.tasks(rule=DOWN, state=["open", "acknowledged", "resolved"])
             assert [found["number"] for found in tasks] == [task["number"]]
             assert len(queue.of("open", DOWN)) == 1

@@ -5,18 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from support.two_customers import TwoCustomers, two_customers
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoCustomers]:
-    with two_customers(tmp_path_factory.mktemp("openapi")) as found:
-        yield found
+from support.two_customers import TwoCustomers
 
 
 def test_the_description_has_every_route_of_our_own_api(world: TwoCustomers) -> None:
@@ -41,7 +32,7 @@ unexpected-methods = ["PATCH"]
 
 
 def test_no_request_gets_an_answer_that_the_description_does_not_admit(
-    world: TwoCustomers, tmp_path: Path
+    world: TwoCustomers, database: str, tmp_path: Path
 ) -> None:
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
     command = [
@@ -49,7 +40,8 @@ def test_no_request_gets_an_answer_that_the_description_does_not_admit(
         "run",
         f"{world.collector.url}/api/openapi.json",
         f"--header=Authorization: Bearer {world.tokens['admin']}",
-        "--phases=coverage,fuzzing",
+        # What is no value of a field is refused before any database is asked.
+        f"--phases={'coverage,fuzzing' if database == 'sqlite' else 'fuzzing'}",
         # Two threads that parse Python at once break CPython 3.11 (python/cpython#106905).
         "--workers=1",
         "--max-examples=3",

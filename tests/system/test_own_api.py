@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from forewarn_collector.tasks import TaskState
-from support.servers import Answer
-from support.two_customers import ACME, BRAVO, TwoCustomers, two_customers
+from support.servers import Answer, call
+from support.two_customers import ACME, BRAVO, TwoCustomers
 from support.waiting import wait_until
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoCustomers]:
-    with two_customers(tmp_path_factory.mktemp("api")) as found:
-        yield found
 
 
 def get(world: TwoCustomers, path: str, **headers: str) -> Answer:
@@ -37,7 +31,8 @@ def timeline(world: TwoCustomers, task: str) -> list[str]:
 
 
 def test_pages_of_a_list_have_every_task_once_in_each_order(world: TwoCustomers) -> None:
-    orders = ("standing", "opened_at", "-opened_at", "onset_at", "-onset_at", "due_at", "severity")
+    times = ("opened_at", "-opened_at", "onset_at", "-onset_at", "due_at")
+    orders = ("standing", *times, "severity", "urgency")
     everything = {task["number"] for task in get(world, "/api/tasks").json()["tasks"]}
     assert len(everything) == 4
     for order in orders:
@@ -174,7 +169,7 @@ def test_every_command_of_a_task_over_http(world: TwoCustomers) -> None:
         "number"
     ]
     story: list[tuple[str, dict[str, Any], TaskState]] = [
-        ("acknowledge", {}, TaskState.ACKNOWLEDGED),
+        ("acknowledge", {"text": "I saw it"}, TaskState.ACKNOWLEDGED),
         ("start", {"text": "on it"}, TaskState.IN_PROGRESS),
         ("wait", {"until": 4_000_000_000_000, "text": "for parts"}, TaskState.WAITING),
         ("assign", {"assignee": "bob"}, TaskState.WAITING),
@@ -192,6 +187,66 @@ def test_every_command_of_a_task_over_http(world: TwoCustomers) -> None:
     assert [each["action"] for each in entries["entries"]] == ["closed", "reopened", "resolved"]
     more = get(world, f"/api/audit?of={number}&who=ann&cursor={entries['next']}").json()
     assert len(more["entries"]) == 4
+
+
+def test_what_makes_no_sense_in_any_state_is_a_bad_request(world: TwoCustomers) -> None:
+    path = f"/api/tasks/{world.tasks[ACME]}"
+    for verb, body, said in (
+        ("close", {"reason": "duplicate"}, "say both, or neither"),
+        ("close", {"reason": "fixed", "duplicate_of": "FW-1"}, "say both, or neither"),
+        ("wait", {"until": 1_600_000_000_000}, "it can't wait until 2020-09-13 12:26 UTC"),
+    ):
+        answer = post(world, f"{path}/{verb}", body)
+        assert (answer.status, said in answer.json()["error"]) == (400, True), answer.body
+
+
+def test_what_is_over_when_it_is_sent_again_is_answered_as_it_was_then(
+    world: TwoCustomers,
+) -> None:
+    number = world.tasks[BRAVO]
+    until = int(time.time() * 1000) + 1_000
+    silence = {"matchers": ["alertname=Nothing"], "ends_at": until, "comment": "a second"}
+    given = (
+        (f"/api/tasks/{number}/wait", {"until": until}),
+        ("/api/silences", silence),
+    )
+    first = [post(world, *each, Idempotency_Key="in-time") for each in given]
+    assert [answer.status for answer in first] == [200, 422], "a key is for one request"
+    first[1] = post(world, *given[1], Idempotency_Key="in-time-too")
+    wait_until("it is over", lambda: time.time() * 1000 > until)
+    again = [
+        post(world, *each, Idempotency_Key=key)
+        for each, key in zip(given, ("in-time", "in-time-too"), strict=True)
+    ]
+    assert [(each.status, each.body) for each in again] == [(200, each.body) for each in first]
+    assert post(world, *given[1]).status == 400
+    post(world, f"/api/tasks/{number}/reopen", {})
+
+
+def test_every_error_below_api_is_of_one_form(world: TwoCustomers) -> None:
+    url = world.collector.url
+    wrong = {"Authorization": "Bearer wrong"}
+    json_type = {"Content-Type": "application/json"}
+    viewer = {"Authorization": f"Bearer {world.tokens['viewer']}"}
+    for status, said, answer in (
+        (401, "no token; send", call(f"{url}/api/tasks")),
+        (401, "a wrong token; send", call(f"{url}/api/tasks/FW-1", None, wrong)),
+        (403, "needs the role", call(f"{url}/api/audit", None, viewer)),
+        (403, "needs the role", call(f"{url}/api/silences", b"{}", viewer | json_type, "POST")),
+        (403, "another site", call(f"{url}/api/tasks", b"", {"Origin": "http://x"}, "POST")),
+        (404, "there is no /api/nothing here", get(world, "/api/nothing")),
+        (405, "/api/audit takes GET or HEAD, not PUT", world.call("admin", "PUT", "/api/audit")),
+    ):
+        assert answer.status == status, answer.body
+        assert answer.headers["Content-Type"].startswith("application/json")
+        assert list(answer.json()) == ["error"]
+        assert said in answer.json()["error"]
+        assert answer.json()["error"] == answer.json()["error"].strip()
+        assert ("WWW-Authenticate" in answer.headers) == (status == 401)
+    # Prometheus' paths have Prometheus' form, Alertmanager's have theirs.
+    missing = get(world, "/api/v1/nothing").json()
+    assert missing["errorType"] == "not_found"
+    assert call(f"{url}/api/v1/query?query=1").headers["Content-Type"].startswith("text/plain")
 
 
 def test_the_stream_goes_on_where_a_client_was_cut_off(world: TwoCustomers) -> None:

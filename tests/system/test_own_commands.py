@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from click.testing import CliRunner, Result
 
 from forewarn_collector.cli import build
 from forewarn_collector.cli.client import EXIT_CODES
-from support.two_customers import ACME, BRAVO, TwoCustomers, two_customers
+from support.two_customers import ACME, BRAVO, TwoCustomers
 from support.waiting import wait_until
 
 Forewarn = Callable[..., Result]
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoCustomers]:
-    with two_customers(tmp_path_factory.mktemp("commands")) as found:
-        yield found
 
 
 @pytest.fixture
@@ -39,20 +34,28 @@ def forewarn(world: TwoCustomers, monkeypatch: pytest.MonkeyPatch) -> Forewarn:
 def test_a_task_is_handled_from_a_terminal(world: TwoCustomers, forewarn: Forewarn) -> None:
     number = world.tasks[ACME]
     steps = (
-        (("ack", number), "acknowledged"),
-        (("start", number, "--text", "on it"), "in_progress"),
-        (("wait", number, "2h", "--text", "for parts"), "waiting"),
-        (("assign", number, "bob"), "waiting"),
-        (("comment", number, "parts came"), "waiting"),
-        (("resolve", number, "--text", "mended"), "resolved"),
-        (("reopen", number), "open"),
-        (("close", number, "wont_fix", "--mute-for", "7d", "--text", "so be it"), "closed"),
+        (("ack", number, "--text", "after lunch"), "acknowledged"),
+        (("assign", number, "bob"), "acknowledged, assigned to bob"),
+        (("assign", number), "acknowledged"),
+        (("start", number, "--text", "on it"), f"in_progress, assigned to {getpass.getuser()}"),
+        (("wait", number, "2h", "--text", "parts"), f"waiting, assigned to {getpass.getuser()}"),
+        (("assign", number, "bob"), "waiting, assigned to bob"),
+        (("comment", number, "parts came"), "waiting, assigned to bob"),
+        (("resolve", number, "--text", "mended"), "resolved, assigned to bob"),
+        (("reopen", number), "open, assigned to bob"),
+        (
+            ("close", number, "wont_fix", "--mute-for", "7d", "--text", "so be it"),
+            "closed, assigned to bob",
+        ),
     )
     for arguments, state in steps:
         done = forewarn("tasks", *arguments, who=f"operator {ACME}")
         assert done.exit_code == 0, done.output
         assert f"{number} is {state}: " in done.output
     shown = json.loads(forewarn("tasks", "show", number, "--json").output)
+    assert f"Acknowledged by {getpass.getuser()}: after lunch" in [
+        entry["text"] for entry in shown["timeline"]
+    ]
     assert (shown["assignee"], shown["close_reason"]) == ("bob", "wont_fix")
     assert re.search(r"^assignee +bob *$", forewarn("tasks", "show", number).output, re.MULTILINE)
     listed = forewarn("tasks", "list", "--all", "--assignee", "bob", "--last", "1h", "--json")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.parse
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,15 +12,9 @@ from forewarn_collector.api.rights import RIGHTS, Customers, route_key
 from forewarn_collector.app import Collector
 from forewarn_collector.config import CollectorConfig
 from support.servers import Answer, call
-from support.two_customers import ACME, BRAVO, TwoCustomers, two_customers
+from support.two_customers import ACME, BRAVO, TwoCustomers
 
 NOW = 1_700_000_000_000
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoCustomers]:
-    with two_customers(tmp_path_factory.mktemp("rights")) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +42,7 @@ def test_every_route_stands_in_the_table_of_rights_and_nothing_else(
 # an answer may repeat what it was asked.
 SPAN = {"start": "0", "end": "4000000000"}
 QUERIES: dict[str, list[dict[str, str]]] = {
-    "/": [{}, {"all": "1"}],
+    "/": [{}, {"state": "all"}, {"customer": BRAVO[:3]}, {"sort": "due_at", "rows": "1000"}],
     "/api/events": [{}, {"match[]": '{instance=~".+"}'}, {"q": "failed"}],
     "/api/tasks": [{}, {"text": "broken"}, {"state": "open"}, {"sort": "severity", "limit": "1"}],
     "/api/v1/labels": [{}, {"match[]": "lag"}],
@@ -92,7 +85,7 @@ LABELS = ("__name__", "customer", "part", "job", "instance", "alertname")
 
 def asked(world: TwoCustomers, path: str) -> list[str]:
     """The addresses to ask for a route, with what is the other customer's in its place."""
-    if path == "/static":
+    if path == "/static/{name}":
         return ["/static/forewarn.css"]
     names = {
         "{number}": [world.tasks[BRAVO]],
@@ -192,6 +185,18 @@ def test_who_reads_for_one_customer_finds_its_own(world: TwoCustomers) -> None:
         answer = ask(world, who, "GET", path + query)
         assert answer.status == 200, path
         assert ACME in answer.body.decode(), path
+
+
+def test_the_evidence_of_a_customer_has_nothing_of_another_whose_host_has_the_same_name(
+    world: TwoCustomers,
+) -> None:
+    for own, other in ((ACME, BRAVO), (BRAVO, ACME)):
+        answer = world.call("admin", "GET", f"/api/tasks/{world.tasks[own]}")
+        (evidence,) = answer.json()["evidence"]
+        assert evidence["alert"]["instance"] == "web-1"
+        (asked,) = evidence["queries"]
+        assert [each["labels"]["customer"] for each in asked["series"]] == [own]
+        assert other not in answer.body.decode()
 
 
 def test_a_selector_that_names_another_customer_finds_nothing(world: TwoCustomers) -> None:

@@ -11,7 +11,7 @@ import time
 
 from aiohttp import web
 
-from forewarn_collector.api.auth import CALLER
+from forewarn_collector.api.callers import CALLER
 from forewarn_collector.config_limits import LimitsConfig
 from forewarn_collector.ingest.pressure import Pressure, SampleRates, Ticket
 from forewarn_collector.metrics import Metrics

@@ -23,7 +23,7 @@ from forewarn_collector.api.alertmanager_forms import (
     read_silence,
     silence_json,
 )
-from forewarn_collector.api.auth import CALLER
+from forewarn_collector.api.callers import CALLER
 from forewarn_collector.api.envelope import Handler, json_response
 from forewarn_collector.api.formats import rfc3339
 from forewarn_collector.api.narrowing import (

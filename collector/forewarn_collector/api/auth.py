@@ -8,32 +8,20 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from forewarn_collector.api.rights import Customers, Right, right_of
+from forewarn_collector.api.callers import ANYONE, CALLER, Caller
+from forewarn_collector.api.rights import Right, right_of
+from forewarn_collector.api.sessions import Sessions
 from forewarn_collector.config import Address
 from forewarn_collector.config_tokens import Role, Token
 from forewarn_collector.metrics import Metrics
 
 TOKEN_FILE = "token"  # noqa: S105 - a file's name
 OWN = "own"
-_ANYONE = "anyone"
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who sent a request: the token's name, its role, its customer ("" for all of them)."""
-
-    name: str
-    customer: str = ""
-    role: Role = Role.ADMIN
-
-
-CALLER = web.RequestKey("caller", Caller)
 
 
 class TokenError(Exception):
@@ -78,27 +66,38 @@ class Gate:
 
     `auth` off lets everybody do everything; the caller of this class sees to it that this happens
     on a loopback address only. With it on, writes need a token, reads need one unless
-    `open_reads`; whoever gives a token is held to it.
+    `open_reads`; whoever gives a token is held to it. Who is signed in on the page needs none to
+    read and to send the page's own forms; the API takes no write on the word of a cookie.
     """
 
-    def __init__(self, callers: Mapping[str, Caller], *, auth: bool, open_reads: bool) -> None:
+    def __init__(
+        self, callers: Mapping[str, Caller], sessions: Sessions, *, auth: bool, open_reads: bool
+    ) -> None:
         # By digest: a look-up by the token itself could leak it through its timing.
         self._callers = {_digest(token): caller for token, caller in callers.items()}
-        self._auth = auth
         self._open_reads = open_reads
+        self.sessions = sessions
+        self.auth = auth
 
     def caller(self, request: web.BaseRequest, right: Right) -> Caller | None:
         """The caller; None where the request must be refused for want of a right token."""
-        if not self._auth:
-            return Caller(_ANYONE)
+        if not self.auth:
+            return Caller(ANYONE)
         if right.signed:
-            return Caller(_ANYONE, role=Role.VIEWER)
+            return Caller(ANYONE, role=Role.VIEWER)
         token = _token(request.headers.get("Authorization", ""))
         if token:
-            return self._callers.get(_digest(token))
+            return self.bearer(token)
+        session = self.sessions.of(request)
+        if session is not None and (right.form or request.method in {"GET", "HEAD"}):
+            return session.caller
         if right.public or (right.reads and self._open_reads):
-            return Caller(_ANYONE, role=Role.VIEWER)
+            return Caller(ANYONE, role=Role.VIEWER)
         return None
+
+    def bearer(self, token: str) -> Caller | None:
+        """Whose token it is; None where it is nobody's."""
+        return self._callers.get(_digest(token))
 
 
 def callers_from(own: str, tokens: tuple[Token, ...]) -> dict[str, Caller]:
@@ -143,11 +142,11 @@ def middleware(gate: Gate, metrics: Metrics, *, hosts: frozenset[str] | None) ->
                 "(the collector's own is in the file 'token' of its data directory)\n",
                 headers={"WWW-Authenticate": 'Basic realm="forewarn", charset="UTF-8"'},
             )
+        request[CALLER] = caller
         refused = _refusal(caller, right, request)
         if refused:
             metrics.forbidden.inc()
             raise web.HTTPForbidden(text=f"{refused}\n")
-        request[CALLER] = caller
         return await handler(request)
 
     return check
@@ -155,18 +154,15 @@ def middleware(gate: Gate, metrics: Metrics, *, hosts: frozenset[str] | None) ->
 
 def _refusal(caller: Caller, right: Right, request: web.Request) -> str:
     """Why the caller may not do that; empty if they may."""
-    if caller.role not in right.roles:
-        needed = " or ".join(role for role in Role if role in right.roles)
-        return (
-            f"the token {caller.name} has the role {caller.role}; "
-            f"{request.method} {request.path} needs the role {needed}"
-        )
-    if caller.customer and right.customers is Customers.REFUSED:
-        return (
-            f"{request.path} tells of all customers; the token {caller.name} is that of one, "
-            f"{caller.customer}"
-        )
-    return ""
+    if right.admits(caller.role, caller.customer):
+        return ""
+    if caller.role in right.roles:
+        return f"{request.path} tells of all customers; {caller.told} is of one, {caller.customer}"
+    needed = " or ".join(role for role in Role if role in right.roles)
+    return (
+        f"{caller.told} has the role {caller.role}; "
+        f"{request.method} {request.path} needs the role {needed}"
+    )
 
 
 _HOST = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>[a-z0-9_.-]+))(?::[0-9]*)?")
@@ -181,6 +177,9 @@ def _is_here(header: str, hosts: frozenset[str]) -> bool:
 
 
 def _is_cross_site(request: web.BaseRequest) -> bool:
+    # Where a browser says it itself, that counts; a program that is none has no cookies to lend.
+    if request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}:
+        return True
     origin = request.headers.get("Origin", "")
     return bool(origin) and origin.partition("://")[2] != request.host
 

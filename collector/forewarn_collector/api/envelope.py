@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from aiohttp import web
-from aiohttp.typedefs import Handler as AnyHandler
 
 from forewarn_collector.api.answers import json_bytes
 
@@ -60,27 +59,17 @@ def enveloped(handler: AnyAnswer) -> AnyAnswer:
         try:
             return await handler(request)
         except ApiError as error:
-            return _failure(error.kind, str(error))
+            return failure(error.kind, str(error))
         except (web.HTTPException, ConnectionError):
             raise
         except Exception as error:
             log.exception("%s %s failed", request.method, request.path)
-            return _failure("internal", f"{type(error).__name__}: {error}")
+            return failure("internal", f"{type(error).__name__}: {error}")
 
     return answer
 
 
-@web.middleware
-async def unknown_paths(request: web.Request, handler: AnyHandler) -> web.StreamResponse:
-    """Answers what no route takes below /api/v1/ in the envelope, too."""
-    try:
-        return await handler(request)
-    except web.HTTPNotFound:
-        if not request.path.startswith("/api/v1/"):
-            raise
-        return _failure("not_found", f"there is no {request.path} here")
-
-
-def _failure(kind: str, message: str) -> web.Response:
+def failure(kind: str, message: str) -> web.Response:
+    """What went wrong, of one of the kinds that Prometheus knows."""
     body = {"status": "error", "errorType": kind, "error": message}
     return json_response(body, _CODES[kind])

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from forewarn_collector.api.auth import CALLER
+from forewarn_collector.api.callers import CALLER
 from forewarn_collector.rules import AlertingRule, RuleStatus
 from forewarn_collector.silencing import MatchKind, Silence, make_matcher
 from forewarn_collector.store import Matcher, MatchOp, NarrowedSource, SeriesSource
@@ -25,9 +25,9 @@ def customer_of(request: web.Request) -> str:
 
 
 def actor_of(request: web.Request, name: str = "") -> Actor:
-    """Who acts: the person that the caller names, else its token."""
+    """Who acts: the person that the request names, or who signed in, else the token."""
     caller = request[CALLER]
-    return Actor(name or caller.name, caller.role, caller.name)
+    return Actor(name or caller.person or caller.name, caller.role, caller.name)
 
 
 def matchers_for(customer: str) -> tuple[Matcher, ...]:

@@ -15,8 +15,8 @@ from forewarn_collector.api.operations import EVENTS, JSON, Operation
 from forewarn_collector.api.rights import RIGHTS
 from forewarn_collector.api.schemas import SCHEMAS
 
-_OF_EACH = (400, 413, 503)
-_TEXTS = {401: "No token, or a wrong one.", 403: "The token's role or customer may not do that."}
+_OF_EACH = (400, 401, 403, 413, 503)
+_PHRASES = {401: "No token, or a wrong one.", 403: "The token's role or customer may not do that."}
 _ABOUT = (
     "Tasks, silences, queues and the audit log of a Forewarn collector. Times are ms since epoch. "
     "What a customer's token sees is only its own."
@@ -108,12 +108,9 @@ def _responses(operation: Operation) -> dict[str, Any]:
         text = {"schema": {"type": "string"}}
         success["headers"] = dict.fromkeys(operation.answer_headers, text)
     found: dict[str, Any] = {"200": success}
-    for status, about in _TEXTS.items():
-        plain = {"text/plain": {"schema": {"type": "string"}}}
-        found[str(status)] = {"description": about, "content": plain}
     error = {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}
     for status in sorted({*_OF_EACH, *operation.errors}):
-        phrase = HTTPStatus(status).phrase
+        phrase = _PHRASES.get(status, HTTPStatus(status).phrase)
         found[str(status)] = {"description": phrase}
         if status != HTTPStatus.NOT_MODIFIED:
             found[str(status)]["content"] = error

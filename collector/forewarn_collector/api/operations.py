@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from forewarn_collector.api.auth import CALLER
+from forewarn_collector.api.callers import CALLER
 from forewarn_collector.api.envelope import json_response
 from forewarn_collector.api.fields import (
     Field,
@@ -28,6 +28,7 @@ from forewarn_collector.tasks import (
     Once,
     RefusedError,
     RepeatedError,
+    UnfitError,
 )
 from forewarn_collector.tasks.delivery_log import NotDeadError
 
@@ -98,6 +99,7 @@ def error_response(message: str, status: int) -> web.Response:
 _STATUSES: Mapping[type[Exception], int] = {
     FieldError: 400,
     SilenceError: 400,
+    UnfitError: 400,
     NoSuchTaskError: 404,
     NoSuchSilenceError: 404,
     MissingError: 404,

@@ -13,7 +13,7 @@ from functools import partial
 
 from aiohttp import web
 
-from forewarn_collector.api.auth import CALLER
+from forewarn_collector.api.callers import CALLER
 from forewarn_collector.api.receiving import Handler, Receiving, body_of, extra_labels, shown
 from forewarn_collector.config_otlp import OtlpSettings
 from forewarn_collector.ingest import (

@@ -12,7 +12,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from forewarn_collector.api.admission import Admission
-from forewarn_collector.api.auth import CALLER
+from forewarn_collector.api.callers import CALLER
 from forewarn_collector.ingest import (
     Kind,
     Limits,

@@ -34,18 +34,24 @@ class Customers(StrEnum):
 class Right:
     """The roles that may use a route; `public` ones need no token anywhere.
 
-    A `signed` one proves its caller by a signature of its own, and looks at no token of ours.
+    A `form` of the page writes, and is taken from whoever is signed in there. A `signed` one proves
+    its caller by a signature of its own, and looks at no token of ours.
     """
 
     roles: frozenset[Role]
     customers: Customers
     public: bool = False
+    form: bool = False
     signed: bool = False
 
     @property
     def reads(self) -> bool:
         """Whether it only reads, which on a loopback address needs no token."""
-        return Role.VIEWER in self.roles and not self.signed
+        return Role.VIEWER in self.roles and not self.form and not self.signed
+
+    def admits(self, role: Role, customer: str) -> bool:
+        """Whether somebody may use it: in this role, and of this customer ("" for all)."""
+        return role in self.roles and not (customer and self.customers is Customers.REFUSED)
 
 
 _PUBLIC = Right(frozenset(Role), Customers.OPEN, public=True)
@@ -57,16 +63,22 @@ _READ_ALL = Right(_READERS, Customers.REFUSED)
 _HANDLE = Right(_HANDLERS, Customers.NARROWED)
 _HANDLE_ALL = Right(_HANDLERS, Customers.REFUSED)
 _ADMIN = Right(_ADMINS, Customers.REFUSED)
+_PUBLIC_FORM = Right(frozenset(Role), Customers.OPEN, public=True, form=True)
+_FORM = Right(_HANDLERS, Customers.NARROWED, form=True)
+_FORM_ALL = Right(_HANDLERS, Customers.REFUSED, form=True)
+_FORM_ADMIN = Right(_ADMINS, Customers.REFUSED, form=True)
 
 _BY_RIGHT: tuple[tuple[Right, str, tuple[str, ...]], ...] = (
-    (_PUBLIC, "GET", ("/-/healthy", "/-/ready")),
+    (_PUBLIC, "GET", ("/-/healthy", "/-/ready", "/static/{name}")),
+    (_PUBLIC, "GET", ("/sign-in", "/sign-in/oidc", "/sign-in/oidc/back")),
+    (_PUBLIC_FORM, "POST", ("/sign-in", "/sign-out", "/theme")),
     (_SIGNED, "POST", ("/api/queues/{queue}/hook",)),
     (_SEND, "POST", ("/api/v1/write", "/v1/logs", "/v1/metrics", "/api/v2/alerts")),
     # What these are given is all that they answer.
     (_READ_OPEN, "GET POST", ("/api/v1/format_query", "/api/v1/parse_query")),
     # No exemplars are kept.
     (_READ_OPEN, "GET POST", ("/api/v1/query_exemplars",)),
-    (_READ_OPEN, "GET", ("/static", "/api/openapi.json", "/api/v1/status/buildinfo")),
+    (_READ_OPEN, "GET", ("/api/openapi.json", "/api/v1/status/buildinfo")),
     (_READ_OPEN, "*", ("/api/v2/{path}",)),
     (
         _READ,
@@ -79,6 +91,11 @@ _BY_RIGHT: tuple[tuple[Right, str, tuple[str, ...]], ...] = (
         (
             "/",
             "/tasks/{number}",
+            "/hosts",
+            "/hosts/{instance}",
+            "/rules",
+            "/rules/{key}",
+            "/try",
             "/api/events",
             "/api/events/{uid}",
             "/api/silences",
@@ -105,6 +122,9 @@ _BY_RIGHT: tuple[tuple[Right, str, tuple[str, ...]], ...] = (
         _READ_ALL,
         "GET",
         (
+            "/about",
+            "/queues",
+            "/queues/{queue}",
             "/api/rules/plans",
             "/api/v1/alertmanagers",
             "/api/v1/status/config",
@@ -130,8 +150,13 @@ _BY_RIGHT: tuple[tuple[Right, str, tuple[str, ...]], ...] = (
             "/api/tasks/{number}/wait",
         ),
     ),
+    (_FORM, "POST", ("/tasks/actions",)),
     (_ADMIN, "GET", ("/api/audit", "/api/queues", "/api/queues/{queue}/deliveries")),
+    (_ADMIN, "POST PUT", ("/-/reload",)),
     (_ADMIN, "POST", ("/api/queues/{queue}/deliveries/{id}/revive",)),
+    (_FORM_ADMIN, "POST", ("/queues/{queue}/revive",)),
+    # A replay is of the signals of all, and takes a processor for a while.
+    (_FORM_ALL, "POST", ("/rules/{key}/backtest",)),
     # Whose task a mail is about is only known once it is read.
     (_HANDLE_ALL, "POST", ("/api/queues/{queue}/replies",)),
 )
@@ -160,4 +185,9 @@ def right_of(request: web.Request) -> Right:
     method, path = route_key(request.match_info.route)
     if not path:
         return _NOTHING if request.method in {"GET", "HEAD"} else _UNLISTED
+    return right_for(method, path)
+
+
+def right_for(method: str, path: str) -> Right:
+    """The right that a route needs, which the router calls so."""
     return RIGHTS.get((method, path), _UNLISTED)

@@ -108,7 +108,10 @@ class SilencesApi:
 
     async def _add(self, request: web.Request, values: Values) -> web.StreamResponse:
         now, customer = self._clock(), customer_of(request)
-        actor = actor_of(request, values["who"].strip())
+        actor, once = actor_of(request, values["who"].strip()), await once_of(request, values)
+        if once is not None:
+            # First: what was in time when it came may be over when it is sent again.
+            await asyncio.to_thread(self._silences.refuse_repeated, once)
         try:
             matchers = [each for text in values["matchers"] for each in parse_matchers(text)]
         except MatcherError as error:
@@ -122,7 +125,6 @@ class SilencesApi:
         silence = silence_for(customer, given)
         if not silence_is_of(customer, silence):
             raise FieldError(f"matchers: this token silences customer={customer} and no other")
-        once = await once_of(request, values)
         written = await asyncio.to_thread(self._silences.set, silence, actor, now, once)
         return json_response(written.to_json(now))
 

@@ -23,6 +23,7 @@ from forewarn_collector.config import CollectorConfig
 from forewarn_collector.promql import Deadline
 from forewarn_collector.rules import LastReload
 from forewarn_collector.store import Store
+from forewarn_collector.tasks.database import shown as shown_url
 from forewarn_wire.clock import Clock
 from forewarn_wire.durations import format_duration
 
@@ -170,7 +171,7 @@ def settings(config: CollectorConfig) -> dict[str, Any]:
         "max_body": config.max_body,
     }
     if config.ledger is not None:
-        shown["ledger"] = {"url": config.ledger.render_as_string(hide_password=True)}
+        shown["ledger"] = {"url": shown_url(config.ledger)}
     if config.external_url:
         shown["external_url"] = config.external_url
     if config.external_labels:

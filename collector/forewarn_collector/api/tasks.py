@@ -119,7 +119,7 @@ class TasksApi:
                 errors=(404,),
                 media=SVG,
             ),
-            self._command("acknowledge", "Say that somebody has seen it.", _acknowledge),
+            self._command("acknowledge", "Say that somebody has seen it.", _acknowledge, _TEXT),
             self._command("start", "Say that somebody works on it.", _start, _TEXT),
             self._command(
                 "wait",
@@ -239,7 +239,7 @@ def _versions(header: str | None) -> frozenset[str]:
 
 
 def _acknowledge(commands: TaskCommands, number: str, who: str, at: int, values: Values) -> Task:
-    return commands.acknowledge(number, who, at)
+    return commands.acknowledge(number, who, at, values["text"])
 
 
 def _start(commands: TaskCommands, number: str, who: str, at: int, values: Values) -> Task:

@@ -8,6 +8,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -19,6 +20,8 @@ from forewarn_collector.promql import (
     QueryTimeoutError,
 )
 from forewarn_collector.store.errors import TooManySamplesError
+
+Found = TypeVar("Found")
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +78,10 @@ class AnswerThreads:
             raise ConnectionResetError(str(error)) from error
         await response.write_eof()
         return response
+
+    async def run(self, work: Callable[..., Found], *arguments: Any) -> Found:
+        """What some work gives that is done in one of the threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
     async def _run(self, request: web.Request, deadline: Deadline, parts: _Parts) -> bytes:
         future = asyncio.get_running_loop().run_in_executor(self._threads, parts.take)

@@ -9,7 +9,7 @@ import numpy as np
 from aiohttp import web
 
 from forewarn_collector.api.appending import Appender
-from forewarn_collector.api.auth import CALLER
+from forewarn_collector.api.callers import CALLER
 from forewarn_collector.api.receiving import Receiving, body_of, extra_labels, shown
 from forewarn_collector.api.remote_write import accepted_version, written
 from forewarn_collector.ingest import Decoded, MetadataTable, Span, Version, WriteDecoder

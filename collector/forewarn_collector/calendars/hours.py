@@ -68,11 +68,6 @@ class BusinessHours:
             return []
         return list(_spans(self.zone, day, hours))
 
-    def is_open(self, at: int) -> bool:
-        """Whether it is open at `at` (ms)."""
-        day = wall(at, self.zone).date()
-        return any(span.start <= at < span.end for span in self.open_on(day))
-
     def between(self, since: int, until: int) -> int:
         """How much of `since` to `until` (ms) is open, in ms."""
         if not self.week:

@@ -15,6 +15,7 @@ from forewarn_collector.cli.doctor import doctor
 from forewarn_collector.cli.events import events
 from forewarn_collector.cli.export import export
 from forewarn_collector.cli.importing import import_samples
+from forewarn_collector.cli.ledger import ledger
 from forewarn_collector.cli.queues import queues
 from forewarn_collector.cli.rules import rules
 from forewarn_collector.cli.serve import serve
@@ -43,6 +44,7 @@ def build(clock: Clock) -> click.Command:
             export,
             import_samples,
             backup,
+            ledger,
             doctor,
         ],
         context_settings={"obj": clock, "help_option_names": ["-h", "--help"]},

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from forewarn_collector.silencing import AlertmanagerFile, Receiver, read_alertmanager_file
+from forewarn_collector.notifications import templates_of
+from forewarn_collector.silencing import (
+    AlertmanagerFile,
+    Email,
+    Receiver,
+    Webhook,
+    read_alertmanager_file,
+)
 from forewarn_wire import Problem
 
 
@@ -27,7 +35,7 @@ def check(file: Path, *, as_json: bool) -> None:
     Ends with 1 where something is wrong, so that Alertmanager itself would refuse it, too.
     """
     try:
-        found = read_alertmanager_file(file.read_text("utf-8"), str(file))
+        found = _checked(read_alertmanager_file(file.read_text("utf-8"), str(file)))
     except (OSError, UnicodeDecodeError) as error:
         raise click.ClickException(f"cannot read {file}: {error}") from error
     if as_json:
@@ -36,6 +44,16 @@ def check(file: Path, *, as_json: bool) -> None:
         _print(found)
     if found.problems:
         sys.exit(1)
+
+
+def _checked(found: AlertmanagerFile) -> AlertmanagerFile:
+    """With what is wrong with its templates."""
+    checked = templates_of(found)
+    return replace(
+        found,
+        problems=(*found.problems, *checked.problems),
+        notes=(*found.notes, *checked.notes),
+    )
 
 
 def _print(found: AlertmanagerFile) -> None:
@@ -62,18 +80,22 @@ def _counts(found: AlertmanagerFile) -> dict[str, int]:
         "inhibit rules": len(found.inhibit_rules),
         "time intervals": len(found.intervals),
         "receivers": len(found.receivers),
+        "template files": len(found.templates),
     }
 
 
 def _queue(receiver: Receiver) -> str:
-    if receiver.webhook is not None:
-        return "webhook, in Alertmanager's own form"
-    if receiver.email is not None:
-        return f"e-mail to {receiver.email.to}"
+    if receiver.told:
+        return "; ".join(map(_told, receiver.told))
     if receiver.others:
         kinds = ", ".join(receiver.others)
         return f"{kinds}: the queue {receiver.name} of collector.yml, or else the default queue"
     return "tells nobody: tasks are kept and not delivered"
+
+
+def _told(each: Webhook | Email) -> str:
+    webhook = "webhook, in Alertmanager's own form"
+    return f"e-mail to {each.to}" if isinstance(each, Email) else webhook
 
 
 def _document(found: AlertmanagerFile) -> dict[str, Any]:

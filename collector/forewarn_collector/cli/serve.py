@@ -141,7 +141,7 @@ async def _serve(config: CollectorConfig, clock: Clock) -> None:
     # threads for a tenth of a second each time.
     gc.collect()
     gc.freeze()
-    loop.add_signal_handler(signal.SIGHUP, collector.reload_rules)
+    loop.add_signal_handler(signal.SIGHUP, collector.reload)
     try:
         await stop.wait()
     finally:

@@ -151,10 +151,11 @@ _TEXT = click.option("--text", default="", help="Why; the timeline and the queue
 
 @tasks.command()
 @click.argument("number")
+@_TEXT
 @connection
-def ack(number: str, *, client: Client, as_json: bool) -> None:
+def ack(number: str, *, text: str, client: Client, as_json: bool) -> None:
     """Say that somebody has seen it."""
-    _act(client, number, "acknowledge", {}, as_json=as_json)
+    _act(client, number, "acknowledge", {"text": text}, as_json=as_json)
 
 
 @tasks.command()
@@ -248,4 +249,5 @@ def _act(client: Client, number: str, verb: str, body: dict[str, Any], *, as_jso
     if as_json:
         click.echo(json.dumps(task, indent=2))
     else:
-        click.echo(f"{task['number']} is {task['state']}: {task['title']}")
+        whose = f", assigned to {task['assignee']}" if task["assignee"] else ""
+        click.echo(f"{task['number']} is {task['state']}{whose}: {task['title']}")

@@ -29,7 +29,6 @@ _RESTART_SECONDS = 20
 
 _AGENT = """\
 collector: {collector}
-token_file: {data}/token
 instance: demo-host
 interval: 1s
 spool: {{path: {folder}/spool}}
@@ -89,7 +88,6 @@ class Demo:
         config.write_text(
             _AGENT.format(
                 collector=self.base,
-                data=self._folder / "data",
                 folder=self._folder,
                 port=self._shop_port,
             )
@@ -105,9 +103,9 @@ class Demo:
         config.write_text(
             _COLLECTOR.format(port=self._port, data=self._folder / "data", url=self.queue.url)
         )
-        collector = Program(
-            "collector", "forewarn_collector", ["serve", "--config", str(config)], self._folder
-        )
+        # Whoever tries the page is to handle tasks at once: only this machine reaches it.
+        arguments = ["serve", "--config", str(config), "--no-auth"]
+        collector = Program("collector", "forewarn_collector", arguments, self._folder)
         self._programs.append(collector)
         marker = "listening on "
 
@@ -174,16 +172,15 @@ class Demo:
 
     def hints(self) -> None:
         """Say what to open and what to try."""
-        environment = f"FOREWARN_SERVER={self.base} FOREWARN_TOKEN=$(cat {self._folder}/data/token)"
-        command = Path(sys.executable).parent / "forewarn"
+        command = shlex.quote(str(Path(sys.executable).parent / "forewarn"))
         lines = (
             "",
-            f"The page:           {self.base}/",
+            f"Open the page:      {self.base}/",
             f"Query it:           curl '{self.base}/api/v1/query?query=up'",
             "Try, in another terminal:",
             f"  break the shop    kill -9 {self._shop().process.pid}",
             f"  a fatal log line  curl http://127.0.0.1:{self._shop_port}/fail",
-            f"  the tasks         {environment} {shlex.quote(str(command))} tasks list --all",
+            f"  the tasks         FOREWARN_SERVER={self.base} {command} tasks list --all",
             f"Everything is in {self._folder}; Ctrl-C ends the demo and removes it.",
             "",
         )

@@ -29,8 +29,21 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Band:
+    """A time from `start` to `end` (ms) with a name, shown behind the lines."""
+
+    start: int
+    end: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plot:
-    """A plot from `start` to `end` (ms). `threshold` is a value and what it is called."""
+    """A plot from `start` to `end` (ms). `threshold` is a value and what it is called.
+
+    `from_zero` has its axis begin there, whatever the lines do. `width` is in its own units, of
+    which letters are 12 high.
+    """
 
     title: str
     start: int
@@ -38,3 +51,6 @@ class Plot:
     lines: Sequence[Line]
     marks: Sequence[Mark] = ()
     threshold: tuple[float, str] | None = None
+    bands: Sequence[Band] = ()
+    from_zero: bool = False
+    width: int = 760

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 COLOURS = 8
 """How many lines have a colour of their own: classes `c0` (strokes) and `d0` (dots) to 7."""
 
@@ -50,25 +52,47 @@ _RULES = (
     ".onset{stroke:var(--onset);stroke-width:1.5}",
     ".limit{stroke:var(--limit);stroke-dasharray:7 4;stroke-width:1.5}",
     ".limited{fill:var(--limit);stroke:var(--page);stroke-width:3px;paint-order:stroke}",
+    ".band{fill:var(--limit);fill-opacity:.1}",
     ".suspect{fill:var(--onset)}",
     ".page{fill:var(--page)}",
 )
 
 
-def _variables(colours: dict[str, str], lines: tuple[str, ...]) -> str:
-    named = {**colours, **{f"s{number}": colour for number, colour in enumerate(lines)}}
-    return ":root{" + ";".join(f"--{name}:{colour}" for name, colour in named.items()) + "}"
+def _variables(colours: dict[str, str], lines: tuple[str, ...]) -> dict[str, str]:
+    return {**colours, **{f"s{number}": colour for number, colour in enumerate(lines)}}
 
+
+def _declared(variables: dict[str, str]) -> str:
+    return "{" + ";".join(f"--{name}:{colour}" for name, colour in variables.items()) + "}"
+
+
+_OF_LIGHT = _variables(_LIGHT, _LIGHT_LINES)
+_OF_DARK = _variables(_DARK, _DARK_LINES)
+_ALL_RULES = (
+    *_RULES,
+    *(
+        f".c{n}{{stroke:var(--s{n});fill:none;stroke-width:2;stroke-linejoin:round}}"
+        f".d{n}{{fill:var(--s{n})}}"
+        for n in range(COLOURS)
+    ),
+)
 
 STYLE = "\n".join(
     (
-        _variables(_LIGHT, _LIGHT_LINES),
-        f"@media (prefers-color-scheme:dark){{{_variables(_DARK, _DARK_LINES)}}}",
-        *_RULES,
-        *(
-            f".c{n}{{stroke:var(--s{n});fill:none;stroke-width:2;stroke-linejoin:round}}"
-            f".d{n}{{fill:var(--s{n})}}"
-            for n in range(COLOURS)
-        ),
+        f":root{_declared(_OF_LIGHT)}",
+        f"@media (prefers-color-scheme:dark){{:root{_declared(_OF_DARK)}}}",
+        *_ALL_RULES,
     )
 )
+"""The style of a plot that is a document of its own."""
+
+
+def page_style() -> str:
+    """The style of plots within pages, which say themselves whether they are light or dark.
+
+    What they stand on is the page's `--surface`.
+    """
+    both = {name: f"light-dark({_OF_LIGHT[name]},{_OF_DARK[name]})" for name in _OF_LIGHT}
+    both["page"] = "var(--surface)"
+    rules = re.sub(r"(^|(?<=}))(?=[.a-z])", "svg.plot ", "\n".join(_ALL_RULES), flags=re.MULTILINE)
+    return f"svg.plot{_declared(both)}\n{rules}\n"

@@ -49,6 +49,7 @@ from forewarn_collector.queues.github_answers import (
 from forewarn_collector.queues.markdown_markers import MARKER_LENGTH, marker_in, with_marker
 from forewarn_collector.queues.numbered_refs import changed_in_projects, parts
 from forewarn_collector.queues.pages import Page, markdown
+from forewarn_collector.queues.recent_tickets import Listed, RecentTickets
 from forewarn_collector.queues.ticket_labels import labels_of, outdated
 from forewarn_collector.queues.tracker import (
     Attachment,
@@ -62,6 +63,7 @@ from forewarn_collector.queues.tracker_http import (
     GoneError,
     TrackerAccess,
     TrackerClient,
+    sure_at,
     told,
     told_at,
     utc_stamp,
@@ -73,7 +75,7 @@ log = logging.getLogger(__name__)
 
 _PER_PAGE = 50
 """Texts have up to 65,536 characters: a page of these stays far below the largest answer."""
-_MOST_PAGES = 100
+_MOST_PAGES = 200
 _MOST_COMMENT_PAGES = 20
 _LONGEST_LABEL = 50
 _REASONS = {
@@ -97,6 +99,7 @@ class GithubTracker:
     def __init__(self, url: str, access: TrackerAccess) -> None:
         """`url` is where people see issues, `access` how to reach the API."""
         self._url = url
+        self._recent = RecentTickets()
         self._client = TrackerClient(access, partial(verdict, access.base))
 
     @classmethod
@@ -123,14 +126,17 @@ class GithubTracker:
 
     async def find(self, marker: str, project: str, since: int) -> Ticket | None:
         """By listing the newest."""
-        found = None
-        params = {"sort": "created", "direction": "desc", "since": utc_stamp(since)}
-        async for issue in self._issues(project, params):
-            if told_at(issue, "created_at") < since:
-                break
-            if marker_in(told(issue, "body")) == marker:
-                found = ticket(issue)
-        return found
+
+        async def listed(start: int) -> Listed:
+            # GitHub's `since` is by the last change.
+            asked = {"sort": "created", "direction": "desc", "since": utc_stamp(start)}
+            async for issue in self._issues(project, asked):
+                made_at = sure_at(issue, "created_at")
+                if made_at < start:
+                    return
+                yield made_at, marker_in(told(issue, "body")), ticket(issue).ref
+
+        return await self._recent.find(marker, project, since, listed, self.read)
 
     async def create(self, fields: TicketFields, body: str, marker: str) -> Ticket:
         """Without its assignee, where GitHub refuses only that: the issue matters more."""

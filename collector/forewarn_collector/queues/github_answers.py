@@ -9,7 +9,14 @@ from typing import Any
 from forewarn_collector.queues.base import DeliveryError
 from forewarn_collector.queues.markdown_markers import marker_in
 from forewarn_collector.queues.tracker import Comment, Outcome, Ticket, TicketState
-from forewarn_collector.queues.tracker_http import answered_at, asked_wait, strange, told, told_at
+from forewarn_collector.queues.tracker_http import (
+    answered_at,
+    asked_wait,
+    strange,
+    told,
+    told_at,
+    told_list,
+)
 
 REPOSITORY = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")
 """How a repository is written."""
@@ -64,9 +71,7 @@ def verdict(
 
 def label_names(issue: Mapping[str, Any]) -> list[str]:
     """The labels of an issue."""
-    labels = issue.get("labels")
-    each = labels if isinstance(labels, list) else []
-    return [name for name in (told(label, "name") for label in each) if name]
+    return [name for label in told_list(issue, "labels") if (name := told(label, "name"))]
 
 
 def ticket(issue: Mapping[str, Any]) -> Ticket:
@@ -118,8 +123,7 @@ def _limited(headers: Mapping[str, str], said: str) -> int | None:
 
 
 def _refused_fields(document: Any) -> set[str]:
-    errors = document.get("errors") if isinstance(document, dict) else None
-    return {told(error, "field") for error in errors} if isinstance(errors, list) else set()
+    return {told(error, "field") for error in told_list(document, "errors")}
 
 
 def archived() -> DeliveryError:

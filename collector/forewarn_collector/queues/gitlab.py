@@ -45,6 +45,7 @@ from forewarn_collector.queues.markdown_markers import (
 )
 from forewarn_collector.queues.numbered_refs import changed_in_projects, parts
 from forewarn_collector.queues.pages import Page, markdown
+from forewarn_collector.queues.recent_tickets import Listed, RecentTickets
 from forewarn_collector.queues.ticket_labels import labels_of, outdated
 from forewarn_collector.queues.tracker import (
     Attachment,
@@ -59,8 +60,11 @@ from forewarn_collector.queues.tracker_http import (
     TrackerAccess,
     TrackerClient,
     strange,
+    sure_at,
     told,
     told_at,
+    told_list,
+    told_number,
     utc_stamp,
 )
 from forewarn_collector.queues.tracker_place import read_place
@@ -71,13 +75,14 @@ log = logging.getLogger(__name__)
 
 _API = "/api/v4"
 _PER_PAGE = 50
-_MOST_PAGES = 100
+_MOST_PAGES = 200
 _MOST_COMMENTS = 1_000
 _MOST_MOVES = 10
 _LONGEST_LABEL = 255
 _PLANNER = 15
 """The least of GitLab's roles that may label and assign issues; Reporter is 20."""
 _PROJECT = re.compile(r"[^\s#?%]+(/[^\s#?%]+)+")
+_REFERENCE = re.compile(rf"{_PROJECT.pattern}#[0-9]+")
 _NUMBERED = re.compile(rf"{_API}/projects/(\d+)$")
 # A line of a text that GitLab would carry out: `/close`.
 _QUICK_ACTION = re.compile(r"^/(?=[A-Za-z_]+\s|[A-Za-z_]+$)", re.MULTILINE)
@@ -106,6 +111,7 @@ class GitlabTracker:
         """`access.base` is where people see GitLab."""
         self._url = access.base
         self._confidential = confidential
+        self._recent = RecentTickets()
         self._client = TrackerClient(access, _verdict)
         self._numbers: dict[str, str] = {}
         self._people: dict[str, int] = {}
@@ -130,12 +136,15 @@ class GitlabTracker:
         return f"{self._url}/{project}/-/issues/{number}"
 
     async def find(self, marker: str, project: str, since: int) -> Ticket | None:
-        """By listing those made since, the oldest first."""
-        asked = {"created_after": utc_stamp(since), "order_by": "created_at", "sort": "asc"}
-        async for issue in self._issues(project, asked):
-            if marker_in(told(issue, "description")) == marker:
-                return _ticket(issue)
-        return None
+        """By listing those made since."""
+
+        async def listed(start: int) -> Listed:
+            asked = {"created_after": utc_stamp(start), "order_by": "created_at", "sort": "desc"}
+            async for issue in self._issues(project, asked):
+                marked = marker_in(told(issue, "description"))
+                yield sure_at(issue, "created_at"), marked, _ticket(issue).ref
+
+        return await self._recent.find(marker, project, since, listed, self.read)
 
     async def create(self, fields: TicketFields, body: str, marker: str) -> Ticket:
         """Without its assignee where GitLab knows no such user: the issue matters more."""
@@ -249,7 +258,7 @@ class GitlabTracker:
             hint = "turn them on in its settings"
             raise DeliveryError(f"the issues of {project} are turned off; {hint}", permanent=True)
         role = max(
-            int(told(found, "permissions", kind, "access_level") or 0)
+            told_number(found, "permissions", kind, "access_level")
             for kind in ("project_access", "group_access")
         )
         if role < _PLANNER:
@@ -307,7 +316,7 @@ class GitlabTracker:
             if "errors" in answer.obj():
                 raise strange(f"{ref} was moved, and GitLab does not tell where to")
             now = told(answer.document, "data", "issue", "reference")
-            if not now:
+            if not _REFERENCE.fullmatch(now):
                 said = f"HTTP 404: {ref} was moved where the token may not see it"
                 raise GoneError(said, permanent=True)
             ref = now
@@ -336,7 +345,7 @@ class GitlabTracker:
         name = fields.assignee
         if name and name not in self._people:
             for user in (await self._client.get(f"{_API}/users", {"username": name})).items():
-                self._people[name] = int(told(user, "id") or 0)
+                self._people[name] = told_number(user, "id")
         if self._people.get(name):
             return {"assignee_ids": [self._people[name]]}
         if name:
@@ -367,21 +376,19 @@ def _labels(fields: TicketFields) -> list[str]:
 
 
 def _label_names(issue: Mapping[str, Any]) -> list[str]:
-    labels = issue.get("labels")
-    return [label for label in labels if isinstance(label, str)] if isinstance(labels, list) else []
+    return [label for label in told_list(issue, "labels") if isinstance(label, str)]
 
 
 def _ticket(issue: Mapping[str, Any]) -> Ticket:
     ref, state = told(issue, "references", "full"), told(issue, "state")
-    if "#" not in ref or not state:
+    if not _REFERENCE.fullmatch(ref) or not state:
         raise strange("the answer is no issue")
     closed = state == "closed"
-    assignees = issue.get("assignees")
-    first = assignees[0] if isinstance(assignees, list) and assignees else None
+    assignees = told_list(issue, "assignees")
     return Ticket(
         ref=ref,
         state=TicketState.CLOSED if closed else TicketState.NEW,
-        assignee=told(first, "username"),
+        assignee=told(assignees[0], "username") if assignees else "",
         changed_by=told(issue, "closed_by", "username") if closed else "",
         changed_at=told_at(issue, "updated_at"),
         title=told(issue, "title"),

@@ -33,6 +33,7 @@ import base64
 import logging
 import re
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import aiohttp
@@ -41,6 +42,7 @@ from forewarn_collector.queues.base import DeliveryError
 from forewarn_collector.queues.jira_answers import (
     FIELDS,
     MARKER_LENGTH,
+    REFERENCE,
     RefusedFieldsError,
     comment,
     person,
@@ -54,6 +56,7 @@ from forewarn_collector.queues.jira_search import API, JiraSearch
 from forewarn_collector.queues.jira_transitions import Workflow, read_workflow
 from forewarn_collector.queues.pages import Page
 from forewarn_collector.queues.pages import jira as wiki
+from forewarn_collector.queues.recent_tickets import RecentTickets
 from forewarn_collector.queues.ticket_labels import outdated
 from forewarn_collector.queues.tracker import (
     Attachment,
@@ -71,6 +74,8 @@ from forewarn_collector.queues.tracker_http import (
     TrackerClient,
     strange,
     told,
+    told_list,
+    told_number,
     utc_stamp,
 )
 from forewarn_collector.queues.tracker_place import read_place
@@ -106,6 +111,7 @@ class JiraTracker:
         self._issue_type = issue_type
         self._workflow = workflow
         self._client = TrackerClient(access, verdict)
+        self._recent = RecentTickets()
         self._search = JiraSearch(self._client)
 
     @classmethod
@@ -131,8 +137,9 @@ class JiraTracker:
 
     async def find(self, marker: str, project: str, since: int) -> Ticket | None:
         """See jira_search.py."""
-        issue = await self._search.find(marker, _key(project), since)
-        return None if issue is None else ticket(issue, cloud=await self._search.is_cloud())
+        key = _key(project)
+        listed = partial(self._search.listed, key)
+        return await self._recent.find(marker, key, since, listed, self.read)
 
     async def create(self, fields: TicketFields, body: str, marker: str) -> Ticket:
         """Without what Jira refuses of its spare fields: the issue matters more."""
@@ -147,7 +154,7 @@ class JiraTracker:
         }
         answer = await self._set("POST", f"{API}/issue", wanted)
         ref = told(answer.obj(), "key")
-        if not ref:
+        if not REFERENCE.fullmatch(ref):
             raise strange("the answer to a new issue has no key")
         return Ticket(ref=ref, state=TicketState.NEW, title=fields.title)
 
@@ -176,9 +183,8 @@ class JiraTracker:
     async def attach(self, ref: str, file: Attachment) -> None:
         """Attach it. Where attachments are turned off or forbidden, only that is refused."""
         issue = (await self._client.get(f"{API}/issue/{ref}", {"fields": "attachment"})).obj()
-        fields = issue.get("fields")
-        present = fields.get("attachment") if isinstance(fields, dict) else None
-        if any(told(each, "filename") == file.name for each in present or ()):
+        present = told_list(issue, "fields", "attachment")
+        if any(told(each, "filename") == file.name for each in present):
             return
         form = aiohttp.FormData()
         form.add_field("file", file.content, filename=file.name, content_type=file.content_type)
@@ -224,7 +230,7 @@ class JiraTracker:
             answer = await self._client.get(f"{API}/issue/{ref}/comment", asked)
             page = answer.items("comments")
             found += [comment(each, cloud=cloud) for each in page]
-            if not page or len(found) >= int(told(answer.document, "total") or 0):
+            if not page or len(found) >= told_number(answer.document, "total"):
                 break
         return found[::-1]
 
@@ -321,9 +327,7 @@ def _labels(fields: TicketFields) -> list[str]:
 
 
 def _label_names(issue: Mapping[str, Any]) -> list[str]:
-    fields = issue.get("fields")
-    labels = fields.get("labels") if isinstance(fields, dict) else None
-    return [label for label in labels if isinstance(label, str)] if isinstance(labels, list) else []
+    return [label for label in told_list(issue, "fields", "labels") if isinstance(label, str)]
 
 
 def _has(right: Any) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from forewarn_collector.queues.base import DeliveryError
 from forewarn_collector.queues.tracker import Comment, Outcome, Ticket, TicketState
-from forewarn_collector.queues.tracker_http import strange, told, told_at
+from forewarn_collector.queues.tracker_http import strange, told, told_at, told_list
 
+REFERENCE = re.compile(r"[A-Z][A-Z0-9_]*-[0-9]+")
+"""How an issue's key is written."""
 MARKER_LENGTH = 110
 """Characters that `with_marker` adds, at most."""
 FIELDS = ("summary", "status", "resolution", "assignee", "updated", "created", "description")
@@ -24,7 +26,7 @@ RESOLUTIONS: Mapping[Outcome, tuple[str, ...]] = {
 
 _CATEGORIES = {"done": TicketState.CLOSED, "indeterminate": TicketState.IN_PROGRESS}
 _WAITING = re.compile(r"wait|pending|on hold|blocked", re.IGNORECASE)
-_REFERENCE = re.compile(r"^Reference: (forewarn-[A-Za-z0-9-]{1,64})\s*\Z", re.MULTILINE)
+_MARKER = re.compile(r"^Reference: (forewarn-[A-Za-z0-9-]{1,64})\s*\Z", re.MULTILINE)
 _NOFORMAT = "{noformat}"
 
 
@@ -77,14 +79,14 @@ def marker_in(text: str) -> str:
 
     In the cloud a text comes back as it was converted twice, in which hyphens may be escaped.
     """
-    found = _REFERENCE.search(text.replace("\\-", "-").replace("{-}", "-").replace("\r", ""))
+    found = _MARKER.search(text.replace("\\-", "-").replace("{-}", "-").replace("\r", ""))
     return found.group(1) if found else ""
 
 
 def ticket(issue: Mapping[str, Any], *, cloud: bool) -> Ticket:
     """A ticket by an issue with `FIELDS`; who closed it only where its changelog is there."""
     ref, status = told(issue, "key"), told(issue, "fields", "status", "name")
-    if not ref or not status:
+    if not REFERENCE.fullmatch(ref) or not status:
         raise strange("the answer is no issue")
     state = state_of(issue)
     resolution = told(issue, "fields", "resolution", "name")
@@ -144,13 +146,10 @@ def _outcome(name: str) -> Outcome | None:
 
 def _moved_by(issue: Mapping[str, Any], *, cloud: bool) -> str:
     """Who changed the status last."""
-    changelog = issue.get("changelog")
-    histories = changelog.get("histories") if isinstance(changelog, dict) else None
-    moves = [each for each in histories or () if _moves(each)]
+    moves = [each for each in told_list(issue, "changelog", "histories") if _moves(each)]
     last = max(moves, key=lambda each: told_at(each, "created"), default=None)
     return person(last.get("author"), cloud=cloud) if last is not None else ""
 
 
 def _moves(history: Any) -> bool:
-    items: Sequence[Any] = history.get("items", ()) if isinstance(history, dict) else ()
-    return any(told(item, "field") == "status" for item in items)
+    return any(told(item, "field") == "status" for item in told_list(history, "items"))

@@ -20,11 +20,19 @@ from typing import Any
 
 from forewarn_collector.queues.base import DeliveryError
 from forewarn_collector.queues.jira_answers import FIELDS, marker_in
-from forewarn_collector.queues.tracker_http import GoneError, TrackerClient, told, told_at
+from forewarn_collector.queues.recent_tickets import Listed
+from forewarn_collector.queues.tracker_http import (
+    GoneError,
+    TrackerClient,
+    sure_at,
+    told,
+    told_at,
+    told_number,
+)
 
 API = "/rest/api/2"
 _PER_PAGE = 50
-_MOST_PAGES = 100
+_MOST_PAGES = 200
 _AT_ONCE = 100
 _AHEAD = {True: 100, False: 10}
 """How many keys behind the newest known are tried, in the cloud and on servers."""
@@ -37,6 +45,7 @@ class JiraSearch:
     def __init__(self, client: TrackerClient) -> None:
         self._client = client
         self._cloud: bool | None = None
+        self._numbers: dict[str, set[int]] = {}
 
     async def is_cloud(self) -> bool:
         """Whether this is Atlassian's cloud, by what the server says of itself."""
@@ -45,23 +54,27 @@ class JiraSearch:
             self._cloud = told(info, "deploymentType") == "Cloud"
         return self._cloud
 
-    async def find(self, marker: str, project: str, since: int) -> Mapping[str, Any] | None:
-        """The issue with a marker that was made at `since` (ms) or later; the first of several."""
-        found, seen = None, set[int]()
+    async def listed(self, project: str, start: int) -> Listed:
+        """Every issue of a project that was made at `start` (ms) or later, and perhaps older ones.
+
+        What earlier lists had is remembered by its number, so that a gap is one of all of them.
+        """
+        seen = self._numbers.setdefault(project, set())
         try:
             async for issue in self._newest(project):
                 seen.add(_number(told(issue, "key")))
-                if told_at(issue, "fields", "created") < since:
+                made_at = sure_at(issue, "fields", "created")
+                if made_at < start:
                     break
-                if marker_in(told(issue, "fields", "description")) == marker:
-                    found = issue
+                yield _listed(issue)
         except DeliveryError as error:
             if error.permanent:
                 await self._client.get(f"{API}/project/{project}")
             raise
         if not seen:
             await self._client.get(f"{API}/project/{project}")
-        return found or await self._unseen(marker, project, seen)
+        async for issue in self._unseen(project, seen):
+            yield _listed(issue)
 
     async def updated(self, refs: Collection[str]) -> dict[str, int]:
         """When (ms) issues changed last, by their keys; those gone or moved are left out."""
@@ -72,23 +85,22 @@ class JiraSearch:
                 found[told(issue, "key")] = told_at(issue, "fields", "updated")
         return found
 
-    async def _unseen(self, marker: str, project: str, seen: set[int]) -> Mapping[str, Any] | None:
+    async def _unseen(self, project: str, seen: set[int]) -> AsyncIterator[Mapping[str, Any]]:
         cloud = await self.is_cloud()
         start, end = min(seen, default=0) + 1, max(seen, default=0)
         while True:
             reach = end + _AHEAD[cloud]
             unseen = [n for n in range(start, reach + 1) if n not in seen][-_MOST_UNSEEN[cloud] :]
-            issues: list[Mapping[str, Any]] = []
             for at in range(0, len(unseen), _AT_ONCE):
                 keys = [f"{project}-{number}" for number in unseen[at : at + _AT_ONCE]]
-                issues += await self._read(keys)
-            for issue in sorted(issues, key=lambda each: _number(told(each, "key"))):
-                if marker_in(told(issue, "fields", "description")) == marker:
-                    return issue
-            newest = max((_number(told(issue, "key")) for issue in issues), default=0)
-            if newest <= end:
-                return None
-            start, end = reach + 1, max(newest, reach)
+                for issue in await self._read(keys):
+                    # One that was moved has a number of another project.
+                    if told(issue, "key") in keys:
+                        seen.add(_number(told(issue, "key")))
+                    yield issue
+            if max(seen, default=0) <= end:
+                return
+            start, end = reach + 1, reach
 
     async def _newest(self, project: str) -> AsyncIterator[Mapping[str, Any]]:
         cloud = await self.is_cloud()
@@ -111,9 +123,9 @@ class JiraSearch:
                     return
             else:
                 asked["startAt"] = count
-                if not issues or count >= int(told(answer.document, "total") or 0):
+                if not issues or count >= told_number(answer.document, "total"):
                     return
-        said = f"{project} has more than {_MOST_PAGES * _PER_PAGE} issues since this task began"
+        said = f"{project} has more than {_MOST_PAGES * _PER_PAGE} issues since the task began"
         raise DeliveryError(f"{said}: too many to look through", permanent=True)
 
     async def _by_keys(self, keys: Sequence[str], fields: Sequence[str]) -> Sequence[Any]:
@@ -141,6 +153,11 @@ class JiraSearch:
         except GoneError:
             return None
         return answer.obj()
+
+
+def _listed(issue: Mapping[str, Any]) -> tuple[int, str, str]:
+    marked = marker_in(told(issue, "fields", "description"))
+    return sure_at(issue, "fields", "created"), marked, told(issue, "key")
 
 
 def _number(key: str) -> int:

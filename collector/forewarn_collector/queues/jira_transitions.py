@@ -9,7 +9,7 @@ from typing import Any
 from forewarn_collector.queues.base import DeliveryError
 from forewarn_collector.queues.jira_answers import RESOLUTIONS, same_name
 from forewarn_collector.queues.tracker import Outcome
-from forewarn_collector.queues.tracker_http import told
+from forewarn_collector.queues.tracker_http import told, told_list
 from forewarn_wire.document import Section
 from forewarn_wire.readers import text_mapping
 
@@ -73,8 +73,7 @@ class Workflow:
         return filled
 
     def _resolution(self, screen: Any, outcome: Outcome) -> str:
-        allowed = screen.get("allowedValues") if isinstance(screen, dict) else None
-        names = [told(each, "name") for each in allowed] if isinstance(allowed, list) else []
+        names = [told(each, "name") for each in told_list(screen, "allowedValues")]
         configured = self.resolutions.get(outcome.value)
         if configured:
             return configured

@@ -11,7 +11,7 @@ import email.policy
 import logging
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 _TIMEOUT = 20_000
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _SUBJECT_LENGTH = 200
+_LONGEST_SUBJECT = 900
+"""Of one that is not ours: a line of a message may have 998 letters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,19 @@ class Mailbox:
     password: bytes = b""
     tls: ssl.SSLContext | None = None
     timeout: int = _TIMEOUT
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a message says in words that are not ours; None where they are ours.
+
+    An empty `html` is none at all. `headers` are more of them, From and To may be among them.
+    """
+
+    subject: str | None = None
+    text: str | None = None
+    html: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class EmailQueue:
@@ -97,8 +112,8 @@ class EmailQueue:
 
     async def deliver(self, delivery: Delivery) -> str | None:
         """Send the message; returns its Message-ID."""
-        message = compose(delivery, self._mailbox)
-        box = self._mailbox
+        box = self.mailbox_of(delivery)
+        message = self.compose(delivery, box)
         client = aiosmtplib.SMTP(
             hostname=box.host,
             port=box.port,
@@ -134,20 +149,33 @@ class EmailQueue:
             log.warning("queue %s: %s was refused: %s", self._name, address, answer)
         return str(message["Message-ID"])
 
+    def mailbox_of(self, delivery: Delivery) -> Mailbox:
+        """From where and to whom a delivery goes. Raises DeliveryError."""
+        return self._mailbox
+
+    def compose(self, delivery: Delivery, mailbox: Mailbox) -> EmailMessage:
+        """The message of a delivery, the same at every attempt."""
+        return compose(delivery, mailbox)
+
     async def close(self) -> None:
         """Nothing is held open between messages."""
 
 
-def compose(delivery: Delivery, mailbox: Mailbox) -> EmailMessage:
-    """The message of a delivery, the same at every attempt."""
+def compose(delivery: Delivery, mailbox: Mailbox, words: Words | None = None) -> EmailMessage:
+    """The message of a delivery, the same at every attempt; `words` stand for our own."""
+    words = words or Words()
     task = delivery.task
     message = EmailMessage(policy=email.policy.SMTP)
     reply = delivery.id != delivery.thread_id
     severity = f"{task.severity}: " if task.severity else ""
     subject = _one_line(f"[{task.number}] {severity}{task.title}")[:_SUBJECT_LENGTH]
-    message["Subject"] = f"Re: {subject}" if reply else subject
-    message["From"] = mailbox.sender
-    message["To"] = ", ".join(mailbox.recipients)
+    if words.subject is not None:
+        message["Subject"] = _one_line(words.subject)[:_LONGEST_SUBJECT]
+    else:
+        message["Subject"] = f"Re: {subject}" if reply else subject
+    shown = {"From": mailbox.sender, "To": ", ".join(mailbox.recipients)}
+    for name, value in (shown | dict(words.headers)).items():
+        message[name] = _one_line(value)
     message["Date"] = _when(delivery.created_at)
     message["Message-ID"] = _message_id(delivery.id, mailbox.sender)
     if reply:
@@ -158,7 +186,12 @@ def compose(delivery: Delivery, mailbox: Mailbox) -> EmailMessage:
     message["Auto-Submitted"] = "auto-generated"
     message["X-Forewarn-Task"] = task.number
     message["X-Forewarn-Action"] = delivery.action.value
-    message.set_content(letter_text(delivery))
+    message.set_content(letter_text(delivery) if words.text is None else words.text)
+    if words.html is not None:
+        if words.html:
+            message.add_alternative(words.html, subtype="html")
+        _fix_boundaries(message, delivery.id)
+        return message
     plot = letter_plot(delivery)
     picture = _message_id(f"plot.{delivery.id}", mailbox.sender)
     image = None if plot is None else f"cid:{picture[1:-1]}"

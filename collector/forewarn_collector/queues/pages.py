@@ -52,6 +52,7 @@ Page = Sequence[Block]
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~])")
 _MENTION = re.compile(r"(?<![\w`])@(?=\w)")
 _JIRA = re.compile(r"([\\*_{}\[\]^~+|!?])")
+_HALF_ENTITY = re.compile(r"&[#\w]*\Z")
 _ADDRESS = re.compile(r"https?://\S+")
 # An invisible joiner: the text looks the same and calls nobody.
 _QUIET_AT = "@\u2060"
@@ -70,6 +71,19 @@ def plain(page: Page) -> str:
 def html(page: Page) -> str:
     """As a piece of HTML."""
     return str(Markup("\n").join(_html(page)))
+
+
+def html_within(page: Page, longest: int) -> str:
+    """As HTML of at most so many bytes; what would be longer is cut, and is plain text then.
+
+    A cut in the midst of HTML could swallow whatever follows it.
+    """
+    whole = html(page)
+    if len(whole.encode(errors="replace")) <= longest:
+        return whole
+    room = longest - len("<pre>…</pre>".encode())
+    said = str(escape(plain(page))).encode(errors="replace")[:room].decode("utf-8", "ignore")
+    return f"<pre>{_HALF_ENTITY.sub('', said)}…</pre>"
 
 
 def jira(page: Page) -> str:

@@ -40,6 +40,22 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
         Question("from", "Sender, such as Forewarn <forewarn@example.org>"),
         Question("to", "Recipients", several=True),
     ),
+    "pagerduty": (
+        Question("routing_key", "Integration key of the service (Events API V2)", secret=True),
+    ),
+    "chat": (Question("url", "Apprise URL of the chat, such as slack://...", secret=True),),
+    "zendesk": (
+        Question("url", "Address, such as https://acme.zendesk.com"),
+        Question("group", "Group that gets the tickets"),
+        Question("email", "E-mail address of the agent whose API token it is"),
+        Question(_TOKEN, "API token (Admin Center, Apps and integrations, APIs)", secret=True),
+    ),
+    "servicenow": (
+        Question("url", "Address, such as https://acme.service-now.com"),
+        Question("assignment_group", "Group that gets the incidents"),
+        Question("username", "User name"),
+        Question("password", "Password of that user", secret=True),
+    ),
     "github": (
         Question("repository", "Repository, as owner/name"),
         Question("url", "Address of GitHub, as in your browser", "https://github.com"),

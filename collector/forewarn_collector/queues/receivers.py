@@ -3,47 +3,63 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
+from forewarn_collector.notifications import Templates
+from forewarn_collector.queues.alertmanager_mail import AlertmanagerEmailQueue
 from forewarn_collector.queues.alertmanager_webhook import AlertmanagerWebhookQueue
 from forewarn_collector.queues.base import Queue
-from forewarn_collector.queues.mail import EmailQueue, Mailbox
+from forewarn_collector.queues.mail import Mailbox
+from forewarn_collector.queues.notification import Recipient
 from forewarn_collector.silencing import AlertmanagerFile, Email, Receiver, Webhook
 
 _TLS_PORT = 465
 
 
-def queues_of_receivers(file: AlertmanagerFile, external_url: str) -> dict[str, Queue]:
-    """A queue for each receiver that can be one, by its name.
+def queues_of_receivers(
+    file: AlertmanagerFile,
+    templates: Templates,
+    external_url: str,
+    failed: Callable[[str], None] = lambda _: None,
+    without: Collection[str] = (),
+) -> dict[str, Queue]:
+    """The queues that the receivers are, by their names, `without` some receivers.
 
-    Raises OSError (ssl.SSLError is one) for a certificate that can't be used.
+    `failed` hears the name of a queue whenever a template of its fails. Raises OSError
+    (ssl.SSLError is one) for a certificate that can't be used.
     """
     found: dict[str, Queue] = {}
     for name, receiver in file.receivers.items():
-        if receiver.webhook is not None:
-            tls = _tls(receiver.webhook)
-            found[name] = AlertmanagerWebhookQueue(
-                name, receiver.webhook, file.route, external_url, tls
-            )
-        elif receiver.email is not None:
-            found[name] = EmailQueue(name, _mailbox(receiver.email))
+        if name in without:
+            continue
+        for queue, each in receiver.queues.items():
+            most = each.max_alerts if isinstance(each, Webhook) else 0
+            recipient = Recipient(name, file.route, external_url, each.send_resolved, most)
+            if isinstance(each, Webhook):
+                found[queue] = AlertmanagerWebhookQueue(queue, recipient, each, _tls(each))
+            else:
+                found[queue] = AlertmanagerEmailQueue(
+                    queue, recipient, each, _mailbox(each), templates, failed
+                )
     return found
 
 
-def queue_of_each(
-    receivers: Mapping[str, Receiver], queues: Collection[str], default: str
-) -> dict[str, str]:
-    """The name of the queue that takes the tasks of each receiver.
+def queues_of_each(
+    receivers: Mapping[str, Receiver], own: Collection[str], default: str
+) -> dict[str, tuple[str, ...]]:
+    """The names of the queues that take the tasks of each receiver.
 
-    Its own or that of collector.yml with its name; else the default one; none where the receiver
-    tells nobody.
+    The one of collector.yml with its name, of those `own`; or else those that it is; or else the
+    default one; none where the receiver tells nobody.
     """
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
     for name, receiver in receivers.items():
-        if name in queues:
-            found[name] = name
+        if name in own:
+            found[name] = (name,)
+        elif receiver.told:
+            found[name] = tuple(receiver.queues)
         else:
-            found[name] = default if receiver.others else ""
+            found[name] = (default,) if receiver.others and default else ()
     return found
 
 

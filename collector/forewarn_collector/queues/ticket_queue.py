@@ -9,7 +9,7 @@ that was killed) is found and not done again.
 | --- | --- |
 | open | is made, unless its marker is found; its plot is attached |
 | update | gets a remark; a severity that rose, an assignee that changed reach its fields |
-| reopen | is opened again, with a remark |
+| reopen | is opened again, or continued by another where it can't be, with a remark |
 | resolve | gets a remark, and is closed where a person ended the task, or `on_resolve: close` |
 
 A ticket that is owed anything but does not exist (its first delivery was refused for good) is made
@@ -71,6 +71,7 @@ class TicketQueue:
         ref = delivery.external_ref
         made: Ticket | None = None
         state: TicketState | None = None
+        moved = False
         # Of a ticket that was made by an attempt before this, people may have done the rest.
         assignee = fields.assignee if ref is None else None
         if ref is None:
@@ -83,8 +84,12 @@ class TicketQueue:
         try:
             if delivery.action is DeliveryAction.REOPEN:
                 # First of all: some trackers take nothing else for a closed ticket.
-                await self.tracker.reopen(ref)
-                state = await self._opened(ref)
+                after = await self.tracker.reopen(ref)
+                moved, ref = after is not None, after or ref
+                found = await self.tracker.read(ref)
+                state = _opened(found)
+                if moved and found is not None:
+                    assignee = found.assignee
             if made is None and delivery.action is not DeliveryAction.OPEN:
                 await self._remark(delivery, ref)
             await self._attach(delivery, ref)
@@ -98,18 +103,12 @@ class TicketQueue:
         except GoneError as error:
             said = f"its ticket {ref} is gone: {error}"
             raise DeliveryError(said, permanent=True) from error
-        return TicketLeft(ref=ref, url=self.tracker.link(ref), state=state, assignee=assignee)
+        url = self.tracker.link(ref)
+        return TicketLeft(ref=ref, url=url, state=state, assignee=assignee, moved=moved)
 
     async def close(self) -> None:
         """Let go of connections."""
         await self.tracker.close()
-
-    async def _opened(self, ref: str) -> TicketState:
-        """As what the tracker has a ticket that was opened again: its workflow decides."""
-        found = await self.tracker.read(ref)
-        if found is None or found.state is TicketState.CLOSED:
-            return TicketState.NEW
-        return found.state
 
     async def _ticket(self, delivery: Delivery, *, make: bool) -> tuple[str | None, Ticket | None]:
         """The reference of the task's ticket, and the ticket itself if it was made just now."""
@@ -168,6 +167,13 @@ def ticket_queue(
     if settings is None or tracker is None:
         return None
     return TicketQueue(name, tracker, settings)
+
+
+def _opened(found: Ticket | None) -> TicketState:
+    """As what the tracker has a ticket that was opened again: its workflow decides."""
+    if found is None or found.state is TicketState.CLOSED:
+        return TicketState.NEW
+    return found.state
 
 
 def marker_of(delivery_id: str) -> str:

@@ -18,7 +18,14 @@ from forewarn_collector.queues.ticket_queue import TicketQueue
 from forewarn_collector.queues.tracker import Comment, Ticket
 from forewarn_collector.queues.tracker_http import GoneError
 from forewarn_collector.queues.worker import BackOff, Pause
-from forewarn_collector.tasks import CloseReason, Ledger, LedgerError, Notify, Tickets
+from forewarn_collector.tasks import (
+    CloseReason,
+    Ledger,
+    LedgerError,
+    Notify,
+    ServiceLevels,
+    Tickets,
+)
 from forewarn_collector.tasks.ticket_changes import Remark, Seen
 from forewarn_collector.tasks.tickets import Reading
 from forewarn_wire.clock import Clock
@@ -56,10 +63,11 @@ class TicketReaders:
         queues: Mapping[str, Queue],
         clock: Clock,
         notify: Notify,
+        levels: ServiceLevels,
         back_off: BackOff | None = None,
     ) -> None:
-        """`notify` hears of what was done to tasks."""
-        self.tickets = Tickets(ledger, notify)
+        """`notify` hears of what was done to tasks; `levels` say how those escalate."""
+        self.tickets = Tickets(ledger, notify, levels)
         self._readers = {
             name: TicketReader(name, queue, self.tickets, clock, back_off or BackOff())
             for name, queue in queues.items()

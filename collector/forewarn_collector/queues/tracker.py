@@ -137,8 +137,11 @@ class Tracker(Protocol):
     async def resolve(self, ref: str, outcome: Outcome) -> None:
         """Close it; nothing happens where it is closed already."""
 
-    async def reopen(self, ref: str) -> None:
-        """Open it again; nothing happens where it is open."""
+    async def reopen(self, ref: str) -> str | None:
+        """Open it again; nothing happens where it is open.
+
+        Where a closed one can't be opened, another one continues it: returns that one's reference.
+        """
 
     async def read(self, ref: str) -> Ticket | None:
         """The ticket as it is now; None where it is gone for good."""

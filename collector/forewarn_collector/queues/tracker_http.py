@@ -66,9 +66,7 @@ class Answer:
         return found
 
     def _at(self, path: Sequence[str], kind: type, what: str) -> Any:
-        found = self.document
-        for name in path:
-            found = found.get(name) if isinstance(found, dict) else None
+        found = _at(self.document, path)
         if not isinstance(found, kind):
             raise strange(f"the answer's {_name(path)} is not {what}")
         return found
@@ -129,6 +127,7 @@ class TrackerClient:
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=access.timeout / 1000),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=(_once,),
             )
             # Else aiohttp sends a PUT again whose connection broke, and many trackers take a
             # remark by PUT: it would be there twice. Our queue looks before it sends again.
@@ -226,11 +225,22 @@ def answered_at(headers: Mapping[str, str]) -> int | None:
 
 def told(thing: Any, *path: str) -> str:
     """The text or number at a path of names in a JSON value; empty where there is none."""
-    for name in path:
-        thing = thing.get(name) if isinstance(thing, dict) else None
-    if isinstance(thing, bool) or not isinstance(thing, (str, int, float)):
+    found = _at(thing, path)
+    if isinstance(found, bool) or not isinstance(found, (str, int, float)):
         return ""
-    return str(thing)
+    return str(found)
+
+
+def told_number(thing: Any, *path: str) -> int:
+    """The whole number at a path; 0 where there is none."""
+    found = _at(thing, path)
+    return found if isinstance(found, int) and not isinstance(found, bool) else 0
+
+
+def told_list(thing: Any, *path: str) -> list[Any]:
+    """The array at a path; empty where there is none."""
+    found = _at(thing, path)
+    return found if isinstance(found, list) else []
 
 
 def listed(thing: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
@@ -249,9 +259,38 @@ def told_at(thing: Any, *path: str) -> int:
         return 0
 
 
+def sure_at(thing: Any, *path: str) -> int:
+    """As `told_at`, where a list is read by its times. Raises DeliveryError where there is none."""
+    at = told_at(thing, *path)
+    if not at:
+        raise strange(f"the answer's {_name(path)} is not a time")
+    return at
+
+
+def _at(thing: Any, path: Sequence[str]) -> Any:
+    for name in path:
+        thing = thing.get(name) if isinstance(thing, dict) else None
+    return thing
+
+
 def utc_stamp(at: int) -> str:
     """A time (ms) as trackers are asked with it: in UTC, whole seconds, never later than it is."""
     return f"{datetime.fromtimestamp(max(0, at) // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+async def _once(
+    request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Send a request once: aiohttp would send a PUT whose answer is lost again by itself.
+
+    For it, any PUT may be repeated. One that adds a remark may not.
+    """
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        raise aiohttp.ClientConnectionError(str(error)) from error
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:

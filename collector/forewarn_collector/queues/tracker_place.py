@@ -66,12 +66,16 @@ def read_place(
         if not token:
             hint = f"{called}_file: PATH, or {called}: env:VARIABLE"
             section.problem("", f"{called}_file is missing", hint)
-        elif not token.isascii() or not token.isprintable() or " " in token:
+        elif called != "password" and not _is_one_word(token):
             said = f"the {called} has a character that none has, or more than one line"
             section.problem(f"{called}_file", said, "keep in it what the tracker showed, no more")
         if urlsplit(found).scheme == "http" and not is_loopback(urlsplit(found).hostname or ""):
             section.problem("url", f"the {called} would travel in the clear", "use https")
     return place if len(section.problems) == before else None
+
+
+def _is_one_word(token: str) -> bool:
+    return token.isascii() and token.isprintable() and " " not in token
 
 
 def _url(value: Any) -> str:

@@ -16,7 +16,8 @@ The body, the same at every attempt of a delivery (times in ms since epoch):
              collector's `external_url` of then,
      "external_ref": the `ref` that an earlier delivery of this task was answered with, or null,
      "task": the task as it was then, as `GET /api/tasks/FW-17` shows it, evidence included at
-             open, reopen and the resolve of a retrospective one; timeline and members are empty}
+             open, reopen and the resolve of a retrospective one, and what came after the onset at
+             the next one; timeline and members are empty}
 
 Headers:
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from forewarn_collector.queues.base import DeliveryError, Queue
 from forewarn_collector.queues.ticket_queue import TicketQueue
@@ -70,22 +71,44 @@ class QueueWorkers:
         `external_url` is where people reach the collector.
         """
         self._outbox = Outbox(ledger, external_url)
-        self._workers = [
-            _Worker(name, queue, self._outbox, clock, back_off or BackOff(), first_delivered)
-            for name, queue in queues.items()
-        ]
-        self._names = set(queues)
+        self._make = partial(
+            _Worker,
+            outbox=self._outbox,
+            clock=clock,
+            back_off=back_off or BackOff(),
+            first_delivered=first_delivered,
+        )
+        self._workers = {name: self._make(name, queue) for name, queue in queues.items()}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Send what is owed from before, then whatever becomes due."""
         self._loop = asyncio.get_running_loop()
-        self._running = [
-            asyncio.create_task(worker.run(), name=f"queue {worker.name}")
-            for worker in self._workers
-        ]
+        for worker in self._workers.values():
+            self._run(worker)
         await self._warn_of_strangers()
+
+    async def change(self, queues: Mapping[str, Queue], gone: Collection[str]) -> None:
+        """While they run: these queues are new or others than before, those `gone` are no more.
+
+        What is on its way to a queue arrives, or is sent again by another.
+        """
+        for name in gone:
+            self._workers.pop(name).end()
+        for name, queue in queues.items():
+            known = self._workers.get(name)
+            if known is None:
+                self._workers[name] = self._make(name, queue)
+                self._run(self._workers[name])
+            else:
+                known.become(queue)
+        await self._warn_of_strangers()
+
+    def _run(self, worker: _Worker) -> None:
+        running = asyncio.create_task(worker.run(), name=f"queue {worker.name}")
+        self._running.append(running)
+        running.add_done_callback(self._running.remove)
 
     def notify(self) -> None:
         """Say that the ledger may owe something new. Never blocks; harmless at any time."""
@@ -101,24 +124,22 @@ class QueueWorkers:
     async def stop(self) -> None:
         """Let what is on its way arrive, for a few seconds; the rest stays owed."""
         self._loop = None
-        for worker in self._workers:
+        for worker in self._workers.values():
             worker.end()
-        if self._running:
-            await asyncio.wait(self._running, timeout=_GRACE_SECONDS)
-        for task in self._running:
+        running = [*self._running]
+        if running:
+            await asyncio.wait(running, timeout=_GRACE_SECONDS)
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-        self._running = []
-        for worker in self._workers:
-            await worker.queue.close()
+        await asyncio.gather(*running, return_exceptions=True)
 
     def pauses(self) -> dict[str, Pause]:
         """The queues that are left alone for now, by name."""
-        found = {worker.name: worker.pause for worker in self._workers}
+        found = {worker.name: worker.pause for worker in self._workers.values()}
         return {name: pause for name, pause in found.items() if pause is not None}
 
     def _wake(self) -> None:
-        for worker in self._workers:
+        for worker in self._workers.values():
             worker.wake()
 
     async def _warn_of_strangers(self) -> None:
@@ -128,7 +149,7 @@ class QueueWorkers:
             log.warning("the deliveries owed can't be counted: %s", error)
             return
         for name, count in counts.items():
-            if count.owed and name not in self._names:
+            if count.owed and name not in self._workers:
                 log.warning(
                     "%d deliveries are owed to the queue %s, which is not configured;"
                     " they wait until it is",
@@ -156,6 +177,7 @@ class _Worker:
         self._woken = asyncio.Event()
         self._ended = asyncio.Event()
         self._troubles = 0
+        self._left: list[Queue] = []
         self.pause: Pause | None = None
         """Set while the whole queue is down, limited or wrong: one delivery at a time tries it."""
         self._failures = 0
@@ -163,15 +185,35 @@ class _Worker:
     def wake(self) -> None:
         self._woken.set()
 
+    def become(self, queue: Queue) -> None:
+        """Deliver to this one from now on."""
+        self._left.append(self.queue)
+        self.queue = queue
+        self.pause, self._failures = None, 0
+        self._woken.set()
+
     def end(self) -> None:
         self._ended.set()
         self._woken.set()
 
     async def run(self) -> None:
+        try:
+            await self._deliver()
+        finally:
+            self._left.append(self.queue)
+            await self._close_left()
+
+    async def _close_left(self) -> None:
+        """Let go of queues that nothing is on its way to any more."""
+        while self._left:
+            await self._left.pop().close()
+
+    async def _deliver(self) -> None:
         recovered = False
         while not self._ended.is_set():
             # Cleared before looking: what is written after the look wakes us again.
             self._woken.clear()
+            await self._close_left()
             try:
                 if not recovered:
                     await asyncio.to_thread(self._outbox.recover, self.name, self._clock())

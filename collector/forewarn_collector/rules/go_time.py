@@ -1,6 +1,6 @@
 """Go's time.Time and time.Duration, as `toTime` and `toDuration` give them.
 
-Times are in UTC, as those of Prometheus' templates. Source: https://pkg.go.dev/time.
+Times are in UTC, as those of Prometheus' templates, unless they are put into a zone. Source: https://pkg.go.dev/time.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, ClassVar
 
 from forewarn_collector.rules.go_numbers import format_float
@@ -65,9 +65,10 @@ class Duration(int):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Time:
-    """A moment: nanoseconds since 1970."""
+    """A moment: nanoseconds since 1970, shown in a zone."""
 
     nanoseconds: int
+    zone: tzinfo = field(default=UTC, compare=False)
     go_type: ClassVar[str] = "time.Time"
 
     def text(self) -> str:
@@ -77,7 +78,8 @@ class Time:
     def clock(self) -> datetime:
         """The same to the second. Raises ValueError before the year 1 and after 9999."""
         try:
-            return _EPOCH + timedelta(seconds=self.nanoseconds // _SECOND)
+            utc = _EPOCH + timedelta(seconds=self.nanoseconds // _SECOND)
+            return utc.astimezone(self.zone)
         except OverflowError:
             raise ValueError("a time beyond the years 1 to 9999") from None
 
@@ -108,18 +110,17 @@ def _piece(name: str, clock: datetime, nanoseconds: int) -> str:
             digits = digits.rstrip("0")
             return name[0] + digits if digits else ""
         return name[0] + digits
-    if name[0] == "Z":
-        return "Z"
-    if name[0] == "-":
-        return "+" + re.sub("[0-9]", "0", name[1:])
+    if name[0] in "Z-":
+        return _offset(name, clock)
     if name == "_2006":
         return f"_{clock.year:04d}"
     hour = clock.hour % 12 or 12
     half = "AM" if clock.hour < 12 else "PM"
     month, weekday = MONTHS[clock.month - 1], DAYS[clock.isoweekday() % 7]
+    zone = clock.tzname() or "UTC"
     day_of_year = clock.timetuple().tm_yday
     parts = {
-        "January": month, "Jan": month[:3], "Monday": weekday, "Mon": weekday[:3], "MST": "UTC",
+        "January": month, "Jan": month[:3], "Monday": weekday, "Mon": weekday[:3], "MST": zone,
         "2006": f"{clock.year:04d}", "06": f"{clock.year % 100:02d}", "01": f"{clock.month:02d}",
         "1": str(clock.month), "02": f"{clock.day:02d}", "_2": f"{clock.day:2d}",
         "2": str(clock.day), "002": f"{day_of_year:03d}", "__2": f"{day_of_year:3d}",
@@ -128,6 +129,19 @@ def _piece(name: str, clock: datetime, nanoseconds: int) -> str:
         "5": str(clock.second), "PM": half, "pm": half.lower(),
     }  # fmt: skip
     return parts[name]
+
+
+def _offset(name: str, clock: datetime) -> str:
+    """The distance from UTC in a form such as `-07:00`; one with Z has that letter for none."""
+    seconds = int((clock.utcoffset() or timedelta()).total_seconds())
+    if name[0] == "Z" and seconds == 0:
+        return "Z"
+    minutes, second = divmod(abs(seconds), 60)
+    digits = f"{minutes // 60:02d}{minutes % 60:02d}{second:02d}"
+    # Layouts differ in how far they go and in their colons.
+    numbers = iter(digits)
+    shown = "".join(":" if letter == ":" else next(numbers) for letter in name[1:])
+    return ("-" if seconds < 0 else "+") + shown
 
 
 def _int64(number: int) -> int:
@@ -152,23 +166,23 @@ _YEAR_1 = 62_135_596_800 * _SECOND
 
 
 def _round_time(time: Time, unit: int) -> Time:
-    return Time(_round(time.nanoseconds + _YEAR_1, unit) - _YEAR_1)
+    return replace(time, nanoseconds=_round(time.nanoseconds + _YEAR_1, unit) - _YEAR_1)
 
 
 def _truncate_time(time: Time, unit: int) -> Time:
-    return Time(_truncate(time.nanoseconds + _YEAR_1, unit) - _YEAR_1)
+    return replace(time, nanoseconds=_truncate(time.nanoseconds + _YEAR_1, unit) - _YEAR_1)
 
 
 def _add_date(time: Time, years: int, months: int, days: int) -> Time:
     clock = time.clock()
     month = clock.month - 1 + months
     try:
-        first = datetime(clock.year + years + month // 12, month % 12 + 1, 1, tzinfo=UTC)
-        moved = first + timedelta(days=clock.day - 1 + days)
+        first = clock.replace(year=clock.year + years + month // 12, month=month % 12 + 1, day=1)
+        moved = first + timedelta(days=clock.day - 1 + days) - _EPOCH
     except (ValueError, OverflowError):
         raise ValueError("a time beyond the years 1 to 9999") from None
-    seconds = (moved - _EPOCH).days * 86_400 + time.nanoseconds // _SECOND % 86_400
-    return Time(seconds * _SECOND + time.nanoseconds % _SECOND)
+    seconds = moved.days * 86_400 + moved.seconds
+    return replace(time, nanoseconds=seconds * _SECOND + time.nanoseconds % _SECOND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +201,9 @@ def _go_string(time: Time) -> str:
 
 
 _TIME = {
-    "Add": Method(lambda time, by: Time(time.nanoseconds + by), ("time.Duration",)),
+    "Add": Method(
+        lambda time, by: replace(time, nanoseconds=time.nanoseconds + by), ("time.Duration",)
+    ),
     "AddDate": Method(_add_date, ("int", "int", "int")),
     "After": Method(lambda time, other: time > other, ("time.Time",)),
     "Before": Method(lambda time, other: time < other, ("time.Time",)),
@@ -197,7 +213,7 @@ _TIME = {
     "Format": Method(lambda time, layout: time.format(layout), ("string",)),
     "GoString": Method(_go_string),
     "Hour": Method(lambda time: time.clock().hour),
-    "IsDST": Method(lambda _: False),
+    "IsDST": Method(lambda time: bool(time.clock().dst())),
     "IsZero": Method(lambda time: time.nanoseconds == -_YEAR_1),
     "Local": Method(lambda time: time),
     "Minute": Method(lambda time: time.clock().minute),
@@ -210,7 +226,7 @@ _TIME = {
         lambda time, other: Duration(_int64(time.nanoseconds - other.nanoseconds)), ("time.Time",)
     ),
     "Truncate": Method(_truncate_time, ("time.Duration",)),
-    "UTC": Method(lambda time: time),
+    "UTC": Method(lambda time: Time(time.nanoseconds)),
     "Unix": Method(lambda time: Int64(time.nanoseconds // _SECOND)),
     "UnixMicro": Method(lambda time: Int64(time.nanoseconds // 1_000)),
     "UnixMilli": Method(lambda time: Int64(time.nanoseconds // 1_000_000)),

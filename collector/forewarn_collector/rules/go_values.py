@@ -29,6 +29,13 @@ class Html(str):
     __slots__ = ()
 
 
+class Url(str):
+    """An address that `safeUrl` marked: trusted as it is where HTML has an address."""
+
+    __slots__ = ()
+    go_type: ClassVar[str] = "template.URL"
+
+
 class AnyMap(dict[str, Any]):
     """Go's map[string]interface {}: what `args` gives."""
 

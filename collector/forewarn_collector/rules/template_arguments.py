@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from forewarn_collector.rules.go_time import Duration, Time
+from forewarn_collector.rules.go_time import Duration
 from forewarn_collector.rules.go_values import Pointer, QueryResult, is_sample, type_name
 from forewarn_collector.rules.template_nodes import Literal, TemplateError
 
@@ -15,7 +15,9 @@ ANY = "interface {}"
 STRING = "string"
 SAMPLE = "*template.sample"
 VECTOR = "template.queryResult"
-_CAN_BE_NIL = frozenset({ANY, SAMPLE, VECTOR})
+STRINGS = "[]string"
+TIME = "time.Time"
+_CAN_BE_NIL = frozenset({ANY, SAMPLE, VECTOR, STRINGS})
 _LITERALS: dict[str, tuple[type, str]] = {
     STRING: (str, "string"),
     "int": (int, "integer"),
@@ -56,11 +58,9 @@ def assign(value: Any, wanted: str) -> Any:
         fits = is_sample(value)
     elif wanted == VECTOR:
         fits = isinstance(value, QueryResult)
-    elif wanted == "int":
-        fits = type(value) is int
     else:
         value = value.of if isinstance(value, Pointer) else value
-        fits = isinstance(value, Time if wanted == "time.Time" else Duration)
+        fits = type_name(value) == wanted
     if not fits:
         raise TemplateError(f"wrong type for value; expected {wanted}; got {type_name(value)}")
     return value

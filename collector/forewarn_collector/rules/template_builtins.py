@@ -16,6 +16,7 @@ from forewarn_collector.rules.go_format import format_value, sprint, sprintln
 from forewarn_collector.rules.go_printf import sprintf
 from forewarn_collector.rules.go_time import Duration, Month, Time, Weekday
 from forewarn_collector.rules.go_values import (
+    AnyMap,
     Pointer,
     Struct,
     Uint8,
@@ -130,7 +131,7 @@ def _item(value: Any, key: Any) -> Any:
             raise TemplateError("value is nil; should be of type string")
         if type(key) is not str:
             raise TemplateError(f"value has type {type_name(key)}; should be string")
-        return value.get(key, "" if type(value) is dict else None)
+        return value.get(key, None if isinstance(value, AnyMap) else "")
     if isinstance(value, str):
         octets = value.encode()
         position = _position(key, len(octets))

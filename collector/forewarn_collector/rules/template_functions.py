@@ -30,6 +30,7 @@ from forewarn_collector.rules.humanize import (
 )
 from forewarn_collector.rules.template_arguments import ANY, SAMPLE, STRING, VECTOR
 from forewarn_collector.rules.template_builtins import BUILTINS, Signature
+from forewarn_collector.rules.template_language import TemplateFunction
 from forewarn_collector.rules.template_nodes import TemplateError
 from forewarn_wire import Labels
 from forewarn_wire.durations import parse_duration
@@ -50,19 +51,6 @@ class TemplateContext:
     external_url: str = ""
     external_labels: Mapping[str, str] = field(default_factory=dict)
     at: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class TemplateFunction:
-    """A function and the types of what it takes, of which the last may come any often if `many`.
-
-    `asks` says that it is called with the context first.
-    """
-
-    call: Callable[..., Any]
-    takes: tuple[str, ...] = ()
-    many: bool = False
-    asks: bool = False
 
 
 def _number(value: Any) -> float:

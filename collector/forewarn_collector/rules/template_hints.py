@@ -50,6 +50,11 @@ def of_function(name: str, functions: Collection[str]) -> str:
     """The hint for a function that there is not."""
     if name in _OTHERS:
         return f"{name} {_OTHERS[name]}"
+    return close_to(name, functions)
+
+
+def close_to(name: str, functions: Collection[str]) -> str:
+    """The hint for a name that is nearly that of a function."""
     same = {known.lower(): known for known in functions}
     close = get_close_matches(name.lower(), same, 1)
     return f"did you mean {same[close[0]]}?" if close else ""

@@ -160,8 +160,9 @@ Node = Text | Action | Branch | Jump | Include
 
 @dataclass(slots=True)
 class Tree:
-    """A template: its nodes, the templates that it defines, and the functions that it names."""
+    """A template: its nodes, what it defines, and which functions and templates it names."""
 
     nodes: tuple[Node, ...] = ()
     defined: dict[str, tuple[Node, ...]] = field(default_factory=dict)
     functions: set[str] = field(default_factory=set)
+    included: set[str] = field(default_factory=set)

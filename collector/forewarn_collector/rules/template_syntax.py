@@ -7,11 +7,12 @@ variables are errors here, as they are there.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from forewarn_collector.rules.template_constants import constant
-from forewarn_collector.rules.template_hints import of_function, of_variable
+from forewarn_collector.rules.template_hints import of_variable
+from forewarn_collector.rules.template_language import Language
 from forewarn_collector.rules.template_nodes import (
     Action,
     Branch,
@@ -67,21 +68,22 @@ class _Token:
         return self.start + len(self.text)
 
 
-def parse(text: str, functions: Collection[str], variables: Collection[str]) -> Tree:
-    """Read a template that may use these functions and variables (with `$`).
+def parse(text: str, language: Language, variables: Collection[str] = ()) -> Tree:
+    """Read a template of a language that may use these variables (with `$`).
 
     Raises TemplateError with the offset of what is wrong.
     """
     try:
-        return _Parser(text, functions, variables).tree()
+        return _Parser(text, language, variables).tree()
     except RecursionError:
         raise TemplateError("the template is nested too deeply") from None
 
 
 class _Parser:
-    def __init__(self, text: str, functions: Collection[str], variables: Collection[str]) -> None:
+    def __init__(self, text: str, language: Language, variables: Collection[str]) -> None:
         self._text = text
-        self._functions = functions
+        self._functions = language.names
+        self._hint = language.hint
         self._scope = ["$", *variables]
         self._tree = Tree()
         self._pieces = self._split()
@@ -215,6 +217,8 @@ class _Parser:
         if word.text == "block" or (word.text == "template" and self._tokens[0].kind != "end"):
             pipe = self._pipe(word)
         self._end_of_action()
+        if word.text != "define":
+            self._tree.included.add(name)
         if word.text != "template":
             self._define(word, name)
         return None if word.text == "define" else Include(name, pipe, word.start)
@@ -228,8 +232,8 @@ class _Parser:
         if closing is None or closing.text != "end":
             raise TemplateError(f"{{{{{word.text}}}}} without {{{{end}}}}", word.start)
         self._end_of_action()
-        if not _is_empty(self._tree.defined.get(name, ())):
-            if not _is_empty(nodes):
+        if not is_empty(self._tree.defined.get(name, ())):
+            if not is_empty(nodes):
                 raise TemplateError(f"multiple definition of template {name!r}", word.start)
             return
         self._tree.defined[name] = nodes
@@ -327,7 +331,7 @@ class _Parser:
         if token.text in _KEYWORDS:
             raise TemplateError(f"unexpected {{{{{token.text}}}}} in an action", token.start)
         if token.text not in self._functions:
-            hint = of_function(token.text, self._functions)
+            hint = self._hint(token.text, self._functions)
             raise TemplateError(f"function {token.text!r} not defined", token.start, hint)
         self._tree.functions.add(token.text)
         return Function(token.text, token.start)
@@ -339,7 +343,8 @@ class _Parser:
         return Variable(token.text, token.start)
 
 
-def _is_empty(nodes: tuple[Node, ...]) -> bool:
+def is_empty(nodes: Sequence[Node]) -> bool:
+    """Whether a template has nothing but space in it, so that it replaces none of its name."""
     return all(isinstance(node, Text) and not node.text.strip() for node in nodes)
 
 

@@ -1,6 +1,13 @@
 """Silences, inhibition, routing and time intervals as Alertmanager has them: the pure part."""
 
-from forewarn_collector.silencing.configuration import AlertmanagerFile, Email, Receiver, Webhook
+from forewarn_collector.silencing.configuration import (
+    AlertmanagerFile,
+    Email,
+    Receiver,
+    TemplateFile,
+    TemplateText,
+    Webhook,
+)
 from forewarn_collector.silencing.fingerprints import fingerprint
 from forewarn_collector.silencing.inhibition import Inhibitor, InhibitRule
 from forewarn_collector.silencing.intervals import TimeInterval, contains_any
@@ -13,7 +20,7 @@ from forewarn_collector.silencing.matchers import (
     parse_matcher,
     parse_matchers,
 )
-from forewarn_collector.silencing.reading import read_alertmanager_file
+from forewarn_collector.silencing.reading import read_alertmanager_file, receivers_in
 from forewarn_collector.silencing.received import (
     RESOLVE_TIMEOUT,
     ReceivedAlert,
@@ -49,6 +56,8 @@ __all__ = [
     "Silence",
     "SilenceError",
     "SilenceState",
+    "TemplateFile",
+    "TemplateText",
     "TimeInterval",
     "Webhook",
     "contains_any",
@@ -60,6 +69,7 @@ __all__ = [
     "parse_matcher",
     "parse_matchers",
     "read_alertmanager_file",
+    "receivers_in",
     "set_silence",
     "sorted_silences",
     "with_times",

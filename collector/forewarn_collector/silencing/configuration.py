@@ -33,8 +33,29 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True)
+class TemplateText:
+    """A text that is a template, and where it begins in the file."""
+
+    text: str
+    line: int = field(default=0, compare=False)
+    column: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateFile:
+    """A file that `templates` names."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Email:
-    """One of `email_configs`, the global settings filled in."""
+    """One of `email_configs`, the global settings filled in.
+
+    `to` and `sender` may be templates. `html` and `text` are None where they are not given;
+    `headers` are by their names, Subject among them.
+    """
 
     to: str
     sender: str
@@ -43,27 +64,36 @@ class Email:
     username: str = ""
     password: str = field(default="", repr=False)
     require_tls: bool = True
+    send_resolved: bool = True
+    html: TemplateText | None = None
+    text: TemplateText | None = None
+    headers: Mapping[str, TemplateText] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """A receiver, and what of it can be a queue: at most one of webhook and e-mail.
+    """A receiver: what of it can be queues, webhooks before e-mails.
 
     `others` are the kinds that it tells besides, which are no queues yet.
     """
 
     name: str
     line: int = 0
-    webhook: Webhook | None = None
-    email: Email | None = None
+    told: tuple[Webhook | Email, ...] = ()
     others: tuple[str, ...] = ()
+
+    @property
+    def queues(self) -> Mapping[str, Webhook | Email]:
+        """Each by the name of its queue: the first has the receiver's own, others a number."""
+        numbered = enumerate(self.told, 1)
+        return {self.name if n == 1 else f"{self.name}#{n}": each for n, each in numbered}
 
 
 @dataclass(frozen=True, slots=True)
 class AlertmanagerFile:
     """What the file says. `notes` are what is not taken, `problems` what makes it no such file.
 
-    `shown` is the file's text with its secrets masked; `resolve_timeout` in ms.
+    `shown` is the file's text with its secrets masked; `resolve_timeout` in ms. `file` is its name.
     """
 
     route: Route = field(default_factory=lambda: Route(""))
@@ -74,3 +104,5 @@ class AlertmanagerFile:
     notes: tuple[Problem, ...] = ()
     problems: tuple[Problem, ...] = ()
     shown: str = ""
+    file: str = ""
+    templates: tuple[TemplateFile, ...] = ()

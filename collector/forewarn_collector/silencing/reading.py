@@ -8,6 +8,7 @@ is a note with its place, never passed over in silence.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from forewarn_collector.silencing.configuration import AlertmanagerFile
 from forewarn_collector.silencing.inhibition import InhibitRule
@@ -24,10 +25,11 @@ from forewarn_collector.silencing.masking import masked
 from forewarn_collector.silencing.reading_fields import Notes, matchers_of, ranges, read_labels
 from forewarn_collector.silencing.reading_receivers import read_receivers
 from forewarn_collector.silencing.reading_routes import read_route
+from forewarn_collector.silencing.reading_templates import read_template_files
 from forewarn_collector.silencing.received import RESOLVE_TIMEOUT
 from forewarn_wire import Problem
 from forewarn_wire.document import Section, read_document
-from forewarn_wire.readers import duration, text, texts
+from forewarn_wire.readers import duration, text
 
 
 def read_alertmanager_file(content: str, file: str) -> AlertmanagerFile:
@@ -41,7 +43,6 @@ def read_alertmanager_file(content: str, file: str) -> AlertmanagerFile:
         return AlertmanagerFile(problems=tuple(problems))
     common = document.section("global")
     timeout = RESOLVE_TIMEOUT
-    none: tuple[str, ...] = ()
     if common is not None:
         timeout = common.take("resolve_timeout", duration, RESOLVE_TIMEOUT)
     receivers = read_receivers(document, common, notes)
@@ -51,13 +52,7 @@ def read_alertmanager_file(content: str, file: str) -> AlertmanagerFile:
             document.problem("time_intervals", f"time interval {name!r} is not unique")
         intervals[name] = found
     rules = tuple(_inhibit_rule(section) for section in document.sections("inhibit_rules"))
-    if document.take("templates", texts, none):
-        notes.add(
-            document,
-            "templates",
-            "templates are not taken",
-            "a task's title and text come from its alerts' annotations",
-        )
+    templates = read_template_files(document, notes)
     route = read_route(document, frozenset(receivers), frozenset(intervals), notes)
     document.refuse_unknown()
     return AlertmanagerFile(
@@ -69,7 +64,20 @@ def read_alertmanager_file(content: str, file: str) -> AlertmanagerFile:
         notes.sorted(),
         tuple(sorted(problems, key=lambda problem: (problem.line, problem.column))),
         masked(content),
+        file,
+        templates,
     )
+
+
+def receivers_in(path: Path | None) -> tuple[str, ...]:
+    """The names of the queues that the receivers in a file are; none where it is not good."""
+    if path is None:
+        return ()
+    try:
+        file = read_alertmanager_file(path.read_text("utf-8", "replace"), str(path))
+    except OSError:
+        return ()
+    return tuple(queue for receiver in file.receivers.values() for queue in receiver.queues)
 
 
 def _inhibit_rule(section: Section) -> InhibitRule:

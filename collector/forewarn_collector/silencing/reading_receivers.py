@@ -9,6 +9,7 @@ from typing import Any
 from forewarn_collector.config_urls import http_url
 from forewarn_collector.silencing.configuration import Email, HttpClient, Receiver, Webhook
 from forewarn_collector.silencing.reading_fields import Notes
+from forewarn_collector.silencing.reading_templates import read_headers, read_template
 from forewarn_wire.document import Section
 from forewarn_wire.readers import boolean, text, whole_number
 
@@ -79,7 +80,15 @@ _UNUSED_GLOBALS = (
 )
 _UNUSED_HTTP = ("oauth2", "proxy_url", "proxy_connect_header")
 _IGNORED_HTTP = ("follow_redirects", "enable_http2", "no_proxy", "proxy_from_environment")
-_EMAIL_TEXTS = ("headers", "html", "text", "hello", "auth_secret", "auth_identity", "tls_config")
+_EMAIL_UNUSED = (
+    "auth_identity",
+    "auth_secret",
+    "auth_secret_file",
+    "force_implicit_tls",
+    "hello",
+    "threading",
+    "tls_config",
+)
 
 
 def read_receivers(document: Section, common: Section | None, notes: Notes) -> dict[str, Receiver]:
@@ -129,22 +138,12 @@ def _receiver(section: Section, globals_: _Globals, notes: Notes) -> Receiver:
             _instead(name, bool(webhooks or emails)),
         )
     section.refuse_unknown()
-    more = len(webhooks) + len(emails) - 1
-    if more > 0:
-        notes.add(
-            section,
-            "email_configs" if webhooks and emails else "",
-            f"{name}: a task is delivered to one of them, the other {more} are not told",
-            "the first webhook, else the first e-mail address",
-        )
-    webhook = webhooks[0] if webhooks else None
-    email = emails[0] if emails and webhook is None else None
-    return Receiver(name, section.place()[0], webhook, email, tuple(others))
+    return Receiver(name, section.place()[0], (*webhooks, *emails), tuple(others))
 
 
 def _instead(name: str, has_queue: bool) -> str:
     if has_queue:
-        return "its tasks go to the receiver's other queue"
+        return "its tasks go to what else the receiver tells"
     return f"its tasks go to the queue {name} of collector.yml, or to the default queue"
 
 
@@ -229,12 +228,15 @@ def _email(section: Section, globals_: _Globals, notes: Notes) -> Email:
         username=setting("auth_username", text, ""),
         password=password,
         require_tls=setting("require_tls", boolean, True),
+        send_resolved=section.take("send_resolved", boolean, True),
+        html=read_template(section, "html"),
+        text=read_template(section, "text"),
+        headers=read_headers(section, notes),
     )
-    for name in (*_EMAIL_TEXTS, "auth_secret_file", "force_implicit_tls", "threading"):
+    for name in _EMAIL_UNUSED:
         if name in section:
             section.take(name, lambda value: value, None)
-            notes.add(section, name, f"{name} is not taken", "the message is Forewarn's own")
-    section.take("send_resolved", boolean, False)
+            notes.add(section, name, f"{name} is not taken", "the message is sent without it")
     section.refuse_unknown()
     return email
 

@@ -61,13 +61,6 @@ class _Reader:
                 "a task opens at once and is told of once, then of its changes",
             )
         continues = section.take("continue", boolean, False)
-        if continues:
-            self._notes.add(
-                section,
-                "continue",
-                "continue: a task is in one queue",
-                "that of the first route that an alert ends at; the others are not told",
-            )
         none: tuple[str, ...] | None = ()
         key = "{}" if parent is None else route_key(above.key, matchers)
         route = Route(

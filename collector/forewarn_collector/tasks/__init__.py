@@ -9,6 +9,7 @@ from forewarn_collector.tasks.errors import (
     NoSuchTaskError,
     RefusedError,
     TaskError,
+    UnfitError,
 )
 from forewarn_collector.tasks.evidence_source import EvidenceSource
 from forewarn_collector.tasks.gates import Gate, GatedAlert, Hold, HoldKind
@@ -17,22 +18,13 @@ from forewarn_collector.tasks.ledger import Ledger, StoredAlert
 from forewarn_collector.tasks.listing import CursorError, TaskFilter, TaskOrder, TaskPage
 from forewarn_collector.tasks.lost_hosts import LostHosts
 from forewarn_collector.tasks.model import (
-    STANDING,
-    CloseReason,
     Delivery,
-    DeliveryAction,
-    DeliveryState,
     Member,
     Notify,
-    OpenReason,
-    ResolveReason,
     Task,
     TaskChange,
-    TaskState,
     TaskTicket,
-    TicketState,
     TimelineEntry,
-    TimelineKind,
 )
 from forewarn_collector.tasks.once import KeyReusedError, Once, RepeatedError
 from forewarn_collector.tasks.outbox import DeliveryStatus, Outbox, QueueCounts
@@ -40,8 +32,20 @@ from forewarn_collector.tasks.placing import ByRule, Place, Placing
 from forewarn_collector.tasks.policy import Policy
 from forewarn_collector.tasks.queries import TaskCount, TaskQueries
 from forewarn_collector.tasks.service import ServiceLevels, Step
+from forewarn_collector.tasks.standing import Standing
 from forewarn_collector.tasks.ticket_rows import TicketLeft
 from forewarn_collector.tasks.tickets import Tickets
+from forewarn_collector.tasks.words import (
+    STANDING,
+    CloseReason,
+    DeliveryAction,
+    DeliveryState,
+    OpenReason,
+    ResolveReason,
+    TaskState,
+    TicketState,
+    TimelineKind,
+)
 
 __all__ = [
     "STANDING",
@@ -80,6 +84,7 @@ __all__ = [
     "RepeatedError",
     "ResolveReason",
     "ServiceLevels",
+    "Standing",
     "Step",
     "StoredAlert",
     "Task",
@@ -100,4 +105,5 @@ __all__ = [
     "Tickets",
     "TimelineEntry",
     "TimelineKind",
+    "UnfitError",
 ]

@@ -16,8 +16,9 @@ from forewarn_collector.rules.backtest import (
 from forewarn_collector.rules.model import AlertingRule, RuleSet
 from forewarn_collector.store import SeriesSource
 from forewarn_collector.tasks.identity import task_key
-from forewarn_collector.tasks.model import Task, TimelineKind
+from forewarn_collector.tasks.model import Task
 from forewarn_collector.tasks.rehearsal import rehearsal
+from forewarn_collector.tasks.words import TimelineKind
 from forewarn_wire import Labels
 
 Period = tuple[int, int | None]

@@ -9,20 +9,20 @@ from datetime import UTC, datetime
 
 from forewarn_collector.tasks import handling
 from forewarn_collector.tasks.audit import Actor
-from forewarn_collector.tasks.errors import ChangedError, NoSuchTaskError, RefusedError
+from forewarn_collector.tasks.errors import ChangedError, NoSuchTaskError, RefusedError, UnfitError
 from forewarn_collector.tasks.ledger import Ledger
 from forewarn_collector.tasks.lifecycle import Draft
 from forewarn_collector.tasks.model import (
-    CloseReason,
     Notify,
     Task,
     TaskChange,
-    TaskState,
     id_of,
     number_of,
 )
 from forewarn_collector.tasks.once import Once
 from forewarn_collector.tasks.queries import version_of
+from forewarn_collector.tasks.service import BySeverity, ServiceLevels
+from forewarn_collector.tasks.words import CloseReason, TaskState
 from forewarn_collector.tasks.work import Work
 
 _LONGEST = 10_000
@@ -51,34 +51,45 @@ class Terms:
 
 
 _ANY = Terms()
+_NO_LEVELS = BySeverity()
 
 
 class TaskCommands:
     """A person's commands. Each is one transaction, tells the queue, and returns the task.
 
     `who` names the person, `at` is the time in ms; `text` says why, and may be empty. Raises
-    NoSuchTaskError, RefusedError where the command does not fit (which names those that do),
-    ChangedError, RepeatedError and KeyReusedError by its terms, LedgerError. Giving a command
-    twice is harmless.
+    NoSuchTaskError, UnfitError where the command makes no sense, RefusedError where it does not
+    fit (which names those that do), ChangedError, RepeatedError and KeyReusedError by its terms,
+    LedgerError. Giving a command twice is harmless.
     """
 
-    def __init__(self, ledger: Ledger, notify: Notify, terms: Terms = _ANY) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        notify: Notify,
+        terms: Terms = _ANY,
+        *,
+        levels: ServiceLevels = _NO_LEVELS,
+    ) -> None:
+        """`levels` say how tasks escalate; by default none does."""
         self._ledger = ledger
         self._notify = notify
+        self._levels = levels
         self._terms = terms
 
     def on(self, terms: Terms) -> TaskCommands:
         """The same commands on these terms."""
-        return TaskCommands(self._ledger, self._notify, terms)
+        return TaskCommands(self._ledger, self._notify, terms, levels=self._levels)
 
-    def acknowledge(self, number: str, who: str, at: int) -> Task:
+    def acknowledge(self, number: str, who: str, at: int, text: str = "") -> Task:
         """Say that somebody has seen it."""
+        text = _checked(text)
         return self._move(
             number,
             who,
             at,
             TaskState.ACKNOWLEDGED,
-            lambda draft: handling.acknowledge(draft, who),
+            lambda draft: handling.acknowledge(draft, who, text),
         )
 
     def start(self, number: str, who: str, at: int, text: str = "") -> Task:
@@ -95,9 +106,10 @@ class TaskCommands:
     def wait(self, number: str, who: str, until: int, at: int, text: str = "") -> Task:
         """Have it wait until a time (ms), when it is open again."""
         text = _checked(text)
-        if until <= at:
-            raise RefusedError(f"it can't wait until {_when(until)}: that is over")
         with self._draft(number, who, at) as draft:
+            # Only now: a command that was carried out before is answered as it was then.
+            if until <= at:
+                raise UnfitError(f"it can't wait until {_when(until)}: that is over")
             if (draft.task.state, draft.task.waiting_until) != (TaskState.WAITING, until):
                 if draft.task.state is TaskState.WAITING:
                     # A person may put off a time that was given before.
@@ -109,7 +121,7 @@ class TaskCommands:
         """Give it to somebody, or to nobody (empty)."""
         text, assignee = _checked(text), assignee.strip()
         if len(assignee) > _LONGEST_NAME:
-            raise RefusedError(f"a name has at most {_LONGEST_NAME} characters")
+            raise UnfitError(f"a name has at most {_LONGEST_NAME} characters")
         with self._draft(number, who, at) as draft:
             if not draft.task.state.stands:
                 raise RefusedError(f"{draft.task.number} is {draft.task.state}; reopen it first")
@@ -121,7 +133,7 @@ class TaskCommands:
         """Add a remark to the timeline and to the queue's ticket."""
         text = _checked(text)
         if not text:
-            raise RefusedError("a comment needs a text")
+            raise UnfitError("a comment needs a text")
         with self._draft(number, who, at) as draft:
             handling.comment(draft, who, text)
         return draft.task
@@ -152,11 +164,11 @@ class TaskCommands:
         """
         text = _checked(text)
         if (reason is CloseReason.DUPLICATE) != bool(duplicate_of):
-            raise RefusedError("duplicate_of goes with the reason duplicate: say both, or neither")
+            raise UnfitError("duplicate_of goes with the reason duplicate: say both, or neither")
         with self._draft(number, who, at, also=duplicate_of) as draft:
             original = id_of(duplicate_of) if duplicate_of else None
             if original == draft.task.id:
-                raise RefusedError(f"{draft.task.number} is no duplicate of itself")
+                raise UnfitError(f"{draft.task.number} is no duplicate of itself")
             known = (draft.task.close_reason, draft.task.duplicate_of)
             if draft.task.state is not TaskState.CLOSED or known != (reason.value, original):
                 handling.close(draft, who, reason, text, original, mute_for)
@@ -192,7 +204,8 @@ class TaskCommands:
         with self._ledger.write() as connection:
             if terms.once is not None:
                 terms.once.begin(connection, at)
-            work = Work(self._ledger, connection, at, Actor(who, terms.role, terms.token))
+            actor = Actor(who, terms.role, terms.token)
+            work = Work(self._ledger, connection, at, self._levels, actor)
             work.load([task_id for task_id in wanted.values() if task_id is not None])
             for name, task_id in wanted.items():
                 if task_id not in work.drafts or not terms.admits(work.drafts[task_id].task):
@@ -224,7 +237,7 @@ def _refuse_second(work: Work, draft: Draft) -> None:
 def _checked(text: str) -> str:
     text = text.strip()
     if len(text) > _LONGEST:
-        raise RefusedError(f"the text has {len(text)} characters; {_LONGEST} is the most")
+        raise UnfitError(f"the text has {len(text)} characters; {_LONGEST} is the most")
     return text
 
 

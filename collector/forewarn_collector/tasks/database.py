@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 
 WRITES = "forewarn_writes"
 """The option of a connection whose transaction writes."""
 
 _PATIENCE = 10_000
 """How long (ms) a writer waits for another process'."""
+_APPLICATION = "forewarn"
+_OTHERS = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND application_name = :name AND pid <> pg_backend_pid()"
+)
 # Of the whole database: any number that nobody else is likely to have taken.
 _LOCK = "SELECT pg_advisory_xact_lock(1179604823, 1)"
 
@@ -54,7 +59,7 @@ def postgresql_engine(url: URL) -> Engine:
         url,
         json_serializer=_to_json,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 10, "application_name": "forewarn"},
+        connect_args={"connect_timeout": 10, "application_name": _APPLICATION},
     )
 
     @event.listens_for(engine, "begin")
@@ -66,6 +71,20 @@ def postgresql_engine(url: URL) -> Engine:
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     return engine
+
+
+def count_others(connection: Connection) -> int:
+    """How many other connections of collectors a server has to this database; of a file, none."""
+    if connection.dialect.name != "postgresql":
+        return 0
+    found = connection.execute(_OTHERS, {"name": _APPLICATION})
+    return int(found.scalar_one())
+
+
+def shown(url: URL) -> str:
+    """A URL as people write it: without the driver, which is ours to choose, or its password."""
+    plain = url.set(drivername=url.get_backend_name())
+    return plain.render_as_string(hide_password=True)
 
 
 def _to_json(value: Any) -> str:

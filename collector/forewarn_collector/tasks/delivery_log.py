@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from sqlalchemy import ColumnElement, and_, func, select, update
@@ -9,14 +10,17 @@ from sqlalchemy import ColumnElement, and_, func, select, update
 from forewarn_collector.tasks.audit import Actor, AuditEntry, add_audit
 from forewarn_collector.tasks.errors import TaskError
 from forewarn_collector.tasks.ledger import Ledger
-from forewarn_collector.tasks.model import DeliveryState, number_of
+from forewarn_collector.tasks.model import number_of
 from forewarn_collector.tasks.once import Once
 from forewarn_collector.tasks.outbox import DeliveryStatus, status_of
 from forewarn_collector.tasks.rows import rows_of
 from forewarn_collector.tasks.schema import deliveries
+from forewarn_collector.tasks.words import DeliveryState
 
 MOST = 1_000
 """The most deliveries that one page of the list holds."""
+
+_OF_A_TASK = 20
 
 
 class DeliveryView(StrEnum):
@@ -69,6 +73,15 @@ class DeliveryLog:
             rows = rows_of(connection.execute(page))
         following = int(rows[limit - 1]["seq"]) if len(rows) > limit else None
         return [status_of(row) for row in rows[:limit]], following
+
+    def of_task(self, task_id: int) -> Sequence[DeliveryStatus]:
+        """The last deliveries of a task, the newest first."""
+        found = select(deliveries).where(deliveries.c.task_id == task_id)
+        with self._ledger.read() as connection:
+            rows = rows_of(
+                connection.execute(found.order_by(deliveries.c.seq.desc()).limit(_OF_A_TASK))
+            )
+        return [status_of(row) for row in rows]
 
     def revive(
         self, queue: str, delivery_id: str, actor: Actor, at: int, once: Once | None = None

@@ -11,8 +11,8 @@ from forewarn_collector.tasks import handling
 from forewarn_collector.tasks.gates import Hold, HoldKind, Verdicts
 from forewarn_collector.tasks.ledger import chunks
 from forewarn_collector.tasks.lifecycle import Draft
-from forewarn_collector.tasks.model import STANDING
 from forewarn_collector.tasks.schema import holds, task_alerts, tasks
+from forewarn_collector.tasks.words import STANDING
 from forewarn_collector.tasks.work import Work
 
 _STANDS = tasks.c.state.in_([state.value for state in STANDING])

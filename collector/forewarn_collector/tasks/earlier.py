@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 from forewarn_collector.tasks.ledger import chunks
-from forewarn_collector.tasks.model import STANDING, Task, TimelineKind, number_of
+from forewarn_collector.tasks.model import Task, number_of
 from forewarn_collector.tasks.rows import Row, rows_of
 from forewarn_collector.tasks.schema import task_alerts, tasks, timeline
+from forewarn_collector.tasks.words import STANDING, TimelineKind
 
 _OF_PROBLEM = 4
 _OF_HOST = 3

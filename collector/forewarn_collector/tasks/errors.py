@@ -34,3 +34,7 @@ class ChangedError(TaskError):
 
 class RefusedError(TaskError):
     """A command that does not fit the task's state, such as acknowledging a resolved task."""
+
+
+class UnfitError(RefusedError):
+    """A command that makes no sense in itself, whatever the state of its task."""

@@ -6,9 +6,14 @@ from dataclasses import dataclass, replace
 
 from forewarn_collector.tasks.identity import severity_rank
 from forewarn_collector.tasks.lifecycle import Draft
-from forewarn_collector.tasks.model import DeliveryAction, Task, TaskState, TimelineKind
+from forewarn_collector.tasks.model import Task
 from forewarn_collector.tasks.record import Message
 from forewarn_collector.tasks.service import ServiceLevels, Step
+from forewarn_collector.tasks.words import (
+    DeliveryAction,
+    TaskState,
+    TimelineKind,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +94,9 @@ def take(draft: Draft, step: Step, progress: Progress, new: tuple[str, ...]) -> 
     return (*new, step.queue)
 
 
-def to_look_at(before: Task | None, after: Task, now: int) -> Task:
-    """A task as it is to be written: looked at by the next tick if its escalation may differ."""
-    if not after.state.stands or (before is not None and _watched(before) == _watched(after)):
-        return after
-    return replace(after, next_escalation_at=now)
+def may_differ(before: Task | None, after: Task) -> bool:
+    """Whether the escalation of a task that is changed (or new) may be another than it was."""
+    return after.state.stands and (before is None or _watched(before) != _watched(after))
 
 
 def _is_paused(task: Task) -> bool:

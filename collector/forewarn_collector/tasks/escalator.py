@@ -9,11 +9,12 @@ from dataclasses import replace
 from sqlalchemy import and_, select, update
 
 from forewarn_collector.tasks.escalation import Progress, decide, take
-from forewarn_collector.tasks.escalation_rows import load_progress, save_progress
+from forewarn_collector.tasks.escalation_rows import load_progress
 from forewarn_collector.tasks.ledger import Ledger, chunks
-from forewarn_collector.tasks.model import STANDING, TaskChange
+from forewarn_collector.tasks.model import TaskChange
 from forewarn_collector.tasks.schema import tasks
 from forewarn_collector.tasks.service import ServiceLevels
+from forewarn_collector.tasks.words import STANDING
 from forewarn_collector.tasks.work import Work
 
 _STANDS = tasks.c.state.in_([state.value for state in STANDING])
@@ -50,9 +51,8 @@ class Escalator:
     def _look(self, ids: Sequence[int], at: int) -> list[TaskChange]:
         """One transaction: what was decided is written with what it does."""
         taken: list[str] = []
-        written: dict[int, Progress] = {}
         with self._ledger.write() as connection:
-            work = Work(self._ledger, connection, at)
+            work = Work(self._ledger, connection, at, self._levels)
             work.load(ids)
             known = load_progress(connection, ids)
             for task_id, draft in work.drafts.items():
@@ -67,15 +67,8 @@ class Escalator:
                     taken.append(step.name)
                 done = (*progress.done, *(step.name for step in decision.steps))
                 progress = replace(progress, done=done, queues=(*progress.queues, *new))
-                draft.task = replace(
-                    draft.task,
-                    escalation_step=len(done),
-                    next_escalation_at=decision.next_at,
-                )
-                if progress != before:
-                    written[task_id] = progress
-            # First what is told now: the further queues begin to hear the rest after this.
+                draft.task = replace(draft.task, escalation_step=len(done))
+                work.progress[task_id] = progress
             told = work.save()
-            save_progress(connection, written)
         self.taken.update(taken)
         return told

@@ -3,7 +3,8 @@
 A document of evidence, as JSON; times are ms, values are text as in Prometheus' HTTP API:
 
     {"alert": {label: value}, "onset": ms, "detected": ms, "gathered_at": ms, "value": text,
-     "values":  see `evidence_values.py`; absent where there are none,
+     "values":  see `SharedValues.frame`, and their "samples"; absent where there are none,
+     "owed":    the same without samples, where there was no time: the follow-up has them,
      "inputs":  [{"query": selector, "series": [{"labels": {}, "samples": [[ms, value]]}]}],
      "queries": [{"query": expr, "series": [...]}],
      "events":  [{"time", "type", "severity", "labels", "body", "attributes"}],
@@ -13,8 +14,10 @@ A document of evidence, as JSON; times are ms, values are text as in Prometheus'
      "notes":   [what could not be gathered, and why],
      "follow_up_at": ms; when its follow-up is due; absent where there will be none}
 
-A follow-up has the values after that, once: {"follows": the other's "gathered_at", "alert",
-"gathered_at", "values", "notes"}.
+A follow-up has the values after that, and those that were owed, once: {"follows": the other's
+"gathered_at", "alert", "gathered_at", "values", "notes"}.
+
+All is of the alert's customer, or of none.
 
 Gathering is bounded in time and size, and never raises: a task opens with or without evidence.
 """
@@ -34,6 +37,7 @@ from forewarn_collector.promql import (
     Deadline,
     EvalError,
     PromQLError,
+    QueryTimeoutError,
     compile_query,
     plain_float,
 )
@@ -47,14 +51,20 @@ from forewarn_collector.tasks.evidence_changes import (
     changes_before,
 )
 from forewarn_collector.tasks.evidence_processes import top_processes
+from forewarn_collector.tasks.evidence_scope import (
+    HOST_LABELS,
+    Scopes,
+    customer_within,
+    host_of,
+)
 from forewarn_collector.tasks.evidence_values import (
     AFTER,
-    HOST,
     POINTS,
+    SharedValues,
     samples_of,
     values_after,
-    values_of,
 )
+from forewarn_collector.tasks.identity import CUSTOMER
 from forewarn_collector.tasks.routing import RECEIVED
 from forewarn_wire import Event, Labels
 from forewarn_wire.labels import METRIC_NAME
@@ -74,8 +84,8 @@ _SAMPLES = 60
 _EVENTS = 20
 _BODY = 500
 _INPUT_SPAN = 15 * 60_000
-_HOST = {HOST, "customer"}
 _EVENT_SPAN = 15 * 60_000
+_FEW = 20
 _BUDGET_SECONDS = 0.25
 """For a whole round: a thousand tasks at once must not wait for their evidence."""
 
@@ -98,14 +108,21 @@ class StoreEvidence:
         """One document for each alert, in order; what could not be had stands in its notes.
 
         The first step of each is taken before the second of any, so that of very many tasks each
-        has the samples that its rule read.
+        has the values of its rule.
         """
         end = time.monotonic() + _BUDGET_SECONDS
+        deadline, scopes = Deadline(end), Scopes(self._source)
         documents = [_begun(rule, alert, at) for rule, alert in wanted]
+        shared = SharedValues(scopes, wanted, at, deadline)
         steps = [
-            self._steps(document, rule, alert, at, Deadline(end))
+            iter(self._steps(document, rule, alert, at, deadline, scopes))
             for document, (rule, alert) in zip(documents, wanted, strict=True)
         ]
+        # A few have what they read first, which is soon done: an expression may take all the time.
+        for document, own in zip(documents[:_FEW], steps, strict=False):
+            _take(next(own), end, document)
+        for place, document in enumerate(documents):
+            _attempt(("values", partial(_values, document, shared, place)), document)
         for round_ in zip_longest(*steps):
             for document, step in zip(documents, round_, strict=True):
                 if step is not None:
@@ -135,26 +152,33 @@ class StoreEvidence:
             )  # fmt: skip
 
     def _steps(
-        self, document: Document, rule: AlertingRule, alert: Alert, at: int, deadline: Deadline
+        self,
+        document: Document,
+        rule: AlertingRule,
+        alert: Alert,
+        at: int,
+        deadline: Deadline,
+        scopes: Scopes,
     ) -> list[_Step]:
-        """How a document is filled, the most telling first."""
+        """How a document is filled beside its values, the most telling first."""
+        customer = dict(alert.labels).get(CUSTOMER, "")
+        source = scopes.of(customer)
         steps: list[_Step] = [
-            ("inputs", partial(self._inputs, document, rule, alert, at)),
-            ("values", partial(self._values, document, rule, alert, at, deadline)),
+            ("inputs", partial(_inputs, document, source, rule, alert, at)),
             *(
                 (
                     spec.expr or spec.events,
-                    partial(self._asked, document, spec, alert, at, deadline),
+                    partial(self._asked, document, source, spec, alert, at, deadline),
                 )
                 for spec in rule.task.evidence
             ),
         ]
         if not any(spec.events for spec in rule.task.evidence):
             steps.append(("events", partial(self._host_events, document, alert, at)))
-        if _host(alert.labels):
+        if host_of(alert.labels):
             steps += [
-                ("changes", partial(self._changes, document, rule, alert)),
-                ("processes", partial(self._processes, document, alert, deadline)),
+                ("changes", partial(self._changes, document, source, rule, alert)),
+                ("processes", partial(_processes, document, source, alert, deadline)),
             ]
         return steps
 
@@ -167,57 +191,41 @@ class StoreEvidence:
         }
 
         def values() -> None:
-            found = values_after(
-                self._source, before["values"], before["gathered_at"], Deadline(end)
-            )
-            document["values"] = found
+            source = Scopes(self._source).of(before["alert"].get(CUSTOMER, ""))
+            document["values"] = values_after(source, before, Deadline(end))
 
         _take(("values", values), end, document)
         return document
 
-    def _inputs(self, document: Document, rule: AlertingRule, alert: Alert, at: int) -> None:
-        # A rule often reads one input twice, to compare it in two ways.
-        chosen = {(each.matchers, each.offset): each for each in rule.query.selectors}
-        for selector in chosen.values():
-            end = at - selector.offset
-            series: list[Document] = []
-            for narrowed in _narrowings(selector.matchers, alert.series):
-                series = _series(self._source.select(narrowed, end - _INPUT_SPAN, end))
-                if series:
-                    break
-            document["inputs"].append({"query": _written(selector.matchers), "series": series})
-
-    def _values(
-        self, document: Document, rule: AlertingRule, alert: Alert, at: int, deadline: Deadline
+    def _changes(
+        self, document: Document, source: SeriesSource, rule: AlertingRule, alert: Alert
     ) -> None:
-        values = values_of(self._source, rule, alert, at, deadline)
-        if values["samples"]:
-            document["values"] = values
-            document["follow_up_at"] = at + AFTER
-
-    def _changes(self, document: Document, rule: AlertingRule, alert: Alert) -> None:
-        host, onset = _host(alert.labels), alert.onset
+        host, onset = host_of(alert.labels), alert.onset
         told = [*host, Matcher("type", MatchOp.REGEX, EVENT_TYPES)]
         events = self._events(told, onset - REACH, onset, EVENTS)
         apart = rule.query.metrics or ()
-        document["changes"] = changes_before(self._source, events, host, onset, apart)
-
-    def _processes(self, document: Document, alert: Alert, deadline: Deadline) -> None:
-        host = _braced(_host(alert.labels))
-        document["processes"] = top_processes(self._source, host, alert.onset, deadline)
+        document["changes"] = changes_before(source, events, host, onset, apart)
 
     def _asked(
-        self, document: Document, spec: EvidenceSpec, alert: Alert, at: int, deadline: Deadline
+        self,
+        document: Document,
+        source: SeriesSource,
+        spec: EvidenceSpec,
+        alert: Alert,
+        at: int,
+        deadline: Deadline,
     ) -> None:
         text = substitute(spec.expr or spec.events, alert.labels)
         try:
             query = compile_query(text)
             if spec.events:
-                found = self._events(query.selectors[0].matchers, at - spec.last, at, _EVENTS)
+                own = customer_within(dict(alert.labels).get(CUSTOMER, ""))
+                told = [*query.selectors[0].matchers, *own]
+                found = self._events(told, at - spec.last, at, _EVENTS)
                 document["events"].extend(_event(event) for event in found[:_EVENTS])
                 return
             step = max(1_000, spec.last // POINTS)
-            result = query.range(self._source, at - spec.last, at, step, deadline=deadline)
+            result = query.range(source, at - spec.last, at, step, deadline=deadline)
         except (PromQLError, EvalError) as error:
             document["notes"].append(f"{text}: {error}")
             return
@@ -233,10 +241,45 @@ class StoreEvidence:
         document["queries"].append({"query": text, "series": series})
 
     def _host_events(self, document: Document, alert: Alert, at: int) -> None:
-        host = _host(alert.labels)
+        host = host_of(alert.labels)
         if host:
             found = self._events(host, at - _EVENT_SPAN, at, _EVENTS)
             document["events"].extend(_event(event) for event in found[:_EVENTS])
+
+
+def _values(document: Document, shared: SharedValues, place: int) -> None:
+    document["owed"] = shared.frame(place)
+    document["follow_up_at"] = document["gathered_at"] + AFTER
+    try:
+        samples = shared.samples(place)
+    except QueryTimeoutError:
+        document["notes"].append("values: gathering took too long; they come with what came after")
+        return
+    frame = document.pop("owed")
+    if samples:
+        document["values"] = {**frame, "samples": samples}
+    else:
+        del document["follow_up_at"]
+
+
+def _inputs(
+    document: Document, source: SeriesSource, rule: AlertingRule, alert: Alert, at: int
+) -> None:
+    # A rule often reads one input twice, to compare it in two ways.
+    chosen = {(each.matchers, each.offset): each for each in rule.query.selectors}
+    for selector in chosen.values():
+        end = at - selector.offset
+        series: list[Document] = []
+        for narrowed in _narrowings(selector.matchers, alert.series):
+            series = _series(source.select(narrowed, end - _INPUT_SPAN, end))
+            if series:
+                break
+        document["inputs"].append({"query": _written(selector.matchers), "series": series})
+
+
+def _processes(document: Document, source: SeriesSource, alert: Alert, deadline: Deadline) -> None:
+    host = _braced(host_of(alert.labels))
+    document["processes"] = top_processes(source, host, alert.onset, deadline)
 
 
 def _begun(rule: AlertingRule, alert: Alert, at: int) -> Document:
@@ -258,23 +301,18 @@ def _begun(rule: AlertingRule, alert: Alert, at: int) -> Document:
 
 def _take(step: _Step, end: float, document: Document) -> None:
     """Take a step, up to a moment in seconds of `time.monotonic`; note if it failed or is left."""
-    name, fill = step
     if time.monotonic() > end:
-        document["notes"].append(f"{name}: left out, gathering took too long")
-        return
+        document["notes"].append(f"{step[0]}: left out, gathering took too long")
+    else:
+        _attempt(step, document)
+
+
+def _attempt(step: _Step, document: Document) -> None:
+    name, fill = step
     try:
         fill()
     except Exception as error:  # noqa: BLE001 - evidence never stands in a task's way
         document["notes"].append(f"{name}: {error or type(error).__name__}")
-
-
-def _host(labels: Labels) -> list[Matcher]:
-    """What finds the signals of an alert's host; nothing where it has none.
-
-    Two customers may have hosts of one name.
-    """
-    found = [Matcher(name, MatchOp.EQUAL, value) for name, value in labels if name in _HOST]
-    return found if any(matcher.name == HOST for matcher in found) else []
 
 
 def substitute(text: str, labels: Labels) -> str:
@@ -297,7 +335,7 @@ def _narrowings(matchers: Sequence[Matcher], series: Labels) -> Iterator[list[Ma
     """
     pairs = [pair for pair in series if pair[0] != METRIC_NAME]
     yield [*matchers, *(Matcher(name, MatchOp.EQUAL, value) for name, value in pairs)]
-    host = [Matcher(name, MatchOp.EQUAL, value) for name, value in pairs if name in _HOST]
+    host = [Matcher(name, MatchOp.EQUAL, value) for name, value in pairs if name in HOST_LABELS]
     if host and len(pairs) > len(host):
         yield [*matchers, *host]
 

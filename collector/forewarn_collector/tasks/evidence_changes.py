@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from forewarn_collector.store import Matcher, MatchOp, SeriesColumns, SeriesSource
+from forewarn_collector.tasks.task_series import INFO
 from forewarn_wire import Event, Labels, is_stale
 from forewarn_wire.labels import METRIC_NAME
 
@@ -41,7 +42,11 @@ _NUMBERS = {
     "yum_upgrades_pending",
 }
 _WATCHED = Matcher(METRIC_NAME, MatchOp.REGEX, "|".join(sorted(_STARTS | _STATES | _NUMBERS)))
-_INFOS = Matcher(METRIC_NAME, MatchOp.REGEX, ".+_info")
+_INFOS = (
+    Matcher(METRIC_NAME, MatchOp.REGEX, ".+_info"),
+    # What people do to other tasks changes nothing on the host.
+    Matcher(METRIC_NAME, MatchOp.NOT_EQUAL, INFO),
+)
 _MOST_SERIES = 2_000
 _MOST_NEW = 50
 _JITTER = 5.0
@@ -75,7 +80,7 @@ def changes_before(
     found = [
         *(Change(event.time, f"{event.type}: {event.body}") for event in events),
         *_moved_values(source, [_WATCHED, *host], onset, apart),
-        *_other_labels(source, [_INFOS, *host], onset, apart),
+        *_other_labels(source, [*_INFOS, *host], onset, apart),
     ]
     near = sorted(
         (each for each in found if onset - REACH <= each.at <= onset),

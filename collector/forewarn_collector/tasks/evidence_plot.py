@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from forewarn_collector.plots import Line, Mark, Plot
+from forewarn_collector.plots import Band, Line, Mark, Plot
 from forewarn_wire.durations import format_duration
 
 Document = Mapping[str, Any]
@@ -21,7 +21,7 @@ def evidence_plot(title: str, documents: Sequence[Document]) -> Plot | None:
     Without values of the rule's expression it shows the first of its inputs; None where there is
     nothing of that either.
     """
-    firsts = [document for document in documents if "follows" not in document]
+    firsts = [_whole(document, documents) for document in documents if "follows" not in document]
     shown = [document for document in firsts if _is_shown(document)]
     if not shown:
         return None
@@ -39,7 +39,16 @@ def evidence_plot(title: str, documents: Sequence[Document]) -> Plot | None:
         lines=lines,
         marks=_marks(newest),
         threshold=_threshold(newest),
+        bands=_waited(newest),
     )
+
+
+def _whole(document: Document, documents: Sequence[Document]) -> Document:
+    """The document, with the values that were owed where its follow-up has brought them."""
+    values = _after(document, documents).get("values")
+    if "owed" in document and values and values["samples"]:
+        return {**document, "values": values}
+    return document
 
 
 def _is_shown(document: Document) -> bool:
@@ -72,7 +81,8 @@ def _lines(document: Document, after: Document) -> list[Line]:
         asked = _input(document)
         series = [each for each in asked["series"] if each["samples"]]
         return [_line(_name(each["labels"]) or asked["query"], each["samples"]) for each in series]
-    later = after.get("values", {}).get("samples", [])
+    # Of what was owed the follow-up has all.
+    later = [] if "owed" in document else after.get("values", {}).get("samples", [])
     name = _name(values["labels"])
     query = values["query"]
     line = _line(f"{query} of {name}" if name else query, [*values["samples"], *later])
@@ -110,6 +120,16 @@ def _threshold(document: Document) -> tuple[float, str] | None:
     held = f" for {format_duration(values['for'])}" if values["for"] else ""
     name = f"{values['operator']} {values['threshold']}{held}"
     return float(values["threshold"]), name
+
+
+def _waited(document: Document) -> list[Band]:
+    """The time for which the condition must hold before the rule fires."""
+    values = document.get("values")
+    if not values or not values["for"] or "detected" not in document:
+        return []
+    start = int(document["detected"])
+    name = f"must hold for {format_duration(values['for'])}"
+    return [Band(start, start + int(values["for"]), name)]
 
 
 def _overlap(one: Document, other: Document) -> bool:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from forewarn_collector.promql import Deadline, Query, ValueType, compile_query, plain_float
+from forewarn_collector.promql import (
+    Deadline,
+    EvalError,
+    Query,
+    ValueType,
+    compile_query,
+    plain_float,
+)
 from forewarn_collector.promql.nodes import (
     Aggregation,
     Binary,
@@ -22,16 +31,15 @@ from forewarn_collector.rules.model import AlertingRule
 from forewarn_collector.store import (
     Floats,
     Ints,
-    LatestColumns,
-    Matcher,
-    MatchOp,
-    SeriesColumns,
     SeriesSource,
 )
+from forewarn_collector.tasks.evidence_scope import HOST, Scopes, of_hosts
+from forewarn_collector.tasks.identity import CUSTOMER
 from forewarn_wire import Labels, is_stale, labels_from
 from forewarn_wire.labels import METRIC_NAME
 
-HOST = "instance"
+Document = dict[str, Any]
+
 AFTER = 15 * 60_000
 """How long (ms) after an alert fired its values are still of interest."""
 POINTS = 60
@@ -39,43 +47,133 @@ POINTS = 60
 
 _BEFORE = 15 * 60_000
 _LONGEST = 24 * 3_600_000
-_SHORTEST_STEP = 1_000
+_HOSTS = 100
+"""For how many alerts one evaluation is: so that of very many, some are done in time."""
 _TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 # What is made of series of other hosts too, or gives labels that no series has.
 _ACROSS = {"absent", "absent_over_time", "info", "label_join", "label_replace", "scalar", "vector"}
 
 
-def values_of(
-    source: SeriesSource, rule: AlertingRule, alert: Alert, at: int, deadline: Deadline
-) -> dict[str, Any]:
-    """What the rule measures, from some time before the onset to `at` (ms), for this alert.
+@dataclass(slots=True)
+class _Group:
+    """Alerts whose values one evaluation gives."""
 
-    `threshold` is the constant that it is compared with, None where there is none; `step` and `for`
-    are in ms. Raises EvalError, also where `deadline` has passed.
+    query: Query
+    customer: str
+    step: int
+    series: Sequence[Labels]
+    hosts: Sequence[str]
+    """Whose series are enough; empty where all are needed."""
+    found: dict[Labels, list[list[Any]]] | EvalError | None = None
+
+
+class SharedValues:
+    """What their rules measure, from some time before the onset to `at` (ms), for some alerts.
+
+    An expression is evaluated once for many alerts of a customer whose time is about the same.
     """
-    text, operator, threshold = measured(rule.query)
-    start = max(min(alert.onset, at) - max(_BEFORE, rule.for_), at - _LONGEST)
-    step = max(_SHORTEST_STEP, (at - start) // POINTS)
-    return {
-        "query": text,
-        "operator": operator,
-        "threshold": None if threshold is None else plain_float(threshold),
-        "for": rule.for_,
-        "labels": dict(alert.series),
-        "step": step,
-        "samples": _evaluated(source, text, alert.series, range(at, start - 1, -step), deadline),
-    }
+
+    def __init__(
+        self,
+        scopes: Scopes,
+        wanted: Sequence[tuple[AlertingRule, Alert]],
+        at: int,
+        deadline: Deadline,
+    ) -> None:
+        self._scopes = scopes
+        self._wanted = wanted
+        self._at = at
+        self._deadline = deadline
+        self._measured: dict[str, tuple[Query, str, float | None]] = {}
+
+    def frame(self, place: int) -> dict[str, Any]:
+        """What is measured for an alert, without samples.
+
+        `threshold` is the constant that it is compared with, None where there is none; `step` and
+        `for` are in ms.
+        """
+        rule, alert = self._wanted[place]
+        query, operator, threshold = self._of_rule(rule)
+        return {
+            "query": query.text,
+            "operator": operator,
+            "threshold": None if threshold is None else plain_float(threshold),
+            "for": rule.for_,
+            "labels": dict(alert.series),
+            "step": self._groups[place].step,
+        }
+
+    def samples(self, place: int) -> list[list[Any]]:
+        """The values for an alert. Raises EvalError, also where the deadline has passed."""
+        group = self._groups[place]
+        if group.found is None:
+            group.found = self._evaluated(group)
+        if isinstance(group.found, EvalError):
+            raise group.found
+        return group.found.get(_nameless(self._wanted[place][1].series), [])
+
+    def _of_rule(self, rule: AlertingRule) -> tuple[Query, str, float | None]:
+        if rule.key not in self._measured:
+            text, operator, threshold = measured(rule.query)
+            self._measured[rule.key] = compile_query(text), operator, threshold
+        return self._measured[rule.key]
+
+    @cached_property
+    def _groups(self) -> list[_Group]:
+        """The group of each alert, in order: one object for all that share it."""
+        alike: dict[tuple[Query, str, int, bool], list[int]] = {}
+        for place, (rule, alert) in enumerate(self._wanted):
+            query = self._of_rule(rule)[0]
+            reach = max(_BEFORE, rule.for_) + max(0, self._at - alert.onset)
+            alone = HOST in dict(alert.series) and _is_of_one_host(query.expr)
+            customer = dict(alert.labels).get(CUSTOMER, "")
+            key = query, customer, _step(min(reach, _LONGEST)), alone
+            alike.setdefault(key, []).append(place)
+        groups: dict[int, _Group] = {}
+        for (query, customer, step, alone), places in alike.items():
+            most = _HOSTS if alone else len(places)
+            for first in range(0, len(places), most):
+                chosen = places[first : first + most]
+                series = [self._wanted[place][1].series for place in chosen]
+                hosts = sorted({dict(labels)[HOST] for labels in series}) if alone else ()
+                groups |= dict.fromkeys(chosen, _Group(query, customer, step, series, hosts))
+        return [groups[place] for place in range(len(self._wanted))]
+
+    def _evaluated(self, group: _Group) -> dict[Labels, list[list[Any]]] | EvalError:
+        source = self._scopes.of(group.customer)
+        if group.hosts:
+            source = of_hosts(source, group.hosts)
+        times = range(self._at, self._at - POINTS * group.step - 1, -group.step)
+        try:
+            self._deadline.check()
+            return _values(source, group.query, group.series, times, self._deadline)
+        except EvalError as error:
+            return error
 
 
-def values_after(
-    source: SeriesSource, values: dict[str, Any], fired_at: int, deadline: Deadline
-) -> dict[str, Any]:
-    """The same for the time after it fired (ms), from what `values_of` gave. Raises as that."""
-    step = max(_SHORTEST_STEP, AFTER // POINTS)
-    times = range(fired_at + AFTER, fired_at, -step)
-    labels = labels_from(values["labels"])
-    samples = _evaluated(source, values["query"], labels, times, deadline)
-    return {**values, "step": step, "samples": samples}
+def values_after(source: SeriesSource, before: Mapping[str, Any], deadline: Deadline) -> Document:
+    """The values after an alert fired, from the document of then; with those before, if owed.
+
+    Raises EvalError.
+    """
+    fired_at = before["gathered_at"]
+    frame, start = before.get("values"), fired_at
+    if frame is None:
+        frame = before["owed"]
+        start -= POINTS * frame["step"] + 1
+    step = _step(fired_at + AFTER - start)
+    labels = labels_from(frame["labels"])
+    query = compile_query(frame["query"])
+    host = dict(labels).get(HOST)
+    if host is not None and _is_of_one_host(query.expr):
+        source = of_hosts(source, [host])
+    found = _values(source, query, [labels], range(fired_at + AFTER, start, -step), deadline)
+    return {**frame, "step": step, "samples": found.get(_nameless(labels), [])}
+
+
+def _step(reach: int) -> int:
+    """Between points (ms): whole seconds, so that alerts of one minute have the same."""
+    return max(1, -(-reach // (POINTS * 1_000))) * 1_000
 
 
 def measured(query: Query) -> tuple[str, str, float | None]:
@@ -107,21 +205,22 @@ def samples_of(times: Ints, values: Floats) -> list[list[Any]]:
     ]
 
 
-def _evaluated(
-    source: SeriesSource, text: str, series: Labels, times: range, deadline: Deadline
-) -> list[list[Any]]:
-    """The values of the element with these labels, at times that go back in equal steps."""
-    query = compile_query(text)
-    wanted = _nameless(series)
-    host = dict(series).get(HOST)
-    if host is not None and _is_of_one_host(query.expr):
-        source = _OfHost(source, host)
+def _values(
+    source: SeriesSource,
+    query: Query,
+    series: Sequence[Labels],
+    times: range,
+    deadline: Deadline,
+) -> dict[Labels, list[list[Any]]]:
+    """The values of the elements with these labels, at times that go back in equal steps."""
+    wanted = {_nameless(labels) for labels in series}
     found = query.range(source, times[-1], times[0], -times.step, deadline=deadline)
+    values: dict[Labels, list[list[Any]]] = {}
     for row, labels in enumerate(found.labels):
-        if _nameless(labels) == wanted and found.present[row].any():
-            present = found.present[row]
-            return samples_of(found.times[present], found.values[row][present])
-    return []
+        name, present = _nameless(labels), found.present[row]
+        if name in wanted and name not in values and present.any():
+            values[name] = samples_of(found.times[present], found.values[row][present])
+    return values
 
 
 def _nameless(labels: Labels) -> Labels:
@@ -139,20 +238,3 @@ def _is_of_one_host(expr: Expr) -> bool:
             case Call(function) if function in _ACROSS:
                 return False
     return True
-
-
-class _OfHost:
-    """The series of one host, of a source that has more."""
-
-    def __init__(self, source: SeriesSource, host: str) -> None:
-        self._source = source
-        self._host = Matcher(HOST, MatchOp.EQUAL, host)
-
-    def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
-        return self._source.select([*matchers, self._host], start, end)
-
-    def read(self, series: Sequence[Labels], start: int, end: int) -> SeriesColumns:
-        return self._source.read(series, start, end)
-
-    def latest(self, matchers: Sequence[Matcher], start: int, end: int) -> LatestColumns:
-        return self._source.latest([*matchers, self._host], start, end)

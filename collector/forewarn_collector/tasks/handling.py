@@ -8,22 +8,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from forewarn_collector.tasks.lifecycle import Draft
-from forewarn_collector.tasks.model import (
+from forewarn_collector.tasks.model import number_of
+from forewarn_collector.tasks.states import Move
+from forewarn_collector.tasks.words import (
     CloseReason,
     DeliveryAction,
     OpenReason,
     ResolveReason,
     TimelineKind,
-    number_of,
 )
-from forewarn_collector.tasks.states import Move
 
 
-def acknowledge(draft: Draft, who: str) -> None:
+def acknowledge(draft: Draft, who: str, text: str) -> None:
     """A person has seen it."""
     draft.move(Move.ACKNOWLEDGE)
     draft.task = replace(draft.task, acknowledged_at=draft.now, acknowledged_by=who)
-    _say(draft, TimelineKind.ACKNOWLEDGED, f"Acknowledged by {who}.", who)
+    _say(draft, TimelineKind.ACKNOWLEDGED, _why(f"Acknowledged by {who}", text), who)
 
 
 def start(draft: Draft, who: str, text: str, *, takes: bool = True) -> None:

@@ -106,7 +106,8 @@ class TaskKeeper:
             with self._ledger.read() as connection:
                 due = find_due(connection, at)
                 quiet = self._changed_quiet(connection, firing, verdicts)
-            names = {*firing.freed(verdicts), *firing.moved(verdicts), *due.alerts}
+            elsewhere = self._policy.moved(everything)
+            names = {*firing.freed(verdicts), *firing.moved(verdicts), *due.alerts, *elsewhere}
             told: list[TaskChange] = []
             if names or due or quiet:
                 last, self._firing, self._last_held = self._last_held, None, None
@@ -177,7 +178,7 @@ class TaskKeeper:
         now = self._clock()
         names = [id_of_alert(change) for change in changes]
         with self._ledger.write() as connection:
-            work = Work(self._ledger, connection, now)
+            work = Work(self._ledger, connection, now, self._policy.levels)
             work.load_round(
                 names,
                 sorted({place_of(self._policy, c).key for c in changes if fires(c)}),
@@ -192,8 +193,9 @@ class TaskKeeper:
                 settle_quiet(work, verdicts)
             if now >= self._next_forgetting:
                 forget_holds(connection, now - KEPT)
-            _save_alerts(connection, changes[:new])
+            # Before the rows of alerts that end are dropped, whose annotations are told.
             told = work.save()
+            _save_alerts(connection, changes[:new])
         firing.keep(names, work.holds)
         if now >= self._next_forgetting:
             self._next_forgetting = now + _FORGETTING

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlche
 
 from forewarn_collector.rules.alerts import Alert
 from forewarn_collector.store.damage import is_damage, is_undecodable
-from forewarn_collector.tasks.database import WRITES, postgresql_engine, sqlite_engine
+from forewarn_collector.tasks.database import WRITES, postgresql_engine, shown, sqlite_engine
 from forewarn_collector.tasks.errors import LedgerError
 from forewarn_collector.tasks.migrations import create, is_older, keep_aside, upgrade, version_of
 from forewarn_collector.tasks.rows import alert_from_row, rows_of
@@ -67,11 +67,11 @@ class Ledger:
         """The database for people: a path, or a URL without its password."""
         if self._url is None:
             return str(self.path)
-        return self._url.render_as_string(hide_password=True)
+        return shown(self._url)
 
     def open(self) -> None:
         """Open the database, making its tables where there are none. Raises LedgerError."""
-        self._engine = self._open_file() if self._url is None else self._connect(self._url)
+        self.connect()
         try:
             if self._url is None:
                 self._keep_aside()
@@ -81,6 +81,10 @@ class Ledger:
         except LedgerError:
             self.close()
             raise
+
+    def connect(self) -> None:
+        """Open the database as it is: no table is made or changed. Raises LedgerError."""
+        self._engine = self._open_file() if self._url is None else self._connect(self._url)
 
     def _open_file(self) -> Engine:
         try:

@@ -17,19 +17,21 @@ from forewarn_collector.tasks.damping import calm_at, penalised
 from forewarn_collector.tasks.holding import HeldAlert
 from forewarn_collector.tasks.identity import describe, severity_rank, span
 from forewarn_collector.tasks.model import (
-    DeliveryAction,
     Member,
-    OpenReason,
-    ResolveReason,
     Task,
     TimelineEntry,
-    TimelineKind,
     shared_labels,
 )
 from forewarn_collector.tasks.opening import Problem, described
 from forewarn_collector.tasks.record import Message, Record
 from forewarn_collector.tasks.service import OnCall
 from forewarn_collector.tasks.states import Move
+from forewarn_collector.tasks.words import (
+    DeliveryAction,
+    OpenReason,
+    ResolveReason,
+    TimelineKind,
+)
 
 _NAMED = 5
 """How many alerts an entry of the timeline names before it only counts."""
@@ -39,13 +41,16 @@ class Draft(Record):
     """One task while a transaction changes it.
 
     `members` are the alerts that belong to it now, by their id; `touched` the memberships to
-    write.
+    write; `alerts` those that became members, by their id; `further` the queues that are to hear of
+    it besides its own.
     """
 
     def __init__(self, task: Task, members: Mapping[str, Member], now: int) -> None:
         super().__init__(task, now)
         self.members = dict(members)
         self.touched: dict[str, Member] = {}
+        self.alerts: dict[str, Alert] = {}
+        self.further: tuple[str, ...] = ()
         self._opening: tuple[OpenReason, Alert] | None = None
         self._recorded = False
         self._raised: tuple[str, int] | None = None
@@ -96,6 +101,10 @@ class Draft(Record):
         """The task that opens or reopens is for whoever is on call."""
         self.task = replace(self.task, assignee=on_call.who, assigned_at=self.now)
         self._handed = f"Assigned to {on_call.who}: {on_call.why}."
+
+    def reach(self, queues: Sequence[str]) -> None:
+        """The task is for these queues, too, from now on."""
+        self.further = tuple(dict.fromkeys((*self.further, *queues)))
 
     def was_held(self, held: Sequence[HeldAlert]) -> None:
         """The alert that has just become a member was held by these, one after the other."""
@@ -148,13 +157,20 @@ class Draft(Record):
             self.messages.append(Message(DeliveryAction.RESOLVE, reason, message, self.task))
 
     def learn(
-        self, onset_at: int, ended_at: int | None, reopen_count: int, text: str, *, tell: bool
+        self,
+        onset_at: int,
+        ended_at: int | None,
+        reopen_count: int,
+        flap_count: int,
+        text: str,
+        *,
+        tell: bool,
     ) -> None:
         """Data that came late tells more of the problem.
 
         It began no later than `onset_at`; `ended_at` (ms) is the end of a retrospective task, which
-        nobody saw, and it came back `reopen_count` times at least. Its queue hears of it if it is
-        to `tell`.
+        nobody saw, and it was reopened and came back as often as this at least. Its queue hears of
+        it if it is to `tell`.
         """
         self.task = replace(self.task, onset_at=min(self.task.onset_at, onset_at))
         if ended_at is not None:
@@ -163,6 +179,7 @@ class Draft(Record):
                 ended_at=ended_at,
                 resolved_at=ended_at,
                 reopen_count=max(self.task.reopen_count, reopen_count),
+                flap_count=max(self.task.flap_count, flap_count),
             )
         self.note(TimelineKind.RETROSPECT, text)
         if tell:
@@ -253,6 +270,7 @@ class Draft(Record):
     def _admit(self, alert_id: str, alert: Alert, at: int) -> None:
         if self.task.ended_at is not None:
             self.task = replace(self.task, ended_at=None)
+        self.alerts[alert_id] = alert
         self._set(Member(alert_id, alert.labels, at, unknown_since=alert.unknown_since))
 
     def _set(self, member: Member) -> None:

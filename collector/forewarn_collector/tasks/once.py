@@ -48,6 +48,10 @@ class Once:
         Raises RepeatedError if that is not the first time, and KeyReusedError.
         """
         connection.execute(delete(idempotency).where(idempotency.c.at < at - KEPT))
+        self.refuse_repeated(connection)
+
+    def refuse_repeated(self, connection: Connection) -> None:
+        """Before it is looked at whether the command makes sense now. Raises as `begin`."""
         found = select(idempotency.c.request, idempotency.c.answer)
         row = connection.execute(found.where(idempotency.c.id == self._id)).one_or_none()
         if row is None:

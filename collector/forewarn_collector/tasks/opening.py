@@ -8,9 +8,14 @@ from forewarn_collector.promql import plain_float
 from forewarn_collector.rules.alerts import Alert
 from forewarn_collector.rules.model import AlertingRule
 from forewarn_collector.tasks.identity import CUSTOMER, SERVICE, SEVERITY, label, severity_rank
-from forewarn_collector.tasks.model import CloseReason, OpenReason, Task, TaskState
+from forewarn_collector.tasks.model import Task
 from forewarn_collector.tasks.placing import Place
 from forewarn_collector.tasks.routing import ORIGIN
+from forewarn_collector.tasks.words import (
+    CloseReason,
+    OpenReason,
+    TaskState,
+)
 
 
 @dataclass(frozen=True, slots=True)

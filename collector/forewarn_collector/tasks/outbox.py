@@ -16,15 +16,18 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, se
 from forewarn_collector.tasks.ledger import Ledger
 from forewarn_collector.tasks.model import (
     Delivery,
-    DeliveryAction,
-    DeliveryState,
     TimelineEntry,
-    TimelineKind,
     number_of,
 )
 from forewarn_collector.tasks.rows import entry_to_row, rows_of, task_from_row
 from forewarn_collector.tasks.schema import deliveries, evidence, tasks, timeline
 from forewarn_collector.tasks.ticket_rows import TicketLeft, disturb, leave, ref_of
+from forewarn_collector.tasks.told import alerts_of
+from forewarn_collector.tasks.words import (
+    DeliveryAction,
+    DeliveryState,
+    TimelineKind,
+)
 
 LEASE = 600_000
 """How long (ms) an attempt may take before another worker may make it anew."""
@@ -231,20 +234,22 @@ class Outbox:
             .where(evidence.c.task_id == row["task_id"], evidence.c.revision == row["revision"])
             .order_by(evidence.c.id)
         ).scalars()
+        task, action = task_from_row(row["snapshot"]), DeliveryAction(row["action"])
         return Delivery(
             id=row["id"],
             thread_id=first,
             queue=row["queue"],
-            action=DeliveryAction(row["action"]),
+            action=action,
             revision=row["revision"],
             reason=row["reason"],
             text=row["text"],
-            task=replace(task_from_row(row["snapshot"]), evidence=tuple(carried)),
+            task=replace(task, evidence=tuple(carried)),
             created_at=row["created_at"],
             attempt=row["attempts"] + 1,
             sent_at=now,
             external_ref=known,
             external_url=self._external_url,
+            **alerts_of(row["snapshot"], task, action),
         )
 
 

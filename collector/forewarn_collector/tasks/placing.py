@@ -16,7 +16,7 @@ class Place:
 
     `reopen_within` (ms) is how long after its end the task comes back. `incident` names the
     grouping across rules that the key is of, empty where the key is of the rule alone; `origin` is
-    "rule" or "alertmanager".
+    "rule" or "alertmanager". `further` are other queues that hear of the task, too.
     """
 
     key: str
@@ -24,6 +24,7 @@ class Place:
     reopen_within: int
     incident: str = ""
     origin: str = "rule"
+    further: tuple[str, ...] = ()
 
 
 class Placing(Protocol):

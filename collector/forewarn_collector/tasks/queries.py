@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
 from forewarn_collector.tasks.errors import NoSuchTaskError
 from forewarn_collector.tasks.ledger import Ledger
@@ -18,19 +18,24 @@ from forewarn_collector.tasks.listing import (
     cursor_of,
     ordering,
 )
-from forewarn_collector.tasks.model import Task, TaskState, id_of
+from forewarn_collector.tasks.model import Task, id_of
 from forewarn_collector.tasks.rows import entry_from_row, member_from_row, rows_of, task_from_row
 from forewarn_collector.tasks.schema import evidence, holds, task_alerts, tasks, timeline
+from forewarn_collector.tasks.standing import Standing, read_standing
 from forewarn_collector.tasks.ticket_rows import tickets_of
+from forewarn_collector.tasks.words import STANDING, TaskState
 
 
 @dataclass(frozen=True, slots=True)
 class TaskCount:
-    """How many tasks stand in a state with a severity and of a kind."""
+    """How many tasks are alike in all of this; `rule` is the name of their alerts."""
 
     state: TaskState
     severity: str
     kind: str
+    customer: str
+    rule: str
+    queue: str
     tasks: int
 
 
@@ -82,6 +87,11 @@ class TaskQueries:
             raise NoSuchTaskError(number)
         return found
 
+    def standing(self) -> Standing:
+        """What there is to choose from, and to do, among the tasks that stand."""
+        with self._ledger.read() as connection:
+            return read_standing(connection, self._within())
+
     def _within(self) -> Sequence[ColumnElement[bool]]:
         return [tasks.c.customer == self._customer] if self._customer else []
 
@@ -106,13 +116,33 @@ class TaskQueries:
             rows = connection.execute(counted.group_by(holds.c.kind)).all()
         return {row[0]: row[1] for row in rows}
 
-    def counts(self) -> tuple[TaskCount, ...]:
-        """Tasks by state, severity and kind."""
-        columns = (tasks.c.state, tasks.c.severity, tasks.c.kind)
-        counted = select(*columns, func.count()).group_by(*columns).order_by(*columns)
+    def counts(self, since: int) -> tuple[TaskCount, ...]:
+        """How many tasks stand, or ended since a time (ms), of each sort."""
+        columns = (
+            tasks.c.state,
+            tasks.c.severity,
+            tasks.c.kind,
+            tasks.c.customer,
+            tasks.c.rule_name,
+            tasks.c.queue,
+        )
+        counted = select(*columns, func.count()).where(_current(since))
         with self._ledger.read() as connection:
-            rows = connection.execute(counted).all()
-        return tuple(TaskCount(TaskState(row[0]), row[1], row[2], row[3]) for row in rows)
+            rows = connection.execute(counted.group_by(*columns).order_by(*columns)).all()
+        return tuple(TaskCount(TaskState(row[0]), *row[1:]) for row in rows)
+
+    def current(self, since: int, limit: int) -> tuple[Task, ...]:
+        """Tasks that stand, or else ended since a time (ms); of each the newest."""
+        by = ordering(TaskOrder.STANDING).columns
+        wanted = select(tasks).where(_current(since)).order_by(*by).limit(limit)
+        with self._ledger.read() as connection:
+            found = rows_of(connection.execute(wanted))
+        return tuple(task_from_row(row) for row in found)
+
+
+def _current(since: int) -> ColumnElement[bool]:
+    stands = tasks.c.state.in_([state.value for state in STANDING])
+    return or_(stands, tasks.c.resolved_at >= since, tasks.c.closed_at >= since)
 
 
 def whole_task(connection: Connection, task_id: int | None) -> Task | None:

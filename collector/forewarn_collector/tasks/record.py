@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from forewarn_collector.tasks.model import (
+from forewarn_collector.tasks.identity import describe
+from forewarn_collector.tasks.model import Task, TimelineEntry
+from forewarn_collector.tasks.states import Move, moved
+from forewarn_collector.tasks.words import (
     DeliveryAction,
-    Task,
     TaskState,
-    TimelineEntry,
     TimelineKind,
 )
-from forewarn_collector.tasks.states import Move, moved
 
 _NOTHING_GOES_ON: Mapping[str, Any] = {
     "input_missing_since": None,
@@ -90,6 +90,17 @@ class Record:
         """Owe the queue a message about the task as it is now, at a revision of its own."""
         self.task = replace(self.task, revision=self.task.revision + 1)
         self.messages.append(Message(action, reason, text, self.task))
+
+    def introduction(self) -> Sequence[Message]:
+        """What a queue is told that is to hear of the task from now on."""
+        told = [message for message in self.messages if not message.queue]
+        if not told:
+            text = f"{describe(self.task.labels)} is firing."
+            return [Message(DeliveryAction.OPEN, "routed", text, self.task)]
+        first, *rest = told
+        if first.action is not DeliveryAction.RESOLVE:
+            first = replace(first, action=DeliveryAction.OPEN)
+        return [first, *rest]
 
     def mention(self, reason: str, text: str) -> None:
         """Tell the queue of a change by itself, unless the task is quiet or damped."""

@@ -18,7 +18,11 @@ from forewarn_collector.tasks.gates import Verdicts, first_holds
 from forewarn_collector.tasks.holding import HeldAlert, HoldBook
 from forewarn_collector.tasks.lifecycle import Draft
 from forewarn_collector.tasks.lost_hosts import LostHosts
-from forewarn_collector.tasks.model import Member, Task, TimelineEntry
+from forewarn_collector.tasks.model import (
+    Member,
+    Task,
+    TimelineEntry,
+)
 from forewarn_collector.tasks.policy import Policy
 from forewarn_collector.tasks.rounds import (
     fires,

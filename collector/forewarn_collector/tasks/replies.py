@@ -13,6 +13,7 @@ from forewarn_collector.tasks.ledger import Ledger
 from forewarn_collector.tasks.model import Notify, number_of
 from forewarn_collector.tasks.schema import deliveries
 from forewarn_collector.tasks.schema_tickets import ticket_comments
+from forewarn_collector.tasks.service import ServiceLevels
 from forewarn_collector.tasks.ticket_changes import Remark
 from forewarn_collector.tasks.work import Work
 
@@ -20,9 +21,10 @@ from forewarn_collector.tasks.work import Work
 class Replies:
     """The ledger's side of answers. Times in ms. Every method may raise LedgerError."""
 
-    def __init__(self, ledger: Ledger, notify: Notify) -> None:
+    def __init__(self, ledger: Ledger, notify: Notify, levels: ServiceLevels) -> None:
         self._ledger = ledger
         self._notify = notify
+        self._levels = levels
 
     def take(self, queue: str, about: Sequence[str], remark: Remark, at: int) -> str | None:
         """Have a remark in the timeline of the task that the first known delivery was about.
@@ -47,7 +49,7 @@ class Replies:
             same = and_(*(ticket_comments.c[name] == value for name, value in row.items()))
             if connection.execute(select(ticket_comments.c.task_id).where(same)).first():
                 return number_of(task_id)
-            work = Work(self._ledger, connection, at, Actor(queue, "queue"))
+            work = Work(self._ledger, connection, at, self._levels, Actor(queue, "queue"))
             work.load([task_id])
             draft = work.drafts[task_id]
             handling.comment(draft, f"{remark.who} ({queue})", remark.text, min(remark.at, at))

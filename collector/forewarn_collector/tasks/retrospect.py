@@ -20,15 +20,17 @@ from forewarn_collector.tasks.lifecycle import Draft
 from forewarn_collector.tasks.model import (
     Member,
     Notify,
-    OpenReason,
-    ResolveReason,
     Task,
     TimelineEntry,
-    TimelineKind,
 )
-from forewarn_collector.tasks.placing import Placing
+from forewarn_collector.tasks.policy import Policy
 from forewarn_collector.tasks.rows import alert_id
 from forewarn_collector.tasks.schema import alerts
+from forewarn_collector.tasks.words import (
+    OpenReason,
+    ResolveReason,
+    TimelineKind,
+)
 from forewarn_collector.tasks.work import Work
 from forewarn_wire.clock import Clock
 
@@ -79,7 +81,9 @@ class Finding:
             severity=worst,
             ended_at=later.task.ended_at,
             resolved_at=later.task.resolved_at,
+            # Each return is a flap, as it is of a task that is reopened.
             reopen_count=self.task.reopen_count + 1 + later.task.reopen_count,
+            flap_count=self.task.flap_count + 1 + later.task.flap_count,
             timeline=(*self.task.timeline, *entries),
         )
         members = {each.alert_id: each for each in (*self.members, *later.members)}
@@ -130,13 +134,13 @@ class Retrospect:
         self,
         ledger: Ledger,
         evidence: EvidenceSource,
-        placing: Placing,
+        policy: Policy,
         clock: Clock,
         notify: Notify,
     ) -> None:
         self._ledger = ledger
         self._evidence = evidence
-        self._placing = placing
+        self._policy = policy
         self._clock = clock
         self._notify = notify
 
@@ -185,7 +189,7 @@ class Retrospect:
         findings = [finding for finding, *_ in found]
         now = self._clock()
         with self._ledger.write() as connection:
-            work = Work(self._ledger, connection, now)
+            work = Work(self._ledger, connection, now, self._policy.levels)
             keys = sorted({each.task.key for each in findings})
             reach = max((each.rule.task.reopen_within for each in findings), default=0)
             oldest = min((each.task.onset_at for each in findings), default=now)
@@ -219,16 +223,18 @@ class Retrospect:
             finding.task.onset_at,
             _new_end(known.task, finding),
             len(finding.periods()) - 1,
+            finding.task.flap_count,
             text,
             tell=not (known.task.retrospective and work.has_said(known, UNTOLD)),
         )
         return Outcome.NOTED
 
     def _record(self, work: Work, finding: Finding, message: str | None, now: int) -> Draft:
+        place = self._policy.placing.place(finding.rule, finding.alert.labels)
         task = replace(
             finding.task,
             id=work.new_id(),
-            queue=self._placing.place(finding.rule, finding.alert.labels).queue,
+            queue=place.queue,
             opened_at=now,
             resolved_at=finding.ended_at,
             resolve_reason=ResolveReason.RETROSPECTIVE.value,
@@ -244,6 +250,8 @@ class Retrospect:
         draft = Draft(task, {}, now)
         entries = _shortened(finding.task.timeline)
         draft.record(finding.members, entries, finding.text(), message)
+        if message is not None:
+            draft.reach(place.further)
         if message is None:
             draft.note(TimelineKind.RETROSPECT, UNTOLD)
         work.add(draft)

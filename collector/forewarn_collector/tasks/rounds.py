@@ -12,11 +12,16 @@ from forewarn_collector.tasks.gates import GatedAlert, Hold, HoldKind, Verdicts
 from forewarn_collector.tasks.holding import HoldOutcome
 from forewarn_collector.tasks.identity import CUSTOMER, label, title_of
 from forewarn_collector.tasks.lifecycle import Draft
-from forewarn_collector.tasks.model import CloseReason, OpenReason, Task, TimelineKind, number_of
+from forewarn_collector.tasks.model import Task, number_of
 from forewarn_collector.tasks.opening import Problem, decide_firing, new_task
 from forewarn_collector.tasks.placing import Place
 from forewarn_collector.tasks.policy import Policy
 from forewarn_collector.tasks.rows import alert_id
+from forewarn_collector.tasks.words import (
+    CloseReason,
+    OpenReason,
+    TimelineKind,
+)
 
 
 def fires(change: AlertChange) -> bool:
@@ -88,6 +93,8 @@ def _fire(
     own, last = drafts.owner(name), drafts.latest(place.key)
     if own is not None:
         own.regain_input(name)
+        if hold is None:
+            own.reach(place.further)
         return None
     problem = _problem(change, place, policy, drafts.now)
     last_task = last.task if last else None
@@ -123,6 +130,7 @@ def _fire(
         on_call = policy.levels.on_call(draft.task, drafts.now)
         if on_call is not None:
             draft.hand_to(on_call)
+    draft.reach(place.further)
     draft.was_held(held)
     drafts.own(name, draft)
     return draft

@@ -16,10 +16,9 @@ from forewarn_collector.rules.alerts import Alert, AlertState
 from forewarn_collector.tasks.model import (
     Member,
     Task,
-    TaskState,
     TimelineEntry,
-    TimelineKind,
 )
+from forewarn_collector.tasks.words import TaskState, TimelineKind
 from forewarn_wire import Labels
 
 Row = dict[str, Any]

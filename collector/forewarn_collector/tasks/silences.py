@@ -65,6 +65,11 @@ class Silences:
             raise NoSuchSilenceError
         return found
 
+    def refuse_repeated(self, once: Once) -> None:
+        """Raise RepeatedError for what was done before, KeyReusedError or LedgerError."""
+        with self._ledger.read() as connection:
+            once.refuse_repeated(connection)
+
     def set(self, given: Silence, actor: Actor, at: int, once: Once | None = None) -> Silence:
         """Make a silence, or change the one with its id, at a time (ms); what it has become.
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from forewarn_collector.tasks.errors import RefusedError
-from forewarn_collector.tasks.model import STANDING, Task, TaskState
+from forewarn_collector.tasks.model import Task
+from forewarn_collector.tasks.words import STANDING, TaskState
 
 
 class Move(StrEnum):

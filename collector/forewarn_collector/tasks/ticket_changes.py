@@ -31,15 +31,15 @@ from forewarn_collector.tasks import handling
 from forewarn_collector.tasks.commands import MUTE_FOR
 from forewarn_collector.tasks.identity import describe
 from forewarn_collector.tasks.lifecycle import Draft
-from forewarn_collector.tasks.model import (
+from forewarn_collector.tasks.model import number_of
+from forewarn_collector.tasks.record import Message
+from forewarn_collector.tasks.words import (
     CloseReason,
     DeliveryAction,
     TaskState,
     TicketState,
     TimelineKind,
-    number_of,
 )
-from forewarn_collector.tasks.record import Message
 
 STILL_HOLDS = "still_holds"
 NOT_REOPENED = "not_reopened"

@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
-from forewarn_collector.tasks.model import DeliveryState, TaskTicket, TicketState
+from forewarn_collector.tasks.model import TaskTicket
 from forewarn_collector.tasks.rows import rows_of
 from forewarn_collector.tasks.schema import deliveries
 from forewarn_collector.tasks.schema_tickets import tickets
+from forewarn_collector.tasks.words import DeliveryState, TicketState
 
 SWEEP = 6 * 3_600_000
 """How long (ms) a ticket of a task that stands is left unread, whatever its tracker lists: what
@@ -22,13 +23,15 @@ class TicketLeft:
     """A ticket as a delivery left it.
 
     `state` and `assignee` (the tracker's name, empty for nobody) are None where the delivery set
-    nothing of the kind. What people do after that differs from it, and is found by that.
+    nothing of the kind. What people do after that differs from it, and is found by that. `moved`
+    where another ticket goes on in its place: `ref` is the reference of that one.
     """
 
     ref: str
     url: str = ""
     state: TicketState | None = None
     assignee: str | None = None
+    moved: bool = False
 
 
 def of_ticket(task_id: int, queue: str) -> ColumnElement[bool]:
@@ -52,6 +55,8 @@ def leave(connection: Connection, task_id: int, queue: str, left: TicketLeft, at
         changed["state"] = left.state.value
     if left.assignee is not None:
         changed["assignee"] = left.assignee
+    if left.moved:
+        changed |= {"ref": left.ref, "url": left.url}
     found = select(tickets.c.task_id).where(of_ticket(task_id, queue))
     if connection.execute(found).first() is None:
         row = {

@@ -28,10 +28,11 @@ from sqlalchemy import (
 from forewarn_collector.tasks.audit import Actor
 from forewarn_collector.tasks.ledger import Ledger, chunks
 from forewarn_collector.tasks.lifecycle import Draft
-from forewarn_collector.tasks.model import STANDING, Notify, Task, TicketState
+from forewarn_collector.tasks.model import Notify, Task
 from forewarn_collector.tasks.rows import rows_of, task_from_row
 from forewarn_collector.tasks.schema import tasks
 from forewarn_collector.tasks.schema_tickets import queue_reads, ticket_comments, tickets
+from forewarn_collector.tasks.service import ServiceLevels
 from forewarn_collector.tasks.ticket_changes import (
     Known,
     Remark,
@@ -41,6 +42,7 @@ from forewarn_collector.tasks.ticket_changes import (
     lose,
 )
 from forewarn_collector.tasks.ticket_rows import SWEEP, is_owed, of_ticket
+from forewarn_collector.tasks.words import STANDING, TicketState
 from forewarn_collector.tasks.work import Work
 
 LEASE = 300_000
@@ -78,9 +80,10 @@ class Poll:
 class Tickets:
     """The ledger's side of reading back. Times in ms. Every method may raise LedgerError."""
 
-    def __init__(self, ledger: Ledger, notify: Notify) -> None:
+    def __init__(self, ledger: Ledger, notify: Notify, levels: ServiceLevels) -> None:
         self._ledger = ledger
         self._notify = notify
+        self._levels = levels
 
     def recover(self, queue: str) -> None:
         """Let go of what this collector was reading when it died."""
@@ -170,7 +173,7 @@ class Tickets:
             if connection.execute(owed).scalar_one():
                 self._release(connection, reading, None)
                 return False
-            work = Work(self._ledger, connection, now, Actor(queue, "queue"))
+            work = Work(self._ledger, connection, now, self._levels, Actor(queue, "queue"))
             work.load([task_id])
             draft = work.drafts[task_id]
             values: dict[str, Any] = {"claimed_at": None, "read_at": now}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 
-from forewarn_collector.tasks.model import OpenReason, TaskChange
+from forewarn_collector.tasks.model import TaskChange
+from forewarn_collector.tasks.words import OpenReason
 
 
 class Milestone(StrEnum):

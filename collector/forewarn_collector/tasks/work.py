@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
@@ -10,14 +11,14 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, s
 from forewarn_collector.tasks.audit import RULES, Actor, AuditEntry, add_audit
 from forewarn_collector.tasks.drafts import Drafts
 from forewarn_collector.tasks.earlier import earlier_tasks
-from forewarn_collector.tasks.escalation import Progress, to_look_at
-from forewarn_collector.tasks.escalation_rows import load_progress
+from forewarn_collector.tasks.escalation import Progress, decide, may_differ
+from forewarn_collector.tasks.escalation_rows import load_progress, save_progress
 from forewarn_collector.tasks.gates import HoldKind
 from forewarn_collector.tasks.hold_rows import held_of, save_holds
 from forewarn_collector.tasks.holding import HoldBook
 from forewarn_collector.tasks.ledger import Ledger, chunks, next_number, set_next_number
 from forewarn_collector.tasks.lifecycle import Draft
-from forewarn_collector.tasks.model import STANDING, DeliveryState, Member, TaskChange
+from forewarn_collector.tasks.model import Member, TaskChange
 from forewarn_collector.tasks.record import Message
 from forewarn_collector.tasks.rows import (
     Row,
@@ -37,6 +38,9 @@ from forewarn_collector.tasks.schema import (
     tasks,
     timeline,
 )
+from forewarn_collector.tasks.service import ServiceLevels
+from forewarn_collector.tasks.told import told_alerts
+from forewarn_collector.tasks.words import STANDING, DeliveryState
 
 _EVIDENCE_PER_TASK = 10
 
@@ -45,9 +49,17 @@ class Work(Drafts):
     """The drafts of one transaction. `load_*` first, then change drafts, then `save` once."""
 
     def __init__(
-        self, ledger: Ledger, connection: Connection, now: int, actor: Actor = RULES
+        self,
+        ledger: Ledger,
+        connection: Connection,
+        now: int,
+        levels: ServiceLevels,
+        actor: Actor = RULES,
     ) -> None:
         super().__init__(now)
+        self._levels = levels
+        self.progress: dict[int, Progress] = {}
+        """How far the escalations of tasks that were looked at have come."""
         self._actor = actor
         self._ledger = ledger
         self._connection = connection
@@ -144,9 +156,10 @@ class Work(Drafts):
         self._save_evidence()
         self._wake_muted(drafts)
         save_holds(self._connection, self.holds.touched())
-        messages = [message for draft in drafts for message in draft.messages]
-        self._insert(deliveries, self._deliveries(messages))
-        return [TaskChange(m.task, m.action, m.reason, m.onset_at, self.now) for m in messages]
+        told = self._tell([draft for draft in drafts if draft.messages or draft.further])
+        # Last: the queues that a step tells first begin to hear the rest after this.
+        save_progress(self._connection, self.progress)
+        return told
 
     def _audit(self, draft: Draft) -> list[AuditEntry]:
         return [
@@ -185,10 +198,31 @@ class Work(Drafts):
             )
             self._connection.execute(update(holds).where(muted).values(until=self.now))
 
+    def _settle_escalation(self, drafts: Sequence[Draft]) -> None:
+        """Note when to look next at the tasks whose escalation may differ; at once, if any is due.
+
+        Leaves in `progress` what is to be written of it.
+        """
+        changed = [
+            draft
+            for draft in drafts
+            if draft.task.id in self.progress
+            or may_differ(None if draft.is_new else draft.loaded, draft.task)
+        ]
+        if not changed or not self._levels.escalates:
+            return
+        written = load_progress(self._connection, [draft.task.id for draft in changed])
+        for draft in changed:
+            before = written.get(draft.task.id, Progress())
+            now = self.progress.pop(draft.task.id, before)
+            decision = decide(draft.task, now, self._levels, self.now)
+            if decision.progress != before:
+                self.progress[draft.task.id] = decision.progress
+            at = self.now if decision.steps else decision.next_at
+            draft.task = replace(draft.task, next_escalation_at=at)
+
     def _save_tasks(self, drafts: Sequence[Draft]) -> None:
-        for draft in drafts:
-            before = None if draft.is_new else draft.loaded
-            draft.task = to_look_at(before, draft.task, self.now)
+        self._settle_escalation(drafts)
         self._insert(tasks, [task_to_row(draft.task) for draft in drafts if draft.is_new])
         # One statement for all in which the same has changed, as a rule for all of a round.
         changed: dict[tuple[str, ...], list[Row]] = {}
@@ -240,18 +274,35 @@ class Work(Drafts):
         count = select(func.count()).where(evidence.c.task_id == task_id)
         return self._connection.execute(count).scalar_one() >= _EVIDENCE_PER_TASK
 
-    def _deliveries(self, messages: Sequence[Message]) -> list[Row]:
-        told = load_progress(self._connection, {message.task.id for message in messages})
-        rows = []
-        for message in messages:
-            progress = told.get(message.task.id, Progress())
-            everyone = dict.fromkeys((message.task.queue, *progress.queues))
-            queues = (message.queue,) if message.queue else everyone
-            told_to = [queue for queue in queues if queue not in ("", message.but)]
-            rows += [self._delivery(message, queue) for queue in told_to]
-        return rows
+    def _tell(self, drafts: Sequence[Draft]) -> list[TaskChange]:
+        """Owe what the drafts tell to the queues of their tasks, and remember further queues."""
+        known = load_progress(self._connection, {draft.task.id for draft in drafts})
+        alerts = told_alerts(self._connection, drafts)
+        rows: list[Row] = []
+        told: list[TaskChange] = []
+        for draft in drafts:
+            progress = known.get(draft.task.id, Progress())
+            everyone = tuple(dict.fromkeys((draft.task.queue, *progress.queues)))
+            new = tuple(queue for queue in draft.further if queue not in everyone)
+            owed = [
+                (message, queue)
+                for message in draft.messages
+                for queue in ((message.queue,) if message.queue else everyone)
+                if queue != message.but
+            ]
+            owed += [(message, queue) for queue in new for message in draft.introduction()]
+            rows += [self._delivery(m, queue, alerts[draft.task.id]) for m, queue in owed if queue]
+            # Without a message of its own it is news to further queues only.
+            news = draft.messages or (draft.introduction() if new else ())
+            told += [TaskChange(m.task, m.action, m.reason, m.onset_at, self.now) for m in news]
+            if new:
+                now = self.progress.get(draft.task.id, progress)
+                queues = tuple(dict.fromkeys((*now.queues, *new)))
+                self.progress[draft.task.id] = replace(now, queues=queues)
+        self._insert(deliveries, rows)
+        return told
 
-    def _delivery(self, message: Message, queue: str) -> Row:
+    def _delivery(self, message: Message, queue: str, alerts: Row) -> Row:
         task = message.task
         return {
             "id": self._ledger.delivery_id(task.id, task.revision, queue),
@@ -261,7 +312,7 @@ class Work(Drafts):
             "action": message.action.value,
             "reason": message.reason,
             "text": message.text,
-            "snapshot": task_to_row(task),
+            "snapshot": task_to_row(task) | alerts,
             "state": DeliveryState.OWED.value,
             "created_at": self.now,
             "due_at": self.now,

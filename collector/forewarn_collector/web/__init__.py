@@ -1,5 +1,5 @@
 """The built-in page."""
 
-from forewarn_collector.web.pages import WebPages
+from forewarn_collector.web.pages import Parts, WebPages
 
-__all__ = ["WebPages"]
+__all__ = ["Parts", "WebPages"]

@@ -12,7 +12,8 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from forewarn_collector.api.envelope import enveloped, unknown_paths
+from forewarn_collector.api.envelope import enveloped
+from forewarn_collector.api.refusals import refusals
 from forewarn_collector.api.threads import AnswerThreads, Pieces
 from forewarn_collector.promql import Deadline, EvalError
 from forewarn_collector.store.errors import TooManySamplesError
@@ -26,7 +27,7 @@ class Server:
         self.threads = AnswerThreads("test", 1)
         self.pieces: Pieces = lambda deadline: iter([b"{}"])
         self.allowed: int | None = None
-        application = web.Application(middlewares=[unknown_paths])
+        application = web.Application(middlewares=[refusals])
         application.router.add_get("/api/v1/x", enveloped(self._answer))
         self.runner = web.AppRunner(application)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from forewarn_collector.api.auth import Caller, TokenError, callers_from
+from forewarn_collector.api.auth import TokenError, callers_from
+from forewarn_collector.api.callers import Caller
 from forewarn_collector.config import read_config
 from forewarn_collector.config_tokens import Role, Token
 

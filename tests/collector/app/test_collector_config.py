@@ -16,7 +16,8 @@ from forewarn_collector.config import (
 )
 from forewarn_collector.config_damping import Damping
 from forewarn_collector.config_objective import ObjectiveConfig
-from forewarn_collector.policies import queues_of, routing_of
+from forewarn_collector.metrics import Metrics
+from forewarn_collector.routing import Routes
 
 ROOT = Path(__file__).parents[3]
 
@@ -31,12 +32,20 @@ def test_the_sample_configuration_is_read_without_a_problem() -> None:
 def test_an_alertmanager_file_that_is_not_there_is_told_with_all_else_that_is_wrong() -> None:
     config = read_config("alertmanager: /nowhere/am.yml\ndta: x\n", "c.yml")
     with pytest.raises(ConfigError) as refused:
-        queues_of(config, routing_of(config), "")
+        Routes(config, "", Metrics())
     assert [(problem.line, problem.file) for problem in refused.value.problems] == [
         (1, "c.yml"),
         (2, "c.yml"),
     ]
     assert "cannot read /nowhere/am.yml: No such file or directory" in str(refused.value)
+
+
+def test_problems_come_as_they_stand_in_the_file_whatever_is_read_first() -> None:
+    config = read_config("queues: {q: {kind: nope}}\nretention: soon\nlisten: here\n", "c.yml")
+    with pytest.raises(ConfigError) as refused:
+        Routes(config, "", Metrics())
+    lines = [line.partition(": ")[0] for line in str(refused.value).splitlines()]
+    assert lines == ["c.yml:1:20", "c.yml:2:12", "c.yml:3:9"]
 
 
 def test_an_alertmanager_file_that_goes_after_the_configuration_was_read_is_told(
@@ -47,7 +56,33 @@ def test_an_alertmanager_file_that_goes_after_the_configuration_was_read_is_told
     config = read_config(f"alertmanager: {file}", "c.yml")
     file.unlink()
     with pytest.raises(ConfigError, match=r"am\.yml.*cannot be read"):
-        routing_of(config)
+        Routes(config, "", Metrics())
+
+
+RECEIVERS = """
+route: {receiver: hook}
+receivers:
+  - {name: hook, webhook_configs: [{url: 'http://127.0.0.1:1/'}]}
+  - {name: chat, slack_configs: [{channel: '#x'}]}
+"""
+
+
+def test_a_receiver_is_as_good_as_a_queue_wherever_one_is_named(tmp_path: Path) -> None:
+    (tmp_path / "am.yml").write_text(RECEIVERS)
+    text = f"""
+alertmanager: {tmp_path / "am.yml"}
+default_queue: NAME
+queues: {{desk: {{kind: log}}}}
+service_levels:
+  - {{name: all, due: {{high: 1h}}, steps: [{{name: late, after: 1h, notify: NAME}}]}}
+"""
+    assert read_config(text.replace("NAME", "hook"), "c.yml").problems == []
+    # What it tells that we have no queue for, is none.
+    wrong = read_config(text.replace("NAME", "chat"), "c.yml").problems
+    assert [(each.line, each.hint) for each in wrong] == [
+        (6, "queues given: desk, hook"),
+        (3, "queues given: desk, hook"),
+    ]
 
 
 def test_the_sample_configuration_names_every_setting() -> None:
@@ -181,7 +216,7 @@ def test_a_ledger_is_named_by_a_url_whose_password_stands_elsewhere(tmp_path: Pa
     assert config.ledger.drivername == "postgresql+psycopg"
     assert (config.ledger.host, config.ledger.port, config.ledger.database) == ("db", 5433, "tasks")
     assert config.ledger.password == "hunter2"
-    assert settings(config)["ledger"] == {"url": "postgresql+psycopg://fw:***@db:5433/tasks"}
+    assert settings(config)["ledger"] == {"url": "postgresql://fw:***@db:5433/tasks"}
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,23 @@
 """Takes a backlog and looks at it, and dies at a given write of the ledger: run by a test.
 
-Arguments: the folder, which write (from 1), and `before` or `after` its commit.
+It reads lines of the folder, which write (from 1), and `before` or `after` its commit.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import pytest
 
 from forewarn_collector.tasks import Ledger
 from support.backlog_story import tell
 from support.backlog_world import BacklogWorld
+from support.dying import serve_lives
 from support.live_run import without_rest
 from support.stores import START, Clock
 
@@ -44,8 +42,8 @@ def die_at(which: int, when: str) -> None:
     Ledger.write = counted  # type: ignore[method-assign]
 
 
-def main() -> None:
-    folder, which, when = sys.argv[1:]
+def live(words: list[str]) -> None:
+    folder, which, when = words
     die_at(int(which), when)
     without_rest(pytest.MonkeyPatch())
     world = BacklogWorld(Path(folder), Clock(START))
@@ -54,4 +52,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve_lives(live)

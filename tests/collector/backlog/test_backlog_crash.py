@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,48 +9,42 @@ import pytest
 from forewarn_collector.tasks import TaskState, TimelineKind
 from support.backlog_story import BACK, DOWN, RULES, SLOW, UP, tell
 from support.backlog_world import backlog_world
+from support.dying import driver_of
 from support.live_run import without_rest
 from support.stores import Clock
 
 DRIVER = Path(__file__).with_name("backlog_crash_driver.py")
 
 
-def killed(folder: Path, which: int, when: str) -> bool:
-    """Whether the driver came as far as that write, and was killed there."""
-    command = [sys.executable, str(DRIVER), str(folder), str(which), when]
-    done = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True)
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    return done.returncode != 0
-
-
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_each_problem_has_one_task_wherever_the_collector_is_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, each_database: str, when: str
 ) -> None:
     without_rest(monkeypatch)
     which = 1
-    while True:
-        folder = tmp_path / str(which)
-        folder.mkdir()
-        (folder / "rules.yml").write_text(RULES)
-        if not killed(folder, which, when):
-            break
-        with backlog_world(folder, RULES, Clock(BACK + 30_000)) as world:
-            world.look()
-            # The agent sends again what was not acknowledged; the others know it already.
-            tell(world)
-            # The interval of the rules' group is over.
-            world.clock.now += 30_000
-            world.scheduler.catch_up()
-            tasks = {task.rule_name: task for task in world.tasks()}
-            assert len(world.tasks()) == len(tasks) == 3, which
-            down, slow, waits = tasks["Down"], tasks["Slow"], tasks["Waits"]
-            assert (down.onset_at, down.ended_at, down.retrospective) == (DOWN, UP, True), which
-            assert [entry.kind for entry in down.timeline].count(TimelineKind.RETROSPECT) == 1
-            assert (slow.onset_at, slow.state) == (SLOW, TaskState.OPEN), which
-            assert (waits.onset_at, waits.state) == (SLOW, TaskState.OPEN), which
-            assert world.backlogs.waiting == 0
-            assert world.backlogs._rows.load() == []
-        which += 1
+    with driver_of(DRIVER) as work:
+        while True:
+            folder = tmp_path / str(which)
+            folder.mkdir()
+            (folder / "rules.yml").write_text(RULES)
+            if work.live(folder, which, when) != "killed":
+                break
+            with backlog_world(folder, RULES, Clock(BACK + 30_000)) as world:
+                world.look()
+                # The agent sends again what was not acknowledged; the others know it already.
+                tell(world)
+                # The interval of the rules' group is over.
+                world.clock.now += 30_000
+                world.scheduler.catch_up()
+                tasks = {task.rule_name: task for task in world.tasks()}
+                assert len(world.tasks()) == len(tasks) == 3, which
+                down, slow, waits = tasks["Down"], tasks["Slow"], tasks["Waits"]
+                assert (down.onset_at, down.ended_at, down.retrospective) == (DOWN, UP, True), which
+                assert [entry.kind for entry in down.timeline].count(TimelineKind.RETROSPECT) == 1
+                assert (slow.onset_at, slow.state) == (SLOW, TaskState.OPEN), which
+                assert (waits.onset_at, waits.state) == (SLOW, TaskState.OPEN), which
+                assert world.backlogs.waiting == 0
+                assert world.backlogs._rows.load() == []
+            which += 1 if each_database == "sqlite" else 2
     # The ledger is opened, two alerts are kept, a backlog is noted, and what it tells is kept.
     assert which > 5

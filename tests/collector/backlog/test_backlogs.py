@@ -125,11 +125,32 @@ def test_a_fault_that_flaps_is_one_task_and_one_message_however_long_it_was_away
     (task,) = world.tasks()
     assert task.retrospective
     assert (task.onset_at, task.ended_at, task.reopen_count) == (at(25), at(46), 2)
+    # As of any task, each return is a flap.
+    assert task.flap_count == 2
     kinds = [entry.kind for entry in task.timeline]
     assert kinds.count(TimelineKind.OPENED) == 1
     assert kinds.count(TimelineKind.REOPENED) == 2
     assert [(c.action.value, c.reason) for c in world.told] == [("resolve", "retrospective")]
     assert task.timeline[-1].text.count("from 2025") == 3
+
+
+def test_a_retrospective_task_names_none_of_its_rehearsal_as_the_one_before(
+    world: BacklogWorld,
+) -> None:
+    # The one before, of minute 18, is known to the ledger as 2; to the rehearsal as its first.
+    sent = [
+        *partitioned("b", {"procs": [(2, 3, 0)]}, cut=False),
+        *partitioned("a", {"procs": [(18, 19, 0), (40, 41, 0)]}),
+    ]
+    world.run(sorted(sent, key=lambda each: each[0]), START, at(52))
+    world.look()
+    tasks = world.tasks()
+    assert [(task.onset_at, task.retrospective) for task in tasks] == [
+        (at(2), False),
+        (at(18), False),
+        (at(40), True),
+    ]
+    assert tasks[-1].previous is None
 
 
 def test_a_fault_that_flaps_for_days_of_a_backlog_in_parts_is_one_task(
@@ -145,7 +166,7 @@ def test_a_fault_that_flaps_for_days_of_a_backlog_in_parts_is_one_task(
     (task,) = world.tasks()
     assert (task.onset_at, task.ended_at) == (at(21), at(48))
     # As often as one look has seen it: the second one begins 6 minutes before minute 34.
-    assert task.reopen_count == 9
+    assert (task.reopen_count, task.flap_count) == (9, 9)
     assert "it held 10 times, first and last from" in task.timeline[-1].text
     assert task.retrospective
     assert [c.action.value for c in world.told] == ["resolve", "update"]

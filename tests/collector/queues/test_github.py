@@ -323,3 +323,13 @@ async def test_a_change_of_nothing_makes_no_request(github: tuple[Stage, FakeGit
     fields = TicketFields(project=REPOSITORY, title="t")
     await stage.tracker.change(f"{REPOSITORY}#1", fields, ("assignee", "due_at"))
     assert [each for each in stage.faults.requests if each[0] in WRITES] == []
+
+
+async def test_a_list_without_times_makes_no_ticket(github: tuple[Stage, FakeGithub]) -> None:
+    """Else it would seem to end before the ticket that is looked for."""
+    stage, fake = github
+    await stage.queue.deliver(OPEN)
+    stage.faults.garble = lambda body: body.replace(b'"created_at"', b'"created"')
+    with pytest.raises(DeliveryError, match="created_at is not a time"):
+        await stage.queue.deliver(replace(OPEN, attempt=2, id="7" * 8, thread_id="7" * 8))
+    assert len(fake.repositories[REPOSITORY].issues) == 1

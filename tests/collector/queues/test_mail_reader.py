@@ -18,6 +18,7 @@ from forewarn_collector.queues.worker import BackOff
 from forewarn_collector.rules.alerts import AlertState
 from forewarn_collector.tasks import AuditLog, Outbox, TaskQueries, TimelineKind
 from forewarn_collector.tasks.replies import Replies
+from forewarn_collector.tasks.service import BySeverity
 from support.alerts import T0, Desk, alert_of, change, rule_of
 from support.deliveries import post_office
 from support.dovecot import PASSWORD, ImapServer, imap_server
@@ -55,6 +56,10 @@ def inbox_of(server: ImapServer) -> Inbox:
     )
 
 
+def replies_of(desk: Desk) -> Replies:
+    return Replies(desk.ledger, lambda _: None, BySeverity())
+
+
 def answer_to(message_id: str, text: str = "It was the log.", number: int = 1) -> bytes:
     mail = EmailMessage()
     mail["From"] = "Ann <ann@example.org>"
@@ -77,7 +82,7 @@ def remarks(desk: Desk) -> list[tuple[str, str]]:
 
 
 def test_an_answer_is_a_remark_of_the_task_and_comes_once(desk: Desk) -> None:
-    replies = Replies(desk.ledger, lambda _: None)
+    replies = replies_of(desk)
     mail = answer_to(delivered_id(desk))
     for _ in range(2):
         assert take_reply(replies, "mail", mail, NOW) == "FW-1"
@@ -87,12 +92,17 @@ def test_an_answer_is_a_remark_of_the_task_and_comes_once(desk: Desk) -> None:
 
 
 def test_the_queue_that_it_came_from_is_not_told_of_it(desk: Desk) -> None:
-    take_reply(Replies(desk.ledger, lambda _: None), "mail", answer_to(delivered_id(desk)), NOW)
+    take_reply(
+        replies_of(desk),
+        "mail",
+        answer_to(delivered_id(desk)),
+        NOW,
+    )
     assert [each.revision for each in Outbox(desk.ledger).statuses()] == [1]
 
 
 def test_an_answer_to_another_queue_or_to_nobody_is_left_alone(desk: Desk) -> None:
-    replies = Replies(desk.ledger, lambda _: None)
+    replies = replies_of(desk)
     for queue, about in (("other", delivered_id(desk)), ("mail", f"<{'0' * 8}-0000-0000@x>")):
         with pytest.raises(NoReplyError):
             take_reply(replies, queue, answer_to(about), NOW)
@@ -107,7 +117,7 @@ def test_a_reader_that_dies_before_it_marks_a_mail_takes_it_once(
 ) -> None:
     server.put(answer_to(delivered_id(desk)))
     server.put(b"From: x@example.org\nSubject: an advertisement\n\nBuy.\n")
-    inbox, replies = inbox_of(server), Replies(desk.ledger, lambda _: None)
+    inbox, replies = inbox_of(server), replies_of(desk)
     for letter in inbox.unread()[:1]:
         take_reply(replies, "mail", letter.content, NOW)
     reader = MailReader("mail", inbox, replies, lambda: NOW, BackOff())
@@ -127,7 +137,7 @@ async def test_a_message_goes_out_and_its_answer_comes_back(desk: Desk, server: 
         )
         queues = {"mail": EmailQueue("mail", box, inbox_of(server))}
         workers = QueueWorkers(desk.ledger, queues, lambda: NOW)
-        readers = MailReaders(Replies(desk.ledger, lambda _: None), queues, lambda: NOW)
+        readers = MailReaders(replies_of(desk), queues, lambda: NOW)
         await workers.start()
         await asyncio.to_thread(wait_until, "the message is out", lambda: office.messages)
         server.put(answer_to(str(office.messages[0]["Message-ID"]), "On it."))
@@ -147,7 +157,7 @@ async def test_a_mailbox_that_is_down_says_so_and_is_tried_again(tmp_path: Path)
     desk = Desk(tmp_path)
     try:
         readers = MailReaders(
-            Replies(desk.ledger, lambda _: None),
+            replies_of(desk),
             {"mail": EmailQueue("mail", box, Inbox(access))},
             lambda: NOW,
             BackOff(first=10, most=20),

@@ -14,6 +14,7 @@ from forewarn_collector.queues.pages import (
     Page,
     Paragraph,
     html,
+    html_within,
     jira,
     markdown,
     plain,
@@ -115,3 +116,12 @@ def test_any_text_stays_in_its_paragraph(said: str) -> None:
     for render in (markdown, plain, html, jira):
         assert render([Paragraph(said)]).endswith("\n") or render is html
     assert "<script" not in html([Paragraph(said + "<script>")])
+
+
+def test_html_that_is_too_long_is_cut_as_text_and_stays_whole_html() -> None:
+    assert html_within(PAGE, 10_000) == html(PAGE)
+    long: Page = [Paragraph("<&é" * 1_000)]
+    cut = html_within(long, 101)
+    assert len(cut.encode()) <= 101
+    # Each of the repeated texts is 11 bytes as HTML, in a room of 101 less 14.
+    assert cut == "<pre>" + "&lt;&amp;é" * 7 + "&lt;&amp;…</pre>"

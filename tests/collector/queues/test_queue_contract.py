@@ -12,13 +12,17 @@ import pytest_asyncio
 
 from forewarn_collector.queues import (
     QUEUE_KINDS,
+    ChatQueue,
     DeliveryError,
     EmailQueue,
     LogQueue,
+    PagerDutyQueue,
     Queue,
     WebhookQueue,
 )
+from forewarn_collector.queues.chat import chat_of
 from forewarn_collector.queues.mail import Mailbox
+from forewarn_collector.queues.tracker_http import TrackerAccess
 from support.deliveries import (
     OPEN,
     OPEN_ID,
@@ -28,6 +32,7 @@ from support.deliveries import (
     post_office,
     webhook_receiver,
 )
+from support.pagerduty import ROUTING_KEY, pagerduty
 from support.servers import free_port
 
 
@@ -58,6 +63,24 @@ async def stage(
                 lambda forever: receiver.answers(400 if forever else 503),
             )
             await queue.close()
+    elif request.param == ChatQueue.kind:
+        async with webhook_receiver() as receiver:
+            chat = ChatQueue(chat_of(receiver.url.replace("http", "json", 1)))
+            yield Stage(
+                chat,
+                lambda: [posted.body["message"][-36:] for posted in receiver.posted],
+                lambda forever: receiver.answers(400 if forever else 503),
+            )
+            await chat.close()
+    elif request.param == PagerDutyQueue.kind:
+        async with pagerduty() as service:
+            pager = pagerduty_queue(service.url)
+            yield Stage(
+                pager,
+                lambda: [e["payload"]["custom_details"]["delivery"] for e in service.events],
+                lambda forever: setattr(service, "status", 400 if forever else 503),
+            )
+            await pager.close()
     else:
         async with post_office() as office:
 
@@ -80,6 +103,11 @@ def mailbox(port: int) -> Mailbox:
         recipients=("support@example.org",),
         timeout=2_000,
     )
+
+
+def pagerduty_queue(url: str) -> PagerDutyQueue:
+    access = TrackerAccess(base=url, secrets=(ROUTING_KEY,), timeout=2_000)
+    return PagerDutyQueue(access, ROUTING_KEY)
 
 
 async def test_every_delivery_arrives_with_its_id(stage: Stage) -> None:
@@ -138,14 +166,16 @@ async def test_a_refusal_says_whether_a_retry_helps(stage: Stage) -> None:
         assert caught.value.permanent is forever
 
 
-@pytest.mark.parametrize("kind", ["webhook", "email"])
+@pytest.mark.parametrize("kind", ["webhook", "email", "pagerduty", "chat"])
 async def test_a_receiver_that_is_down_may_be_up_again(kind: str) -> None:
     port = free_port()
-    queue: Queue = (
-        WebhookQueue("support", f"http://127.0.0.1:{port}/secret-path")
-        if kind == "webhook"
-        else EmailQueue("support", mailbox(port))
-    )
+    queues: dict[str, Queue] = {
+        "webhook": WebhookQueue("support", f"http://127.0.0.1:{port}/secret-path"),
+        "email": EmailQueue("support", mailbox(port)),
+        "pagerduty": pagerduty_queue(f"http://127.0.0.1:{port}"),
+        "chat": ChatQueue(chat_of(f"json://127.0.0.1:{port}/secret-path")),
+    }
+    queue = queues[kind]
     with pytest.raises(DeliveryError) as caught:
         await queue.deliver(OPEN)
     await queue.close()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from forewarn_collector.queues import TRACKERS, queues_from_section
+from forewarn_collector.queues.chat import message_of
+from forewarn_collector.queues.pagerduty import details_of
 from forewarn_wire import Problem
 from forewarn_wire.document import read_document
 from support.example_ticket import EXAMPLE
@@ -29,7 +32,7 @@ def test_the_samples_of_a_page_can_be_used(page: Path, tmp_path: Path) -> None:
     assert samples
     for sample in samples:
         for name in re.findall(rf"{_SECRETS}/([\w.-]+)", sample):
-            (tmp_path / name).write_text("a-secret")
+            (tmp_path / name).write_text("json://127.0.0.1" if name == "chat.url" else "a-secret")
         problems: list[Problem] = []
         text = sample.replace(_SECRETS, str(tmp_path))
         document = read_document(text, page.name, problems)
@@ -42,7 +45,11 @@ def test_the_samples_of_a_page_can_be_used(page: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["github", "gitlab", "jira", "redmine-real", "request_tracker-real"]
+    "name",
+    [
+        *("github", "gitlab", "jira", "zendesk", "servicenow"),
+        *("redmine-real", "request_tracker-real"),
+    ],
 )
 async def test_the_ticket_that_a_page_shows_is_the_one_that_is_made(name: str) -> None:
     kind = name.removesuffix("-real")
@@ -57,3 +64,13 @@ async def test_the_ticket_that_a_page_shows_is_the_one_that_is_made(name: str) -
     if ticket.labels:
         assert f"`{'`, `'.join(ticket.labels)}`" in page
     assert f"| `{tracker.project_setting}` |" in page
+
+
+def test_the_page_on_pagerduty_shows_an_alerts_details_as_they_are() -> None:
+    [shown] = re.findall(r"^```json\n(.*?)^```$", (PAGES / "pagerduty.md").read_text(), re.M | re.S)
+    assert json.loads(shown) == details_of(EXAMPLE)
+
+
+def test_the_page_on_chats_shows_a_message_as_it_is() -> None:
+    title, text = message_of(EXAMPLE)
+    assert f"```text\n{title}\n\n{text}\n```" in (PAGES / "chat.md").read_text()

@@ -13,6 +13,7 @@ from forewarn_collector.queues import TRACKERS, DeliveryError
 from forewarn_collector.queues.ticket_queue import marker_of
 from forewarn_collector.queues.tracker import Outcome, TicketState
 from forewarn_collector.queues.tracker_http import GoneError
+from forewarn_collector.queues.trial import try_queue
 from forewarn_collector.tasks import Delivery, DeliveryAction, TaskState
 from support.deliveries import OPEN, OPEN_ID, RESOLVE, TASK
 from support.trackers import STAGES
@@ -423,3 +424,12 @@ async def test_the_check_says_whose_token_it_is_or_what_is_wrong(
         await stage.tracker.check("no-such-project")
     assert "no-such-project" in str(caught.value) or isinstance(caught.value, GoneError)
     assert stage.secret not in caplog.text
+
+
+async def test_a_trial_makes_a_ticket_finds_it_and_closes_it(stage: Stage) -> None:
+    """What `forewarn queues test` does."""
+    steps = [step async for step in try_queue("support", stage.queue, TASK.opened_at)]
+    assert len(steps) == 4
+    [ticket] = await stage.world.tickets()
+    assert ticket.state is TicketState.CLOSED
+    assert ticket.ref in steps[1].found

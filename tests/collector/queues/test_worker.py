@@ -372,6 +372,42 @@ def test_back_off_doubles_with_jitter_up_to_its_most() -> None:
     assert len({back_off.after(5, None) for _ in range(50)}) > 10
 
 
+@dataclass
+class Closing(Bench):
+    """One that says when it is let go of."""
+
+    closed: int = 0
+
+    async def close(self) -> None:
+        assert self.gate is None or self.gate.is_set(), "closed with a delivery on its way"
+        self.closed += 1
+
+
+async def test_queues_come_go_and_change_while_deliveries_are_on_their_way(desk: Desk) -> None:
+    before, after = Closing(gate=asyncio.Event()), Closing()
+    gone, come = Closing(), Closing()
+    fire(desk)
+    fire(desk, "b", queue="gone")
+    async with workers(desk, support=before, gone=gone) as running:
+        await before.count(1)
+        await gone.count(1)
+        await running.change({"support": after, "come": come}, ["gone"])
+        await until(lambda: gone.closed == 1)
+        end(desk)
+        fire(desk, "c", queue="come")
+        fire(desk, "d", queue="gone")
+        running.notify()
+        await come.count(1)
+        # What was on its way arrives once, and only then its queue is let go of.
+        assert (before.closed, after.taken) == (0, [])
+        assert before.gate is not None
+        before.gate.set()
+        await after.count(1)
+        assert before.closed == 1
+    assert [len(each.taken) for each in (before, after, gone, come)] == [1, 1, 1, 1]
+    assert (after.closed, come.closed, gone.closed) == (1, 1, 1)
+
+
 async def test_a_queue_that_is_wrong_is_tried_with_one_delivery_at_a_time(desk: Desk) -> None:
     wrong = DeliveryError("the token is revoked", permanent=False, whole_queue=True)
     queue = Bench(outcomes=[wrong, wrong, wrong, None])

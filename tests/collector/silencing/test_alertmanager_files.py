@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forewarn_collector.cli import build
-from forewarn_collector.silencing import Route, read_alertmanager_file
+from forewarn_collector.silencing import Email, Route, Webhook, read_alertmanager_file
 
 FULL = """\
 global:
@@ -62,25 +62,20 @@ def test_all_of_a_full_file_is_taken_or_noted() -> None:
     assert file.resolve_timeout == 120_000
     assert [str(note).split(" (")[0] for note in file.notes] == [
         "am.yml:7:18: slack_api_url is not taken",
-        "am.yml:8:12: templates are not taken",
+        "am.yml:8:12: *.tmpl matches no file",
         "am.yml:12:15: group_wait: not needed",
-        "am.yml:18:17: continue: a task is in one queue",
         "am.yml:34:72: http_config.proxy_url is not taken",
-        "am.yml:36:64: html is not taken",
         "am.yml:38:20: chat: slack is not yet a queue",
         "am.yml:39:24: chat: pagerduty is not yet a queue",
     ]
     desk, mail, chat = file.receivers.values()
-    assert desk.webhook is not None
-    assert desk.webhook.http.authorization == "Bearer b3arer"
-    assert not desk.webhook.send_resolved
-    assert mail.email is not None
-    assert (mail.email.host, mail.email.port, mail.email.username) == (
-        "mail.example.org",
-        587,
-        "fw",
-    )
-    assert (mail.email.password, mail.email.require_tls) == ("hunter2", True)
+    (webhook,), (email,) = desk.told, mail.told
+    assert isinstance(webhook, Webhook)
+    assert webhook.http.authorization == "Bearer b3arer"
+    assert not webhook.send_resolved
+    assert isinstance(email, Email)
+    assert (email.host, email.port, email.username) == ("mail.example.org", 587, "fw")
+    assert (email.password, email.require_tls) == ("hunter2", True)
     assert chat.others == ("pagerduty", "slack")
 
 
@@ -150,7 +145,8 @@ def test_the_command_lists_what_is_taken_and_what_is_not(tmp_path: Path) -> None
     assert said.exit_code == 0, said.output
     assert "4 routes" in said.output
     assert "chat: pagerduty, slack: the queue chat of collector.yml" in said.output
-    assert f"{path}:8:12: templates are not taken" in said.output
+    assert f"{path}:8:12: *.tmpl matches no file" in said.output
+    assert f"{path}:36:64: mail: html can't be carried out: function 'x' not" in said.output
     assert not [secret for secret in SECRETS if secret in said.output]
     path.write_text(WRONG)
     told = CliRunner().invoke(command, ["alertmanager", "check", "--json", str(path)])

@@ -1,26 +1,22 @@
 """A keeper and a worker that kill themselves at a given step; run by test_crash.py.
 
-`crash_driver.py URL` reads one line per run from standard input, `FOLDER WHEN`: when to die with
-SIGKILL. WHEN is the number of a step, or `sent` for the moment between a receiver's answer and
-noting it, or `never`. Each run is a child process of its own, so what it leaves is what a killed
-collector leaves; forking saves importing everything anew. For each it prints `ended` or `killed`.
+`crash_driver.py URL` reads lines `FOLDER WHEN`: when to die with SIGKILL. WHEN is the number of a
+step, or `sent` for the moment between a receiver's answer and noting it, or `never`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
 import time
 from pathlib import Path
-
-from sqlalchemy import event
 
 from forewarn_collector.queues import BackOff, QueueWorkers, WebhookQueue
 from forewarn_collector.rules.alerts import AlertChange, AlertState
 from forewarn_collector.tasks import ByRule, Delivery, Ledger, Outbox, Policy, TaskKeeper
 from support.alerts import T0, NoEvidence, alert_of, change, rule_of
+from support.databases import DATABASES
+from support.dying import Steps, serve_lives
 from support.waiting import wait_until
 
 RULE = rule_of(group_by=("instance",))
@@ -43,19 +39,6 @@ def rounds() -> list[list[AlertChange]]:
     ]
 
 
-class Steps:
-    """Counts what the process does, and kills it at the step that was asked for."""
-
-    def __init__(self, fatal: str) -> None:
-        self._done = 0
-        self._fatal = fatal
-
-    def step(self, name: str = "") -> None:
-        self._done += 1
-        if self._fatal in {name, str(self._done)}:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
 class DyingQueue(WebhookQueue):
     """A webhook that may die right before a request, and right after its answer."""
 
@@ -73,10 +56,9 @@ def now() -> int:
 
 
 async def run(folder: Path, url: str, steps: Steps) -> None:
-    ledger = Ledger(folder)
+    ledger = Ledger(folder, DATABASES.url(folder))
     ledger.open()
-    event.listen(ledger.engine, "before_cursor_execute", lambda *_: steps.step())
-    event.listen(ledger.engine, "commit", lambda *_: steps.step())
+    steps.watch(ledger.engine)
     queue = DyingQueue("support", url)
     queue.steps = steps
     workers = QueueWorkers(ledger, {"support": queue}, now, BackOff(10, 20))
@@ -99,18 +81,10 @@ async def run(folder: Path, url: str, steps: Steps) -> None:
     ledger.close()
 
 
-def main() -> None:
-    for line in sys.stdin:
-        folder, fatal = line.split()
-        child = os.fork()
-        if child == 0:
-            asyncio.run(run(Path(folder), sys.argv[1], Steps(fatal)))
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        if status and not os.WIFSIGNALED(status):
-            sys.exit("a run failed")
-        print("killed" if status else "ended", flush=True)
+def live(words: list[str]) -> None:
+    folder, fatal = words
+    asyncio.run(run(Path(folder), sys.argv[1], Steps(fatal)))
 
 
 if __name__ == "__main__":
-    main()
+    serve_lives(live)

@@ -1,24 +1,19 @@
 """A keeper that escalates and kills itself at a given step; run by test_escalation_crash.py.
 
-`escalation_driver.py` reads lines `FOLDER STEP` from standard input and runs each in a child of its
-own, which ticks through two hours of a task's life on simulated time and dies with SIGKILL right
-before statement or commit number STEP after the task opened (0: never). For each it prints `killed`
-or `ended` and the number of steps.
+`escalation_driver.py` reads lines `FOLDER STEP`. A life ticks through two hours of a task's life on
+simulated time and dies with SIGKILL right before statement or commit number STEP after the task
+opened (0: never). It ends with the number of steps.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 from pathlib import Path
-
-from sqlalchemy import event
 
 from forewarn_collector.config import read_config
 from forewarn_collector.rules.alerts import AlertState
 from forewarn_collector.tasks.levels import ConfiguredLevels
 from support.alerts import MINUTE, T0, Desk, alert_of, change, rule_of
+from support.dying import Steps, serve_lives
 
 CONFIG = """
 rotations:
@@ -37,39 +32,18 @@ RULE = rule_of()
 ALERT = alert_of(RULE, {"instance": "a", "severity": "high"})
 
 
-def run(folder: Path, fatal: int) -> None:
-    desk = Desk(folder, levels=ConfiguredLevels(read_config(CONFIG, "").service.levels))
-    done = 0
-
-    def step(*_: object) -> None:
-        nonlocal done
-        done += 1
-        if done == fatal:
-            os.kill(os.getpid(), signal.SIGKILL)
-
+def live(words: list[str]) -> int:
+    folder, fatal = words
+    desk = Desk(Path(folder), levels=ConfiguredLevels(read_config(CONFIG, "").service.levels))
     # A life begins with what the last one may not have noted: the same round, the same ticks.
     desk.apply(change(RULE, ALERT, AlertState.FIRING))
-    event.listen(desk.ledger.engine, "before_cursor_execute", step)
-    event.listen(desk.ledger.engine, "commit", step)
+    steps = Steps(fatal)
+    steps.watch(desk.ledger.engine)
     for minutes in range(0, 121, 15):
         desk.tick(T0 + minutes * MINUTE)
     desk.close()
-    print("ended", done, flush=True)
-
-
-def main() -> None:
-    for line in sys.stdin:
-        folder, fatal = line.split()
-        child = os.fork()
-        if child == 0:
-            run(Path(folder), int(fatal))
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        if status and not os.WIFSIGNALED(status):
-            sys.exit("a run failed")
-        if status:
-            print("killed", flush=True)
+    return steps.done
 
 
 if __name__ == "__main__":
-    main()
+    serve_lives(live)

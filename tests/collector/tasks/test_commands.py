@@ -163,12 +163,17 @@ def test_a_list_comes_in_pages(many: TaskQueries) -> None:
     assert len(many.list(TaskFilter(), limit=10**9).tasks) == 3
 
 
-def test_tasks_are_counted_by_state_severity_and_kind(many: TaskQueries) -> None:
-    assert many.counts() == (
-        TaskCount(TaskState.ACKNOWLEDGED, "low", "corrective", 1),
-        TaskCount(TaskState.OPEN, "low", "corrective", 1),
-        TaskCount(TaskState.RESOLVED, "high", "corrective", 1),
+def test_tasks_are_counted_that_stand_or_ended_of_late(many: TaskQueries) -> None:
+    standing = (
+        TaskCount(TaskState.ACKNOWLEDGED, "low", "corrective", "globex", "DiskFull", "dba", 1),
+        TaskCount(TaskState.OPEN, "low", "corrective", "", "ServiceDown", "support", 1),
     )
+    ended = TaskCount(TaskState.RESOLVED, "high", "corrective", "acme", "DiskFull", "support", 1)
+    assert many.counts(AT) == (*standing, ended)
+    assert many.counts(AT + 1) == standing
+    assert [task.number for task in many.current(AT, 10)] == ["FW-3", "FW-2", "FW-1"]
+    assert [task.number for task in many.current(AT + 1, 10)] == ["FW-3", "FW-2"]
+    assert [task.number for task in many.current(AT, 1)] == ["FW-3"]
 
 
 def test_a_task_reads_back_with_all_that_belongs_to_it(many: TaskQueries) -> None:

@@ -17,11 +17,12 @@ from forewarn_collector.tasks.commands import TaskCommands
 from forewarn_collector.tasks.escalation import Progress, decide
 from forewarn_collector.tasks.gates import Gate
 from forewarn_collector.tasks.levels import ConfiguredLevels
-from forewarn_collector.tasks.model import Task, TimelineKind
+from forewarn_collector.tasks.model import Task
 from forewarn_collector.tasks.queries import TaskQueries
 from forewarn_collector.tasks.rows import rows_of
 from forewarn_collector.tasks.schema import deliveries
 from forewarn_collector.tasks.windows import Windows
+from forewarn_collector.tasks.words import TimelineKind
 from support.alerts import HOUR, MINUTE, T0, Desk, alert_of, change, rule_of
 
 FIRING, INACTIVE = AlertState.FIRING, AlertState.INACTIVE
@@ -130,7 +131,9 @@ def test_a_queue_that_was_told_hears_of_the_task_to_its_end(desk: Desk) -> None:
 def test_an_acknowledgement_stops_the_steps_that_wait_for_one(desk: Desk) -> None:
     desk.apply(change(RULE, ON_A, FIRING))
     desk.tick(T0 + 30 * MINUTE)
-    TaskCommands(desk.ledger, desk.told.extend).acknowledge("FW-1", "ann", T0 + 40 * MINUTE)
+    TaskCommands(desk.ledger, desk.told.extend, levels=desk.policy.levels).acknowledge(
+        "FW-1", "ann", T0 + 40 * MINUTE
+    )
     desk.tick(T0 + 9 * HOUR)
     assert escalated(desk) == ["gold/remind", "gold/soon"]
 
@@ -167,7 +170,7 @@ def test_time_stands_still_while_a_task_is_quiet(desk: Desk) -> None:
 
 
 def test_time_stands_still_while_a_task_waits(desk: Desk) -> None:
-    commands = TaskCommands(desk.ledger, desk.told.extend)
+    commands = TaskCommands(desk.ledger, desk.told.extend, levels=desk.policy.levels)
     desk.apply(change(RULE, ON_A, FIRING))
     desk.clock.now = T0 + 20 * MINUTE
     commands.wait("FW-1", "ann", T0 + 3 * HOUR, T0 + 20 * MINUTE)
@@ -195,6 +198,27 @@ def test_time_stands_still_while_a_task_lacks_its_input(desk: Desk) -> None:
     assert escalated(desk) == ["gold/soon", "gold/late"]
     desk.tick(T0 + 10 * HOUR + 30 * MINUTE)
     assert escalated(desk) == ["gold/soon", "gold/late", "gold/remind"]
+
+
+def test_when_to_look_next_is_written_with_the_change_and_nothing_after_it(
+    tmp_path: Path, each_database: str
+) -> None:
+    for name, given in (("without levels", None), ("with levels", levels())):
+        (tmp_path / name).mkdir()
+        desk = Desk(tmp_path / name, levels=given)
+        people = TaskCommands(desk.ledger, desk.told.extend, levels=desk.policy.levels)
+        desk.apply(change(RULE, ON_A, FIRING))
+        planned = one(desk).next_escalation_at
+        # The first step is due half an hour after it opened; without levels none ever is.
+        assert planned == (None if given is None else T0 + 30 * MINUTE)
+        people.start("FW-1", "ann", T0 + 1)
+        people.comment("FW-1", "ann", "on it", T0 + 2)
+        before = one(desk)
+        for seconds in range(1, 5):
+            desk.tick(T0 + 1_000 * seconds)
+        assert one(desk).version == before.version, name
+        assert one(desk).next_escalation_at == before.next_escalation_at
+        desk.close()
 
 
 def test_a_collector_with_other_levels_looks_at_all_tasks_anew(tmp_path: Path) -> None:

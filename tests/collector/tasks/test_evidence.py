@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,11 +13,12 @@ from forewarn_collector.promql import compile_query
 from forewarn_collector.rules.alerts import Alert
 from forewarn_collector.rules.model import AlertingRule, EvidenceSpec, TaskSpec
 from forewarn_collector.store import LatestColumns, Matcher, MatchOp, SeriesColumns
+from forewarn_collector.store.matching import labels_predicate
 from forewarn_collector.tasks.evidence import StoreEvidence, substitute
 from forewarn_collector.tasks.evidence_html import evidence_html
 from forewarn_collector.tasks.evidence_text import evidence_lines
 from forewarn_wire import STALE_NAN, Event, Labels, Severity, labels_from
-from support.alerts import MINUTE, T0, alert_of
+from support.alerts import HOUR, MINUTE, T0, alert_of
 from support.memory_source import MemorySource
 
 FREE, SIZE = "node_filesystem_avail_bytes", "node_filesystem_size_bytes"
@@ -229,9 +231,60 @@ def test_a_round_of_many_tasks_does_not_wait_for_all_their_evidence(
     documents = evidence.gather([(DISK, ALERT)] * 50, T0)
     assert len(documents) == 50
     assert documents[-1]["notes"] == [
-        f"{step}: left out, gathering took too long"
-        for step in ("inputs", "values", "events", "changes", "processes")
+        "values: gathering took too long; they come with what came after",
+        *(
+            f"{step}: left out, gathering took too long"
+            for step in ("inputs", "events", "changes", "processes")
+        ),
     ]
+
+
+def test_of_hosts_that_share_a_name_each_customer_sees_its_own() -> None:
+    stored = {
+        labels: [(T0 - k * MINUTE, float(value)) for k in range(30)]
+        for labels, value in (
+            (series("x", instance="web-1", customer="acme"), 1),
+            (series("x", instance="web-1", customer="bravo"), 20),
+            (series("x", instance="web-1"), 300),
+            (series("limit", customer="bravo"), 4_000),
+            (series("app_info", instance="web-1", customer="bravo", version="b-1"), 1),
+        )
+    }
+    stored[series("app_info", instance="web-1", customer="bravo", version="b-2")] = [(T0, 1.0)]
+    events = [
+        Event(
+            T0 - MINUTE, "deploy", Severity.ERROR,
+            labels_from({"instance": "web-1", "customer": who}), f"of {who}", who, {},
+        )
+        for who in ("acme", "bravo")
+    ]  # fmt: skip
+
+    def told(matchers: Sequence[Matcher], start: int, end: int, limit: int) -> list[Event]:
+        meets = labels_predicate([each for each in matchers if each.name != "type"])
+        return [each for each in events if meets(each.labels)]
+
+    asked = (
+        EvidenceSpec('sum by (customer) (x{instance="$instance"})', "", HOUR),
+        EvidenceSpec("limit", "", HOUR),
+        EvidenceSpec("", '{instance="$instance"}', HOUR),
+    )
+    # It is acme's whatever is summed up, since the rule says so.
+    made = rule("sum by (instance) (x) > 0", *asked)
+    alert = replace(
+        alert_of(made, {"instance": "web-1"}),
+        labels=labels_from({"alertname": "Full", "instance": "web-1", "customer": "acme"}),
+    )
+    evidence = StoreEvidence(source_of(stored), told)
+    (document,) = evidence.gather([(made, alert)], T0)
+    (after,) = evidence.follow_up([document], T0)
+    assert document["notes"] == []
+    # Its own and what is nobody's: 1 + 300.
+    assert {value for _, value in document["values"]["samples"]} == {"301"}
+    assert {value for _, value in after["values"]["samples"]} == {"301"}
+    assert [len(each["series"]) for each in document["queries"]] == [2, 0]
+    assert [each["body"] for each in document["events"]] == ["of acme"]
+    assert "bravo" not in json.dumps([document, after])
+    assert "b-" not in json.dumps(document["changes"])
 
 
 @pytest.mark.parametrize(

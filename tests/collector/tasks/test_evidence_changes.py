@@ -72,6 +72,10 @@ def test_a_label_that_changed_names_before_and_after() -> None:
     # Of another host, and one that is as it was.
     source.every('app_build_info{instance="b",version="9"}', MINUTE, T0 - MINUTE, T0, 1)
     source.every('node_os_info{instance="a",name="Debian"}', MINUTE, T0 - 2 * HOUR, T0, 1)
+    # What somebody does to another task of the host is none.
+    for state, since in (("open", 2 * HOUR), ("resolved", 4 * MINUTE)):
+        task = f'forewarn_task_info{{instance="a",state="{state}",task="FW-1"}}'
+        source.every(task, MINUTE, T0 - since, T0, 1)
     assert told(source) == [
         (1, 'node_network_info{device="eth0"}: operstate up → down'),
         (7, "app_build_info: version 1.0 → 1.1"),

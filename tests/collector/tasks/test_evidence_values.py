@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from forewarn_collector.promql import Deadline, QueryTimeoutError, compile_query
+from forewarn_collector.rules.alerts import Alert
 from forewarn_collector.rules.model import AlertingRule
+from forewarn_collector.store import Matcher, SeriesColumns
 from forewarn_collector.tasks.evidence import StoreEvidence
-from forewarn_collector.tasks.evidence_values import AFTER, measured, values_of
+from forewarn_collector.tasks.evidence_plot import evidence_plot
+from forewarn_collector.tasks.evidence_scope import Scopes
+from forewarn_collector.tasks.evidence_values import AFTER, SharedValues, measured
 from support.alerts import HOUR, MINUTE, T0, alert_of
 from support.memory_source import MemorySource
 
@@ -19,6 +24,13 @@ FOREVER = Deadline()
 
 def rule(expr: str, **more: Any) -> AlertingRule:
     return AlertingRule("g/R", "R", "g", "r.yml", 1, expr, compile_query(expr), **more)
+
+
+def values_of(
+    source: MemorySource, made: AlertingRule, alert: Alert, at: int, deadline: Deadline
+) -> dict[str, Any]:
+    shared = SharedValues(Scopes(source), [(made, alert)], at, deadline)
+    return {**shared.frame(0), "samples": shared.samples(0)}
 
 
 @pytest.mark.parametrize(
@@ -93,6 +105,62 @@ def test_an_evaluation_that_takes_too_long_ends() -> None:
     made = rule("x > 1")
     with pytest.raises(QueryTimeoutError):
         values_of(MemorySource(), made, alert_of(made, {}), T0, Deadline(time.monotonic() - 1))
+
+
+class Counted(MemorySource):
+    """Counts how often it is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = 0
+
+    def select(self, matchers: Sequence[Matcher], start: int, end: int) -> SeriesColumns:
+        self.reads += 1
+        return super().select(matchers, start, end)
+
+
+def fleet(hosts: int) -> tuple[Counted, list[tuple[AlertingRule, Alert]]]:
+    """Hosts that went wrong within a minute; the value of each is its number."""
+    source, made = Counted(), rule("x > -1")
+    wanted = []
+    for number in range(hosts):
+        source.every(f'x{{instance="h.{number}"}}', MINUTE, T0 - HOUR, T0 + HOUR, number)
+        onset = T0 - MINUTE + number * MINUTE // hosts
+        wanted.append((made, alert_of(made, {"instance": f"h.{number}"}, onset=onset)))
+    return source, wanted
+
+
+def test_a_rule_is_evaluated_once_for_a_hundred_alerts_and_each_has_its_own_values() -> None:
+    source, wanted = fleet(150)
+    shared = SharedValues(Scopes(source), wanted, T0, FOREVER)
+    for number in range(150):
+        assert {value for _, value in shared.samples(number)} == {str(number)}
+        # A quarter of an hour before the onset and a minute, in 60 steps of whole seconds.
+        assert shared.frame(number)["step"] == 16_000
+    assert source.reads == 2
+
+
+def test_values_that_there_was_no_time_for_come_with_the_follow_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, wanted = fleet(2)
+    evidence = StoreEvidence(source, lambda *_: [])
+    with monkeypatch.context() as late:
+        late.setattr("forewarn_collector.tasks.evidence._BUDGET_SECONDS", -1)
+        first, _ = evidence.gather(wanted, T0)
+    assert source.reads == 0
+    assert "values" not in first
+    assert "values: gathering took too long; they come with what came after" in first["notes"]
+    assert first["follow_up_at"] == T0 + AFTER
+    (after,) = evidence.follow_up([first], T0 + AFTER)
+    samples = after["values"]["samples"]
+    # From before the onset, which is a minute ago, until now.
+    assert samples[0][0] <= T0 - 15 * MINUTE
+    assert samples[-1] == [T0 + AFTER, "0"]
+    plot = evidence_plot("FW-1", [first, after])
+    assert plot is not None
+    assert [at for at, _ in plot.lines[0].points] == [at for at, _ in samples]
+    assert plot.threshold == (-1.0, "> -1")
 
 
 def test_a_follow_up_has_what_came_after_and_nothing_twice() -> None:

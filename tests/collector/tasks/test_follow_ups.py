@@ -14,7 +14,7 @@ from sqlalchemy import event
 from forewarn_collector.promql import compile_query
 from forewarn_collector.rules.alerts import AlertState
 from forewarn_collector.rules.model import AlertingRule
-from forewarn_collector.tasks import TaskQueries
+from forewarn_collector.tasks import Outbox, TaskCommands, TaskQueries
 from forewarn_collector.tasks.evidence import StoreEvidence
 from forewarn_collector.tasks.evidence_values import AFTER
 from support.alerts import HOUR, MINUTE, T0, Desk, alert_of, change
@@ -54,8 +54,30 @@ def test_a_follow_up_comes_when_it_is_due_and_once(desk: Desk) -> None:
     before, after = evidence_of(desk)
     assert after["follows"] == before["gathered_at"] == T0
     assert after["values"]["samples"][-1] == [T0 + AFTER, "9"]
-    # Its queue need not hear of it.
+    # Nobody is told of it for its own sake.
     assert told == []
+
+
+def test_the_next_delivery_carries_the_follow_up_and_no_later_one_does(desk: Desk) -> None:
+    outbox = Outbox(desk.ledger)
+
+    def delivered() -> list[tuple[str, list[Any]]]:
+        found = []
+        while due := outbox.due_deliveries("support", T0 + HOUR, 1):
+            (each,) = due
+            carried = [document.get("follows") for document in each.task.evidence]
+            found.append((each.action.value, carried))
+            outbox.delivered(each.id, None, T0 + HOUR)
+        return found
+
+    desk.apply(HOT)
+    assert delivered() == [("open", [None])]
+    desk.tick(T0 + AFTER)
+    assert delivered() == []
+    people = TaskCommands(desk.ledger, desk.told.extend)
+    people.comment("FW-1", "ann", "it is cold", T0 + HOUR)
+    people.resolve("FW-1", "ann", T0 + HOUR)
+    assert delivered() == [("update", [T0]), ("resolve", [])]
 
 
 def test_each_crash_on_the_way_leaves_one_follow_up(desk: Desk) -> None:
@@ -83,7 +105,9 @@ def test_each_crash_on_the_way_leaves_one_follow_up(desk: Desk) -> None:
     assert len(evidence_of(desk)) == 2
 
 
-def test_a_collector_that_is_killed_before_it_is_due_adds_it_later(tmp_path: Path) -> None:
+def test_a_collector_that_is_killed_before_it_is_due_adds_it_later(
+    tmp_path: Path, each_database: str
+) -> None:
     child = os.fork()
     if child == 0:
         desk_in(tmp_path).apply(HOT)

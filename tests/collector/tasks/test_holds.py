@@ -10,8 +10,8 @@ import pytest
 from forewarn_collector.rules.alerts import AlertState
 from forewarn_collector.tasks.gates import HoldKind
 from forewarn_collector.tasks.hold_rows import current_holds
-from forewarn_collector.tasks.model import TaskState, TimelineKind
 from forewarn_collector.tasks.queries import TaskFilter, TaskQueries
+from forewarn_collector.tasks.words import TaskState, TimelineKind
 from support.alerts import HOUR, MINUTE, T0, Desk, alert_of, change, rule_of
 from support.gates import Silence
 

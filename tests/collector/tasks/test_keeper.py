@@ -10,16 +10,16 @@ import pytest
 
 from forewarn_collector.rules.alerts import AlertState, ChangeReason
 from forewarn_collector.tasks.commands import TaskCommands
-from forewarn_collector.tasks.model import (
+from forewarn_collector.tasks.model import Task
+from forewarn_collector.tasks.outbox import Outbox
+from forewarn_collector.tasks.queries import TaskFilter, TaskQueries
+from forewarn_collector.tasks.words import (
     DeliveryAction,
     OpenReason,
     ResolveReason,
-    Task,
     TaskState,
     TimelineKind,
 )
-from forewarn_collector.tasks.outbox import Outbox
-from forewarn_collector.tasks.queries import TaskFilter, TaskQueries
 from support.alerts import DAY, HOUR, MINUTE, T0, Desk, alert_of, change, rule_of
 
 pytestmark = pytest.mark.usefixtures("each_database")

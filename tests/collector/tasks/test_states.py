@@ -22,6 +22,7 @@ from forewarn_collector.tasks import (
     TaskQueries,
     TaskState,
     Terms,
+    UnfitError,
 )
 from forewarn_collector.tasks.hold_rows import current_holds
 from support.alerts import DAY, HOUR, MINUTE, T0, Desk, alert_of, change, rule_of
@@ -168,7 +169,7 @@ def test_what_waits_is_open_again_when_its_time_is_over(desk: Desk, people: Task
     task = one(desk)
     assert (task.waiting_until, task.acknowledged_at) == (None, None)
     assert task.timeline[-1].at == AT + HOUR
-    with pytest.raises(RefusedError, match="is over"):
+    with pytest.raises(UnfitError, match="is over"):
         people.wait("FW-1", "ann", AT, AT)
 
 
@@ -248,9 +249,9 @@ def test_what_is_a_duplicate_stays_quiet_while_the_other_stands(
 
 
 def test_a_duplicate_names_another_task_that_is_there(desk: Desk, people: TaskCommands) -> None:
-    with pytest.raises(RefusedError, match="no duplicate of itself"):
+    with pytest.raises(UnfitError, match="no duplicate of itself"):
         people.close("FW-1", "ann", CloseReason.DUPLICATE, AT, duplicate_of="1")
-    with pytest.raises(RefusedError, match="say both, or neither"):
+    with pytest.raises(UnfitError, match="say both, or neither"):
         people.close("FW-1", "ann", CloseReason.DUPLICATE, AT)
     with pytest.raises(NoSuchTaskError, match="FW-9"):
         people.close("FW-1", "ann", CloseReason.DUPLICATE, AT, duplicate_of="FW-9")

@@ -10,9 +10,9 @@ import pytest
 from forewarn_collector.config import read_config
 from forewarn_collector.rules.alerts import AlertState
 from forewarn_collector.tasks.hold_rows import current_holds
-from forewarn_collector.tasks.model import TimelineKind
 from forewarn_collector.tasks.queries import TaskFilter, TaskQueries
 from forewarn_collector.tasks.windows import Dependencies, Windows
+from forewarn_collector.tasks.words import TimelineKind
 from support.alerts import HOUR, MINUTE, T0, Desk, alert_of, change, rule_of
 
 FIRING, INACTIVE, UNKNOWN = AlertState.FIRING, AlertState.INACTIVE, AlertState.UNKNOWN

@@ -282,7 +282,7 @@ def test_a_ledger_elsewhere_is_said_to_be_by_the_backup_and_the_doctor(
     if each_database == "sqlite":
         # One that was here before, and is not in use any more.
         Ledger(tmp_path / "data").open()
-        url = "postgresql+psycopg://fw:***@db/tasks"
+        url = "postgresql://fw:***@db/tasks"
         (tmp_path / "data" / "ledger.url").write_text(f"{url}\n")
     else:
         ledger = Ledger(tmp_path / "data", DATABASES.url(tmp_path))

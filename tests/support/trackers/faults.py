@@ -54,6 +54,8 @@ class Faults:
 
     url: str = ""
     requests: list[tuple[str, str]] = field(default_factory=list)
+    garble: Callable[[bytes], bytes] | None = None
+    """What happens to the body of every answer of the tracker on its way."""
     _planned: list[Fault] = field(default_factory=list)
     _always: Fault | None = None
 
@@ -102,7 +104,9 @@ async def faults_before(upstream: Callable[[], str]) -> AsyncIterator[Faults]:
                 allow_redirects=False,
             ) as answer:
                 kept = {n: v for n, v in answer.headers.items() if n.lower() not in _HOP}
-                return web.Response(status=answer.status, body=await answer.read(), headers=kept)
+                body = await answer.read()
+                body = body if faults.garble is None else faults.garble(body)
+                return web.Response(status=answer.status, body=body, headers=kept)
 
         async def handle(request: web.Request) -> web.StreamResponse:
             faults.requests.append((request.method, request.raw_path))
