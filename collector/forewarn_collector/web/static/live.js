@@ -148,9 +148,7 @@ async function read() {
 
 const DOUBT = 1000; // ms; a shorter break is nobody's business
 const AGAIN = 3000; // ms between attempts where the browser makes none by itself
-const KINDS = "opened reopened joined left severity input_missing input_back held linked flapping calmed quiet loud " +
-  "under alone escalated assigned acknowledged started waiting wait_over comment resolved closed retrospect " +
-  "delivered undeliverable";
+const KINDS = document.body.dataset.kinds?.split(" ") ?? [];
 const banner = document.getElementById("lost");
 const light = document.getElementById("live");
 let events = null;
@@ -188,7 +186,7 @@ function follow() {
     }
     doubted ||= setTimeout(read, DOUBT);
   };
-  for (const kind of KINDS.split(" ")) events.addEventListener(kind, () => look());
+  for (const kind of KINDS) events.addEventListener(kind, () => look());
 }
 
 function leave() {
