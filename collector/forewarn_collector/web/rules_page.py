@@ -26,6 +26,7 @@ from forewarn_collector.rules import (
 from forewarn_collector.rules.testing.coverage import cases_by_alert
 from forewarn_collector.store import SeriesSource, Store
 from forewarn_collector.tasks import Task, TaskFilter, TaskOrder, TaskQueries
+from forewarn_collector.tasks.evidence_values import measured
 from forewarn_collector.web.backtests import DAYS, Backtests
 from forewarn_collector.web.layout import Site
 from forewarn_collector.web.signal_plots import (
@@ -33,7 +34,6 @@ from forewarn_collector.web.signal_plots import (
     RANGE,
     RANGES,
     REFUSED,
-    Span,
     deadline,
     drawn,
     evaluated,
@@ -156,7 +156,7 @@ class RulesPages:
         asked = request.query.get("range", RANGE)
         days = _days(request.query.get("days", ""))
         source = source_for(own, self._store)
-        tried = await self._threads.run(_tried, source, rule.query, rule.expr, span_of(asked, now))
+        tried = await self._threads.run(_tried, source, rule.query, rule.expr, asked, now)
         tasks, total = await asyncio.to_thread(self._tasks, rule.key, own)
         alerts = [alert for alert in facts.status.alerts if is_of(own, alert.labels)]
         return self._site.page(
@@ -192,7 +192,7 @@ class RulesPages:
         tried = None
         if text:
             source = source_for(customer_of(request), self._store)
-            tried = await self._threads.run(_tried, source, None, text, span_of(asked, now))
+            tried = await self._threads.run(_tried, source, None, text, asked, now)
         return self._site.page(
             request,
             "try.html",
@@ -240,19 +240,22 @@ class RulesPages:
         return page.tasks, page.total
 
 
-def _tried(source: SeriesSource, query: Query | None, text: str, span: Span) -> Tried:
-    """Evaluate an expression over a span and at its end."""
+def _tried(source: SeriesSource, query: Query | None, text: str, asked: str, at: int) -> Tried:
+    """Evaluate an expression over the range that is asked for, and at a time (ms), its end."""
+    span = span_of(asked, at)
     try:
         query = query or compile_query(text)
         written = pretty(query.expr)
     except REFUSED as error:
         return Tried(text, problem=str(error))
     until = deadline()
+    # What is compared with a constant is shown with it: between two steps it may have held.
+    compared, operator, threshold = measured(query)
+    limit = None if threshold is None else (threshold, f"{operator} {threshold:g}")
     try:
-        now = query.instant(source, span.end, deadline=until)
-        over = evaluated(query, source, span, until)
-        # What it would be held against is no part of an expression that is only tried.
-        plot = plot_of(over, text, span, name_of=told)
+        now = query.instant(source, at, deadline=until)
+        over = evaluated(compile_query(compared), source, span, until)
+        plot = plot_of(over, text, span, name_of=told, threshold=limit)
         vector = sorted(now.vector(), key=lambda each: (-each[1], each[0]))
     except REFUSED as error:
         return Tried(text, written, problem=str(error))

@@ -77,6 +77,7 @@ def plot_of(
     *,
     name_of: Callable[[Labels], str],
     marks: Sequence[Mark] = (),
+    threshold: tuple[float, str] | None = None,
     width: int = 760,
     from_zero: bool = False,
 ) -> Plot | None:
@@ -96,7 +97,9 @@ def plot_of(
         )
         for row in rows
     ]
-    return Plot(title, span.start, span.end, lines, marks, from_zero=from_zero, width=width)
+    return Plot(
+        title, span.start, span.end, lines, marks, threshold, from_zero=from_zero, width=width
+    )
 
 
 def drawn(plot: Plot, name: str) -> Markup:

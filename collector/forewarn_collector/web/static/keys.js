@@ -67,6 +67,11 @@ document.addEventListener("keydown", (event) => {
   press(marked);
 });
 
+// What had the focus in there may have it still, and would take the next key.
+document.getElementById("keys").addEventListener("close", () => {
+  if (document.activeElement?.closest("dialog")) document.activeElement.blur();
+});
+
 /** Leave what is open, and what is written in. */
 function close(target) {
   for (const each of document.querySelectorAll("details.drop[open]")) {
