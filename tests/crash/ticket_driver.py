@@ -7,7 +7,7 @@ the how-manieth time, `nth`; empty for never) and a `seed`. Each life
 is a child process of its own, forked so that nothing is imported anew. It prints `ended`, or where
 it died.
 
-Time flies: a second lasts 2.5 ms, so that leases and back-offs are over soon.
+Time flies: a second lasts a millisecond, so that leases and back-offs are over soon.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from support.trackers.model import Call, model_queue, over_http
 
 RULE = rule_of(group_by=("instance",))
 HOSTS = "abcd"
-SPEED = 400
+SPEED = 1_000
 EPOCH = 1_790_000_000_000
 SETTINGS = "on_resolve: close\nassignee: {ann: ann, bob: bob}\npoll: 10s"
 
@@ -181,7 +181,7 @@ async def live(wanted: Mapping[str, Any], life: Life) -> None:
 
     async def fly() -> None:
         while True:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.02)
             workers.notify()
             readers.look_now("support")
 

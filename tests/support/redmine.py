@@ -84,5 +84,5 @@ def running_redmine(folder: Path) -> Iterator[Redmine]:
             assert process.poll() is None, (folder / "redmine.log").read_text()
             return keys.exists() and answers(f"{url}/projects.json")
 
-        wait_until("Redmine answers", ready, 60)
+        wait_until("Redmine answers", ready, 180)
         yield Redmine(url, folder, json.loads(keys.read_text()))

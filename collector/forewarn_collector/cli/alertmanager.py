@@ -14,7 +14,9 @@ from forewarn_collector.notifications import templates_of
 from forewarn_collector.silencing import (
     AlertmanagerFile,
     Email,
+    Pager,
     Receiver,
+    Told,
     Webhook,
     read_alertmanager_file,
 )
@@ -93,9 +95,14 @@ def _queue(receiver: Receiver) -> str:
     return "tells nobody: tasks are kept and not delivered"
 
 
-def _told(each: Webhook | Email) -> str:
-    webhook = "webhook, in Alertmanager's own form"
-    return f"e-mail to {each.to}" if isinstance(each, Email) else webhook
+def _told(each: Told) -> str:
+    match each:
+        case Email():
+            return f"e-mail to {each.to}"
+        case Pager():
+            return "PagerDuty, in our own words"
+        case Webhook():
+            return "webhook, in Alertmanager's own form"
 
 
 def _document(found: AlertmanagerFile) -> dict[str, Any]:

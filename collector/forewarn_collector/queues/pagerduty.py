@@ -37,6 +37,8 @@ from forewarn_collector.tasks.evidence_text import evidence_lines
 from forewarn_wire.document import Section
 from forewarn_wire.readers import text_mapping
 
+ENQUEUE = "/v2/enqueue"
+"""The path of the Events API for alerts."""
 _URL = "https://events.pagerduty.com"
 _SEVERITIES = ("critical", "error", "warning", "info")
 _SEVERITY = {
@@ -103,7 +105,7 @@ class PagerDutyQueue:
             # PagerDuty takes no other address.
             plot = {"src": delivery.plot_url, "href": delivery.page_url, "alt": "Evidence"}
             body["images"] = [plot]
-        await self._client.request("POST", "/v2/enqueue", body=body)
+        await self._client.request("POST", ENQUEUE, body=body)
         return key
 
     async def close(self) -> None:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Collection, Mapping
 
 from forewarn_collector.notifications import Templates
 from forewarn_collector.queues.alertmanager_mail import AlertmanagerEmailQueue
+from forewarn_collector.queues.alertmanager_pager import AlertmanagerPagerQueue
 from forewarn_collector.queues.alertmanager_webhook import AlertmanagerWebhookQueue
 from forewarn_collector.queues.base import Queue
 from forewarn_collector.queues.mail import Mailbox
 from forewarn_collector.queues.notification import Recipient
-from forewarn_collector.silencing import AlertmanagerFile, Email, Receiver, Webhook
+from forewarn_collector.silencing import AlertmanagerFile, Email, Pager, Receiver, Webhook
 
 _TLS_PORT = 465
 
@@ -37,6 +38,8 @@ def queues_of_receivers(
             recipient = Recipient(name, file.route, external_url, each.send_resolved, most)
             if isinstance(each, Webhook):
                 found[queue] = AlertmanagerWebhookQueue(queue, recipient, each, _tls(each))
+            elif isinstance(each, Pager):
+                found[queue] = AlertmanagerPagerQueue(recipient, each)
             else:
                 found[queue] = AlertmanagerEmailQueue(
                     queue, recipient, each, _mailbox(each), templates, failed

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from forewarn_collector.plots import render
 from forewarn_collector.queues.pages import (
@@ -22,6 +23,8 @@ from forewarn_collector.tasks.evidence_plot import evidence_plot, suspicion
 from forewarn_collector.tasks.evidence_text import earlier_end, evidence_lines
 from forewarn_wire.durations import format_duration
 
+_PAST = ("changes", "earlier")
+
 
 def ticket_page(delivery: Delivery) -> Page:
     """The body of a new ticket: what, since when, how sure, what changed, last time, what to do."""
@@ -33,7 +36,7 @@ def remark_page(delivery: Delivery) -> Page:
     said = f"{delivery.task.number} {delivery.action.value}: {delivery.text}"
     page: list[Block] = [Paragraph(said, strong=delivery.action is not DeliveryAction.UPDATE)]
     if delivery.task.evidence:
-        page += _evidence(delivery)
+        page += _evidence(delivery, delivery.task.evidence)
     if delivery.action is not DeliveryAction.UPDATE and delivery.page_url:
         page.append(Paragraph(delivery.page_url))
     return page
@@ -132,11 +135,15 @@ def _rest(delivery: Delivery) -> Iterator[Block]:
     if delivery.task.checklist:
         yield Heading("Checklist")
         yield Checklist(delivery.task.checklist)
-    yield from _evidence(delivery)
+    # What changed and what was last time stand above.
+    yield from _evidence(delivery, [_without_past(each) for each in delivery.task.evidence])
 
 
-def _evidence(delivery: Delivery) -> Iterator[Block]:
-    documents = delivery.task.evidence
+def _without_past(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: part for name, part in document.items() if name not in _PAST}
+
+
+def _evidence(delivery: Delivery, documents: Sequence[Mapping[str, Any]]) -> Iterator[Block]:
     if not documents:
         return
     yield Heading("Evidence")

@@ -30,7 +30,7 @@ from forewarn_collector.queues.retry_after import parse_retry_after
 
 _ANSWER_BYTES = 8 << 20
 _EXCERPT = 300
-_SETTLE = 15_000
+SETTLE = 15_000
 """How long (ms) a request without an answer may take effect yet, before it is looked for."""
 _TRY_AGAIN = frozenset({408, 425})
 _NO_RIGHT = frozenset({401, 403, 407})
@@ -133,7 +133,7 @@ class TrackerClient:
             # remark by PUT: it would be there twice. Our queue looks before it sends again.
             self._session._retry_connection = False
         url = path if path.startswith(access.base) else access.base + path
-        uncertain = _SETTLE if method != "GET" else None
+        uncertain = SETTLE if method != "GET" else None
         try:
             async with self._session.request(
                 method,
@@ -195,7 +195,7 @@ class TrackerClient:
         if status == 429 or (status == 503 and wait is not None):
             return DeliveryError(said, permanent=False, whole_queue=True, retry_after=wait)
         if status in _TRY_AGAIN or status >= 500:
-            settle = None if method == "GET" else max(wait or 0, _SETTLE)
+            settle = None if method == "GET" else max(wait or 0, SETTLE)
             return DeliveryError(said, permanent=False, retry_after=settle)
         return DeliveryError(said, permanent=True)
 

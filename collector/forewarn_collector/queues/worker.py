@@ -15,6 +15,7 @@ from functools import partial
 
 from forewarn_collector.queues.base import DeliveryError, Queue
 from forewarn_collector.queues.ticket_queue import TicketQueue
+from forewarn_collector.queues.tracker_http import SETTLE
 from forewarn_collector.tasks import Delivery, Ledger, LedgerError, Outbox, TicketLeft
 from forewarn_wire.clock import Clock
 
@@ -216,7 +217,10 @@ class _Worker:
             await self._close_left()
             try:
                 if not recovered:
-                    await asyncio.to_thread(self._outbox.recover, self.name, self._clock())
+                    # What was on its way may take effect yet, and must be found then.
+                    settle = SETTLE if isinstance(self.queue, TicketQueue) else 0
+                    due_at = self._clock() + settle
+                    await asyncio.to_thread(self._outbox.recover, self.name, due_at)
                     recovered = True
                 if await self._send_due():
                     continue

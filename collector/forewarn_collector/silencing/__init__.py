@@ -3,9 +3,11 @@
 from forewarn_collector.silencing.configuration import (
     AlertmanagerFile,
     Email,
+    Pager,
     Receiver,
     TemplateFile,
     TemplateText,
+    Told,
     Webhook,
 )
 from forewarn_collector.silencing.fingerprints import fingerprint
@@ -50,6 +52,7 @@ __all__ = [
     "Matcher",
     "MatcherError",
     "NoSuchSilenceError",
+    "Pager",
     "ReceivedAlert",
     "Receiver",
     "Route",
@@ -59,6 +62,7 @@ __all__ = [
     "TemplateFile",
     "TemplateText",
     "TimeInterval",
+    "Told",
     "Webhook",
     "contains_any",
     "expired",

@@ -71,19 +71,31 @@ class Email:
 
 
 @dataclass(frozen=True, slots=True)
+class Pager:
+    """One of `pagerduty_configs`: a service by its key, at PagerDuty's Events API."""
+
+    routing_key: str = field(repr=False)
+    url: str
+    send_resolved: bool = True
+
+
+Told = Webhook | Email | Pager
+
+
+@dataclass(frozen=True, slots=True)
 class Receiver:
-    """A receiver: what of it can be queues, webhooks before e-mails.
+    """A receiver: what of it can be queues, webhooks before e-mails before pagers.
 
     `others` are the kinds that it tells besides, which are no queues yet.
     """
 
     name: str
     line: int = 0
-    told: tuple[Webhook | Email, ...] = ()
+    told: tuple[Told, ...] = ()
     others: tuple[str, ...] = ()
 
     @property
-    def queues(self) -> Mapping[str, Webhook | Email]:
+    def queues(self) -> Mapping[str, Told]:
         """Each by the name of its queue: the first has the receiver's own, others a number."""
         numbered = enumerate(self.told, 1)
         return {self.name if n == 1 else f"{self.name}#{n}": each for n, each in numbered}

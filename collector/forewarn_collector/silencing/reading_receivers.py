@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from forewarn_collector.config_urls import http_url
-from forewarn_collector.silencing.configuration import Email, HttpClient, Receiver, Webhook
+from forewarn_collector.silencing.configuration import Email, HttpClient, Pager, Receiver, Webhook
 from forewarn_collector.silencing.reading_fields import Notes
 from forewarn_collector.silencing.reading_templates import read_headers, read_template
 from forewarn_wire.document import Section
@@ -21,7 +21,6 @@ OTHER_KINDS = (
     "msteams",
     "msteamsv2",
     "opsgenie",
-    "pagerduty",
     "pushover",
     "rocketchat",
     "slack",
@@ -54,7 +53,6 @@ _UNUSED_GLOBALS = (
     "slack_app_token",
     "slack_app_token_file",
     "slack_app_url",
-    "pagerduty_url",
     "opsgenie_api_key",
     "opsgenie_api_key_file",
     "opsgenie_api_url",
@@ -80,6 +78,11 @@ _UNUSED_GLOBALS = (
 )
 _UNUSED_HTTP = ("oauth2", "proxy_url", "proxy_connect_header")
 _IGNORED_HTTP = ("follow_redirects", "enable_http2", "no_proxy", "proxy_from_environment")
+_PAGERDUTY_URL = "https://events.pagerduty.com/v2/enqueue"
+_PAGER_UNUSED = (
+    *("service_key", "service_key_file", "severity", "description", "details", "source", "links"),
+    *("class", "component", "group", "client", "client_url", "images", "http_config", "timeout"),
+)
 _EMAIL_UNUSED = (
     "auth_identity",
     "auth_secret",
@@ -110,8 +113,10 @@ class _Globals:
     def __init__(self, section: Section | None, notes: Notes) -> None:
         self.section = section
         self.http = HttpClient()
+        self.pagerduty_url = _PAGERDUTY_URL
         if section is None:
             return
+        self.pagerduty_url = section.take("pagerduty_url", http_url, _PAGERDUTY_URL)
         self.http = _http(section, self.http, notes)
         for name in _UNUSED_GLOBALS:
             if name in section:
@@ -128,6 +133,8 @@ def _receiver(section: Section, globals_: _Globals, notes: Notes) -> Receiver:
     name = section.require("name", text, "")
     webhooks = [_webhook(each, globals_, notes) for each in section.sections("webhook_configs")]
     emails = [_email(each, globals_, notes) for each in section.sections("email_configs")]
+    found = [_pager(each, globals_, notes) for each in section.sections("pagerduty_configs")]
+    pagers = [pager for pager in found if pager is not None]
     others = [kind for kind in OTHER_KINDS if f"{kind}_configs" in section]
     for kind in others:
         section.sections(f"{kind}_configs")
@@ -135,10 +142,12 @@ def _receiver(section: Section, globals_: _Globals, notes: Notes) -> Receiver:
             section,
             f"{kind}_configs",
             f"{name}: {kind} is not yet a queue",
-            _instead(name, bool(webhooks or emails)),
+            _instead(name, bool(webhooks or emails or pagers)),
         )
+    if None in found:
+        others.append("pagerduty")
     section.refuse_unknown()
-    return Receiver(name, section.place()[0], (*webhooks, *emails), tuple(others))
+    return Receiver(name, section.place()[0], (*webhooks, *emails, *pagers), tuple(others))
 
 
 def _instead(name: str, has_queue: bool) -> str:
@@ -239,6 +248,26 @@ def _email(section: Section, globals_: _Globals, notes: Notes) -> Email:
             notes.add(section, name, f"{name} is not taken", "the message is sent without it")
     section.refuse_unknown()
     return email
+
+
+def _pager(section: Section, globals_: _Globals, notes: Notes) -> Pager | None:
+    """None for a service of version 1 of the Events API, which has another kind of key."""
+    key = _secret(section, "routing_key")
+    old = next((name for name in ("service_key", "service_key_file") if name in section), None)
+    if not key and old is None:
+        said = "missing service or routing key in PagerDuty config"
+        section.problem("", said, "routing_key_file: the integration key of Events API V2")
+    pager = Pager(
+        routing_key=key,
+        url=section.take("url", http_url, globals_.pagerduty_url),
+        send_resolved=section.take("send_resolved", boolean, True),
+    )
+    for name in _PAGER_UNUSED:
+        if name in section:
+            section.take(name, lambda value: value, None)
+            notes.add(section, name, f"{name} is not taken", "the event says what our own say")
+    section.refuse_unknown()
+    return pager if key or old is None else None
 
 
 def _secret(section: Section, name: str) -> str:

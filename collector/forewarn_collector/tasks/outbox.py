@@ -86,8 +86,8 @@ class Outbox:
         self._ledger = ledger
         self._external_url = external_url.rstrip("/")
 
-    def recover(self, queue: str, now: int) -> None:
-        """Take back what this collector had on its way when it died; it is due at once.
+    def recover(self, queue: str, due_at: int) -> None:
+        """Take back what this collector had on its way when it died; it is due at a time (ms).
 
         What another collector claimed is its own until the lease is over.
         """
@@ -97,7 +97,9 @@ class Outbox:
             deliveries.c.claimed_by == self._ledger.member,
         )
         with self._ledger.write() as connection:
-            connection.execute(update(deliveries).where(lost).values(claimed_at=None, due_at=now))
+            connection.execute(
+                update(deliveries).where(lost).values(claimed_at=None, due_at=due_at)
+            )
 
     def due_deliveries(self, queue: str, now: int, limit: int) -> list[Delivery]:
         """What may be sent now, the oldest first; of each task only the first that is owed."""

@@ -8,7 +8,15 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from forewarn_collector.queues import DeliveryError, PagerDutyQueue, Queue, queues_from_section
+from forewarn_collector.notifications import Templates
+from forewarn_collector.queues import (
+    DeliveryError,
+    PagerDutyQueue,
+    Queue,
+    queues_from_section,
+    queues_of_receivers,
+)
+from forewarn_collector.silencing import read_alertmanager_file
 from forewarn_collector.tasks import Delivery, DeliveryAction
 from forewarn_wire import Problem
 from forewarn_wire.document import read_document
@@ -185,6 +193,29 @@ async def test_severities_are_set_by_configuration(service: FakePagerDuty) -> No
     await queue.close()
     found = [event["payload"]["severity"] for event in service.events]
     assert found == ["critical", "info", "info", "error"]
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_a_receiver_of_an_alertmanager_file_is_such_a_queue(
+    service: FakePagerDuty, ends: bool
+) -> None:
+    file = read_alertmanager_file(
+        f"""
+route: {{receiver: pager}}
+receivers:
+  - name: pager
+    pagerduty_configs:
+      - routing_key: {ROUTING_KEY}
+        url: {service.url}/v2/enqueue
+        send_resolved: {str(ends).lower()}
+""",
+        "am.yml",
+    )
+    queue = queues_of_receivers(file, Templates.default(), "https://fw.example.org")["pager"]
+    await queue.deliver(OPEN)
+    await queue.deliver(replace(RESOLVE, external_ref=KEY))
+    await queue.close()
+    assert service.alerts == {KEY: ["resolved" if ends else "triggered"]}
 
 
 def test_mistakes_in_the_configuration_are_named() -> None:

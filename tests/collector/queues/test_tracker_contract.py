@@ -275,7 +275,9 @@ async def test_an_answer_that_is_lost_makes_no_second_ticket_or_remark(
     ref = None
     for delivery in (OPEN, REMARK, BY_PERSON):
         stage.faults.clear()
-        stage.faults.plan(replace(fault, methods=WRITES))
+        if not fault.hang or delivery is OPEN:
+            # Time-outs are waited for: one of them is enough.
+            stage.faults.plan(replace(fault, methods=WRITES))
         ref, failures = await attempts(stage, later(delivery, ref))
         # More often only where a real tracker is slower than its hasty queue waits.
         assert failures <= 1 or stage.queue is stage.hasty

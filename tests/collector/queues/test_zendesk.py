@@ -203,20 +203,29 @@ async def test_states_of_a_ticket_are_read(account: Account) -> None:
         assert read.state is state
 
 
-async def test_more_changes_than_the_list_shows_come_from_the_export_the_first_first(
-    account: Account,
-) -> None:
+async def test_changes_are_listed_the_first_first(account: Account) -> None:
     ref = int(await account.opened())
     pattern = account.fake.tickets[ref]
-    for number in range(ref + 1, ref + 1100):
+    for number in range(ref + 1, ref + 150):
         account.fake.tickets[number] = {**pattern, "id": number}
         account.fake.set(number)
     found = await account.tracker.changed(0, [])
-    assert len(found) == 1_000
-    assert found[:3] == [str(ref), str(ref + 1), str(ref + 2)]
-    some = await account.tracker.changed(T0 + 1_050_000, [])
-    assert some == sorted(some)
-    assert 0 < len(some) < 100
+    assert found == [str(number) for number in range(ref, ref + 150)]
+    # Only two pages of a hundred: there is no third.
+    assert len([path for _, path in account.stage.faults.requests if "updated_at" in path]) == 2
+
+
+async def test_in_a_busy_account_only_our_own_tickets_are_asked_for(account: Account) -> None:
+    ref = int(await account.opened())
+    pattern = account.fake.tickets[ref]
+    for number in range(ref + 1, ref + 1_100):
+        account.fake.tickets[number] = {**pattern, "id": number}
+        account.fake.set(number)
+    ours = [str(number) for number in range(ref, ref + 250, 2)]
+    assert await account.tracker.changed(0, [*ours, "999999"]) == ours
+    asked = [path for _, path in account.stage.faults.requests if "show_many" in path]
+    # 126 references, a hundred at once.
+    assert len(asked) == 2
 
 
 async def test_the_token_of_somebody_who_is_no_agent_is_refused(account: Account) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forewarn_collector.cli import build
-from forewarn_collector.silencing import Email, Route, Webhook, read_alertmanager_file
+from forewarn_collector.silencing import Email, Pager, Route, Webhook, read_alertmanager_file
 
 FULL = """\
 global:
@@ -51,7 +51,7 @@ receivers:
     email_configs: [{to: 'a@example.org, b@example.org', html: '{{ x }}'}]
   - name: chat
     slack_configs: [{channel: '#x'}]
-    pagerduty_configs: [{routing_key: k3y}]
+    pagerduty_configs: [{routing_key: k3y, severity: error}]
 """
 SECRETS = ("hunter2", "s3cr3t", "t0ken", "b3arer", "k3y", "user:pw")
 
@@ -66,7 +66,7 @@ def test_all_of_a_full_file_is_taken_or_noted() -> None:
         "am.yml:12:15: group_wait: not needed",
         "am.yml:34:72: http_config.proxy_url is not taken",
         "am.yml:38:20: chat: slack is not yet a queue",
-        "am.yml:39:24: chat: pagerduty is not yet a queue",
+        "am.yml:39:54: severity is not taken",
     ]
     desk, mail, chat = file.receivers.values()
     (webhook,), (email,) = desk.told, mail.told
@@ -76,7 +76,8 @@ def test_all_of_a_full_file_is_taken_or_noted() -> None:
     assert isinstance(email, Email)
     assert (email.host, email.port, email.username) == ("mail.example.org", 587, "fw")
     assert (email.password, email.require_tls) == ("hunter2", True)
-    assert chat.others == ("pagerduty", "slack")
+    assert chat.told == (Pager("k3y", "https://events.pagerduty.com/v2/enqueue"),)
+    assert chat.others == ("slack",)
 
 
 def test_routes_inherit_from_above() -> None:
@@ -144,7 +145,7 @@ def test_the_command_lists_what_is_taken_and_what_is_not(tmp_path: Path) -> None
     said = CliRunner().invoke(command, ["alertmanager", "check", str(path)])
     assert said.exit_code == 0, said.output
     assert "4 routes" in said.output
-    assert "chat: pagerduty, slack: the queue chat of collector.yml" in said.output
+    assert "chat: PagerDuty, in our own words" in said.output
     assert f"{path}:8:12: *.tmpl matches no file" in said.output
     assert f"{path}:36:64: mail: html can't be carried out: function 'x' not" in said.output
     assert not [secret for secret in SECRETS if secret in said.output]
@@ -152,6 +153,23 @@ def test_the_command_lists_what_is_taken_and_what_is_not(tmp_path: Path) -> None
     told = CliRunner().invoke(command, ["alertmanager", "check", "--json", str(path)])
     assert told.exit_code == 1
     assert len(json.loads(told.output)["problems"]) == 11
+
+
+def test_a_pager_of_the_old_api_is_no_queue_and_one_without_a_key_is_refused() -> None:
+    text = """
+route: {receiver: a}
+global: {pagerduty_url: https://events.eu.pagerduty.com/v2/enqueue}
+receivers:
+  - {name: a, pagerduty_configs: [{service_key: k3y}, {routing_key: k, send_resolved: false}]}
+"""
+    file = read_alertmanager_file(text, "am.yml")
+    assert file.problems == ()
+    eu = "https://events.eu.pagerduty.com/v2/enqueue"
+    assert file.receivers["a"].told == (Pager("k", eu, send_resolved=False),)
+    assert file.receivers["a"].others == ("pagerduty",)
+    wrong = text.replace("service_key: k3y", "class: disk")
+    [problem] = read_alertmanager_file(wrong, "am.yml").problems
+    assert "missing service or routing key in PagerDuty config" in str(problem)
 
 
 @given(st.text(max_size=200) | st.binary(max_size=50).map(lambda raw: raw.decode("latin-1")))

@@ -17,15 +17,22 @@ from support.trackers.stage import queue_from
 @asynccontextmanager
 async def queue_before(
     application: web.Application, section: Callable[[str], str], token: str
-) -> AsyncIterator[tuple[TicketQueue, Faults]]:
-    """A queue that reaches a fake through faults. `section` is its configuration by the address;
-    `env:TOKEN` in it is the token."""
+) -> AsyncIterator[tuple[TicketQueue, TicketQueue, Faults]]:
+    """A queue that reaches a fake through faults, and the same with a short time-out.
+
+    `section` is its configuration by the address; `env:TOKEN` in it is the token.
+    """
     async with serving(application) as upstream, faults_before(lambda: upstream) as faults:
-        queue = queue_from(section(faults.url), {"TOKEN": token})
+        text = section(faults.url)
+        queue, hasty = (
+            queue_from(f"{text}\ntimeout: {timeout}", {"TOKEN": token})
+            for timeout in ("20s", "500ms")
+        )
         try:
-            yield queue, faults
+            yield queue, hasty, faults
         finally:
             await queue.close()
+            await hasty.close()
 
 
 async def sent_json(request: web.Request) -> Any:

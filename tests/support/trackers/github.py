@@ -412,12 +412,13 @@ async def github_with_fake(more: str = "") -> AsyncIterator[tuple[Stage, FakeGit
 
     def section(url: str) -> str:
         fake.base = f"{url}/api/v3"
-        place = f"url: {url}\ntoken: env:TOKEN\ntimeout: 500ms\n"
+        place = f"url: {url}\ntoken: env:TOKEN\n"
         return f"kind: github\nrepository: {REPOSITORY}\n{place}{more}"
 
-    async with queue_before(fake.application(), section, TOKEN) as (queue, faults):
+    async with queue_before(fake.application(), section, TOKEN) as (queue, hasty, faults):
         stage = Stage(
             queue=queue,
+            hasty=hasty,
             faults=faults,
             world=GithubWorld(fake),
             secret=TOKEN,

@@ -472,11 +472,14 @@ async def gitlab_with_fake(more: str = "") -> AsyncIterator[tuple[Stage, FakeGit
 
     def section(url: str) -> str:
         fake.url = url
-        place = f"url: {url}\ntoken: env:TOKEN\ntimeout: 500ms\n"
+        place = f"url: {url}\ntoken: env:TOKEN\n"
         return f"kind: gitlab\nproject: {PROJECT}\n{place}{more}"
 
-    async with queue_before(fake.application(), section, TOKEN) as (queue, faults):
-        yield Stage(queue=queue, faults=faults, world=GitlabWorld(fake), secret=TOKEN), fake
+    async with queue_before(fake.application(), section, TOKEN) as (queue, hasty, faults):
+        stage = Stage(
+            queue=queue, hasty=hasty, faults=faults, world=GitlabWorld(fake), secret=TOKEN
+        )
+        yield stage, fake
 
 
 @asynccontextmanager

@@ -516,13 +516,14 @@ async def jira_with_fake(
 
     def section(url: str) -> str:
         fake.url = url
-        place = f"url: {url}\ntoken: env:TOKEN\ntimeout: 500ms\n"
+        place = f"url: {url}\ntoken: env:TOKEN\n"
         place += f"user: {USER}\n" if cloud else ""
         return f"kind: jira\nproject: {PROJECT}\n{place}{more}"
 
-    async with queue_before(fake.application(), section, token) as (queue, faults):
+    async with queue_before(fake.application(), section, token) as (queue, hasty, faults):
         stage = Stage(
             queue=queue,
+            hasty=hasty,
             faults=faults,
             world=JiraWorld(fake),
             secret=TOKEN,

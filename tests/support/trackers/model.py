@@ -186,12 +186,13 @@ class ModelTracker:
     takes_files: ClassVar[bool] = True
     project_setting: ClassVar[str] = "project"
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, close: Callable[[], Awaitable[None]] | None = None) -> None:
         self.call = call
+        self._close = close
 
     @classmethod
-    def from_section(cls, section: Section, environ: Mapping[str, str]) -> ModelTracker | None:
-        raise NotImplementedError
+    def from_section(cls, section: Section, environ: Mapping[str, str]) -> ModelTracker:
+        return cls(*over_http(section.require("url", str, "")))
 
     def render(self, page: Page) -> str:
         return plain(page)
@@ -239,7 +240,9 @@ class ModelTracker:
     async def check(self, project: str) -> str:
         return US
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        if self._close is not None:
+            await self._close()
 
 
 def _ticket(found: Mapping[str, Any]) -> Ticket:

@@ -1,7 +1,7 @@
 """A Zendesk account that answers as Zendesk documents its Ticketing API, and refuses the rest.
 
 Source: https://developer.zendesk.com/api-reference/ticketing/introduction/ and the pages on
-tickets, ticket comments, attachments, groups, users and incremental exports.
+tickets, ticket comments, attachments, groups and users.
 """
 
 from __future__ import annotations
@@ -103,11 +103,11 @@ class FakeZendesk:
         add("GET", "/api/v2/groups", self._list_groups)
         add("GET", "/api/v2/tickets", self._list_tickets)
         add("POST", "/api/v2/tickets", self._create)
+        add("GET", "/api/v2/tickets/show_many", self._show_many)
         add("GET", r"/api/v2/tickets/{id:\d+}", self._show)
         add("PUT", r"/api/v2/tickets/{id:\d+}", self._update)
         add("GET", r"/api/v2/tickets/{id:\d+}/comments", self._list_comments)
         add("POST", "/api/v2/uploads", self._upload)
-        add("GET", "/api/v2/incremental/tickets/cursor", self._export)
         return application
 
     @web.middleware
@@ -279,14 +279,12 @@ class FakeZendesk:
         upload = {"token": token, "attachment": attachment, "attachments": [attachment]}
         return web.json_response({"upload": upload}, status=201)
 
-    async def _export(self, request: web.Request) -> web.Response:
-        _only(request, "start_time", "per_page")
-        start = int(request.query["start_time"])
-        found = [t for t in self.tickets.values() if _seconds(t["updated_at"]) >= start]
-        found.sort(key=lambda ticket: ticket["updated_at"])
-        found = found[: int(request.query["per_page"])]
-        document = {"tickets": found, "after_cursor": "x", "end_of_stream": len(found) < 1000}
-        return web.json_response(document)
+    async def _show_many(self, request: web.Request) -> web.Response:
+        _only(request, "ids")
+        ids = [int(each) for each in request.query["ids"].split(",")]
+        assert len(ids) <= 100
+        found = [self.tickets[each] for each in ids if each in self.tickets]
+        return web.json_response({"tickets": found, "count": len(found)})
 
     def _known(self, request: web.Request) -> dict[str, Any]:
         ticket = self.tickets.get(int(request.match_info["id"]))
@@ -376,10 +374,6 @@ async def _ticket_in(request: web.Request) -> dict[str, Any]:
         raise _RefusedError(400, {"error": {"title": "Invalid attribute", "message": said}})
     json.dumps(given, ensure_ascii=False).encode()  # half characters are refused
     return given
-
-
-def _seconds(stamp: str) -> int:
-    return int(datetime.fromisoformat(stamp).timestamp())
 
 
 class ZendeskWorld:
