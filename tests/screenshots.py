@@ -28,6 +28,7 @@ IMAGES = Path(__file__).parent.parent / "docs" / "images"
 def shoot(page: Page, folder: Path, name: str, *, whole: bool = False) -> None:
     """One picture, once the page is at rest."""
     page.wait_for_function("!document.getAnimations().length")
+    page.evaluate("scrollTo(0, 0)")
     page.screenshot(path=folder / f"{name}.png", full_page=whole)
     print(name)
 
@@ -145,7 +146,6 @@ def shoot_the_rest(pages: Pages, host: WatchedHost, folder: Path, **operator: An
     admin = {"token": host.tokens["admin"], "name": "Ann Lee"}
     shoot(pages.open("/queues", **admin), folder, "page-queues")
     shoot(pages.open("/queues/support", **admin), folder, "page-queue")
-    shoot(pages.open("/about?range=15m", **operator), folder, "page-about", whole=True)
     agent = pages.open(f"/hosts/{HOST}?range=15m", viewport=PHONE, **operator)
     shoot(agent, folder, "page-host-phone")
 
@@ -176,6 +176,8 @@ def main(folder: Path) -> None:
         phone = pages.open(address, viewport=PHONE, **operator)
         shoot(phone, folder, "page-task-phone", whole=True)
         shoot(pages.open("/sign-in"), folder, "page-sign-in")
+        # Before hosts are there whose past comes all at once.
+        shoot(pages.open("/about?range=15m", **operator), folder, "page-about", whole=True)
         shoot_the_rest(pages, host, folder, **operator)
         pages.close()
 

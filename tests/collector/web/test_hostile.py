@@ -204,7 +204,7 @@ def test_why_a_rule_fails_is_not_told_to_a_customer(tmp_path: Path) -> None:
     )
     with running_collector(tmp_path, "--config", str(tmp_path / "collector.yml")) as collector:
         report(collector, [("web-1", BRAVO), ("web-2", BRAVO)])
-        wait_until("the failure", lambda: b"failing" in collector.get("/rules").body)
+        wait_until("the failure", lambda: BRAVO.encode() in collector.get("/rules").body)
         headers = {"Authorization": "Bearer secret-of-acme-alone", "Accept": "text/html"}
         for path in ("/rules", f"/rules/{quote('<b>group</b>/../Fails', safe='')}"):
             assert BRAVO in collector.get(path).body.decode()

@@ -124,6 +124,7 @@ def test_a_rule_is_replayed_and_what_it_would_have_opened_is_told(
     expect(page.locator("#replayed")).to_contain_text("Replaying 1 day")
     expect(page.locator("#replayed")).to_contain_text("tasks a host and week", timeout=60_000)
     expect(page.locator("#replayed")).to_contain_text("shop on host-1 is down")
+    expect(page.get_by_role("button", name="Replay")).to_be_enabled()
 
 
 def test_who_only_reads_may_not_replay_and_a_strange_form_is_refused(
