@@ -230,7 +230,7 @@ def _legend(plot: Plot, lines: Sequence[Line], day_at: int) -> Iterator[str]:
     room = int((right - _LEFT - 26) / _CHARACTER)
     y = _NAMES + 20
     for number, line in enumerate(lines):
-        beside = len(f"{day} UTC ") if y == day_at else 0
+        beside = len(f"  {day} UTC") if y == day_at else 0
         yield f'<path class="c{number}" d="M{_LEFT} {y - 4}h18"/>'
         name = _text(line.name, min(_LONGEST, room - beside))
         yield f'<text x="{_LEFT + 26}" y="{y}">{name}</text>'
