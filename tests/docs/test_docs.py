@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,7 @@ from click.testing import CliRunner
 
 from forewarn_collector.cli import build
 from forewarn_collector.cli.serve import serve
-from forewarn_collector.config import read_config
-from forewarn_collector.queues import QUEUE_KINDS, queues_from_section
+from forewarn_collector.queues import QUEUE_KINDS, TRACKERS
 from support.servers import RunningCollector, running_collector
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +28,8 @@ SOURCES = [
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_of_a_document_leads_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", path.read_text()):
-        if "://" not in target:
+        # What begins with a slash is in a ticket that a page shows.
+        if "://" not in target and not target.startswith("/"):
             assert (path.parent / target).exists(), f"{path.name} links to {target}"
 
 
@@ -49,24 +48,12 @@ def test_every_option_of_serve_is_documented() -> None:
         assert option in text, option
 
 
-def test_the_queues_shown_in_the_document_can_be_configured_so(
-    tmp_path: Path,
-) -> None:
-    text = (ROOT / "docs" / "support.md").read_text()
-    examples = re.findall(r"(?:^    .*\n)+", text, re.MULTILINE)
-    shown = [example for example in examples if example.lstrip().startswith("queues:")]
-    pages = {page.stem for page in (ROOT / "docs" / "queues").glob("*.md")}
-    kinds = {kind.kind for kind in QUEUE_KINDS}
-    assert {*re.findall(r"kind: (\w+)", "".join(shown)), *(kinds & pages)} == kinds
-    for name in ("webhook.secret", "mail.password"):
-        (tmp_path / name).write_text("a long enough secret\n")
-    for example in shown:
-        known = example.replace("/etc/forewarn", str(tmp_path))
-        known = re.sub(r".*ca_file:.*\n", "", known)
-        config = read_config(textwrap.dedent(known), "support.md")
-        assert config.queues is not None
-        queues_from_section(config.queues)
-        assert config.problems == []
+def test_every_kind_of_queue_has_its_page() -> None:
+    index = (ROOT / "docs" / "queues.md").read_text()
+    for kind in (*QUEUE_KINDS, *TRACKERS):
+        assert f"| `{kind.kind}` |" in index, kind.kind
+        if kind.kind != "log":
+            assert f"(queues/{kind.kind}.md)" in index, kind.kind
 
 
 def test_help_names_every_command() -> None:

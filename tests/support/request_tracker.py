@@ -112,7 +112,7 @@ def running_request_tracker(folder: Path) -> Iterator[RequestTracker]:
             assert process.poll() is None, (folder / "rt.log").read_text()
             return answers(f"{url}/NoAuth/css/elevator-light/main.css")
 
-        wait_until("Request Tracker answers", ready, 60)
+        wait_until("Request Tracker answers", ready, 180)
         yield RequestTracker(url, folder, json.loads((folder / "tokens.json").read_text()))
 
 

@@ -93,6 +93,7 @@ def asked(world: TwoCustomers, path: str) -> list[str]:
         "{uid}": [world.events[BRAVO]],
         "{name}": list(LABELS),
         "{path}": ["nothing"],
+        "{queue}": ["support"],
     }
     paths = [path]
     for name, values in names.items():

@@ -40,8 +40,9 @@ groups = json.load(urllib.request.urlopen(sys.argv[1] + "/api/v1/rules"))["data"
 print(f"the wheel's collector runs {sum(len(g['rules']) for g in groups)} shipped rules")
 assert groups, "no shipped rules in the wheel"
 page = urllib.request.urlopen(sys.argv[1] + "/").read().decode()
-assert "Open tasks" in page, page
-urllib.request.urlopen(sys.argv[1] + "/static/forewarn.css").read()
+assert "No host reports yet" in page, page
+for name in ("forewarn.css", "plot.css", "live.js", "plots.js", "keys.js", "forewarn.svg"):
+    urllib.request.urlopen(f"{sys.argv[1]}/static/{name}").read()
 PY
 kill -TERM $collector
 wait $collector

@@ -129,9 +129,6 @@ class TrackerClient:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 middlewares=(_once,),
             )
-            # Else aiohttp sends a PUT again whose connection broke, and many trackers take a
-            # remark by PUT: it would be there twice. Our queue looks before it sends again.
-            self._session._retry_connection = False
         url = path if path.startswith(access.base) else access.base + path
         uncertain = SETTLE if method != "GET" else None
         try:

@@ -117,7 +117,8 @@ class Writer:
         """Wait for a job and take all that are there; whether the last one was the end."""
         jobs = self._jobs.get()
         while jobs:
-            waiting.extend(jobs)
+            # What is taken can't be cancelled any more; what was cancelled before nobody waits for.
+            waiting.extend(job for job in jobs if job.done.set_running_or_notify_cancel())
             self._taken += len(jobs)
             try:
                 jobs = self._jobs.get_nowait()

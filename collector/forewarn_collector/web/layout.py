@@ -19,7 +19,7 @@ from forewarn_collector.api.callers import CALLER, Caller
 from forewarn_collector.api.rights import right_for
 from forewarn_collector.config_tokens import Role
 from forewarn_collector.plots import page_style
-from forewarn_collector.tasks import LedgerError
+from forewarn_collector.tasks import LedgerError, TimelineKind
 from forewarn_collector.web import shown
 from forewarn_collector.web.assets import Assets
 from forewarn_wire.clock import Clock
@@ -103,6 +103,7 @@ class Site:
         self._templates.tests["web_address"] = shown.is_web_address
         self._templates.globals["asset"] = self.assets.url
         self._templates.globals["themes"] = THEMES
+        self._templates.globals["kinds"] = " ".join(TimelineKind)
 
     def page(
         self, request: web.Request, template: str, *, status: int = 200, **values: object

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forewarn_collector.plots import Line, Mark, Plot, render
+from forewarn_collector.plots import Band, Line, Mark, Plot, page_style, render, render_inline
 
 T0 = 1_700_000_000_000
 MINUTE = 60_000
+HOUR = 60 * MINUTE
 SVG = "{http://www.w3.org/2000/svg}"
 NAN = float("nan")
 
@@ -133,6 +135,63 @@ def test_names_are_text_and_nothing_else(text: str) -> None:
     assert {element.tag.removeprefix(SVG) for element in picture.iter()} <= allowed
     names = {name for element in picture.iter() for name in element.attrib}
     assert not {name for name in names if name.startswith("on") or "href" in name}
+
+
+def inline(made: Plot) -> ElementTree.Element:
+    """An inline plot, as an element of a page that says what `svg` means."""
+    text = render_inline(made, "cpu")
+    return ElementTree.fromstring(text.replace("<svg ", f'<svg xmlns="{SVG[1:-1]}" ', 1))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_plot_within_a_page_has_no_style_and_no_script_either(text: str) -> None:
+    marks = [Mark(T0, text), Mark(T0 + MINUTE, text, suspect=True)]
+    lines = [Line(text, [(T0, 1.0), (T0 + 1, 2.0)], 9)]
+    bands = [Band(T0, T0 + MINUTE, text)]
+    picture = inline(Plot(text, T0, T0 + 5 * MINUTE, lines, marks, (1.5, text), bands))
+    allowed = {"svg", "title", "desc", "rect", "text", "line", "path", "circle", "g"}
+    assert {element.tag.removeprefix(SVG) for element in picture.iter()} <= allowed
+    names = {name for element in picture.iter() for name in element.attrib}
+    assert not {name for name in names if name == "style" or name.startswith("on")}
+    assert not {name for name in names if "href" in name}
+
+
+def test_a_plot_within_a_page_bears_the_values_that_it_shows() -> None:
+    points = [(T0, 1.0), (T0 + MINUTE, math.nan), (T0 + 2 * MINUTE, 1536.0)]
+    picture = inline(Plot("memory", T0, T0 + 4 * MINUTE, [Line('a "b"', points, HOUR)]))
+    (values,) = (each for each in picture.iter(f"{SVG}g") if each.get("class") == "values d0")
+    assert values.attrib["data-name"] == 'a "b"'
+    assert values.attrib["data-times"] == f"0 {2 * MINUTE}"
+    assert values.attrib["data-values"] == "1 1.536k"
+    assert len(values.attrib["data-heights"].split()) == 2
+    assert picture.attrib["data-start"] == str(T0)
+    ids = {element.attrib["id"] for element in picture.iter() if "id" in element.attrib}
+    assert ids == {"cpu-title", "cpu-desc"} == set(picture.attrib["aria-labelledby"].split())
+
+
+def test_a_band_is_shown_and_told_where_it_is_within_the_plot() -> None:
+    band = Band(T0 + MINUTE, T0 + 3 * MINUTE, "must hold for 2m")
+    line = Line("x", [(T0, 1.0), (T0 + 4 * MINUTE, 2.0)], HOUR)
+    made = Plot("p", T0, T0 + 4 * MINUTE, [line], bands=[band])
+    picture = drawn(made)
+    (shown,) = (each for each in picture.iter(f"{SVG}rect") if each.get("class") == "band")
+    # From a quarter to three quarters of the 680 units between the axis and the right edge.
+    assert (float(shown.attrib["x"]), float(shown.attrib["width"])) == (64 + 170, 340)
+    told = picture.find(f"{SVG}desc")
+    assert told is not None
+    assert "must hold for 2m: from 2023-11-14 22:14:20 to 2023-11-14 22:16:20." in (told.text or "")
+    outside = replace(made, bands=[Band(T0 + 5 * MINUTE, T0 + 6 * MINUTE, "later")])
+    assert not [each for each in drawn(outside).iter(f"{SVG}rect") if each.get("class") == "band"]
+
+
+def test_the_style_of_pages_knows_each_class_and_colour_and_touches_nothing_else() -> None:
+    style = page_style()
+    assert set(re.findall(r"var\(--(\w+)\)", style)) - {"surface"} <= set(
+        re.findall(r"--(\w+):", style)
+    )
+    selectors = re.findall(r"(?:^|\})([^{}\n]+)\{", style, re.MULTILINE)
+    assert len(selectors) > 20
+    assert all(each.startswith("svg.plot") for each in selectors), selectors
 
 
 @given(

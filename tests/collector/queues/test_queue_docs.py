@@ -10,7 +10,9 @@ import pytest
 
 from forewarn_collector.queues import TRACKERS, queues_from_section
 from forewarn_collector.queues.chat import message_of
+from forewarn_collector.queues.letter import letter_text
 from forewarn_collector.queues.pagerduty import details_of
+from forewarn_collector.queues.webhook import encode_delivery
 from forewarn_wire import Problem
 from forewarn_wire.document import read_document
 from support.example_ticket import EXAMPLE
@@ -74,3 +76,12 @@ def test_the_page_on_pagerduty_shows_an_alerts_details_as_they_are() -> None:
 def test_the_page_on_chats_shows_a_message_as_it_is() -> None:
     title, text = message_of(EXAMPLE)
     assert f"```text\n{title}\n\n{text}\n```" in (PAGES / "chat.md").read_text()
+
+
+def test_the_page_on_mail_shows_a_mail_as_it_is() -> None:
+    assert f"```text\n{letter_text(EXAMPLE)}```" in (PAGES / "email.md").read_text()
+
+
+def test_the_page_on_webhooks_shows_a_delivery_as_it_is() -> None:
+    [shown] = re.findall(r"^```json\n(.*?)^```$", (PAGES / "webhook.md").read_text(), re.M | re.S)
+    assert json.loads(shown) == json.loads(encode_delivery(EXAMPLE))

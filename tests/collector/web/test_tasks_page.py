@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from support.browser import PHONE, accessible
+from support.browser import PHONE, Pages, accessible, sign_in
 from support.crowd import alerts, crowd
 from support.watched_host import WatchedHost
 
@@ -189,6 +189,23 @@ def test_an_action_that_does_not_fit_is_refused_with_the_reason(
     expect(page.get_by_text(f"{number} is in progress, acknowledge does not fit")).to_be_visible()
 
 
+def test_what_a_page_of_an_ended_session_sends_is_refused_in_words(
+    browser: Browser, host: WatchedHost
+) -> None:
+    pages = Pages(browser, host.collector, {})
+    page = pages.open(token=host.tokens["operator"], expected=("403",))
+    number = numbers(page)[0]
+    page.context.clear_cookies()
+    sign_in(page.context.new_page(), host.tokens["operator"], "Bea")
+    row(page, number).get_by_role("button", name="Acknowledge").click()
+    expect(page.locator("#notice")).to_contain_text("this form is out of date")
+    page.context.clear_cookies()
+    row(page, number).get_by_role("button", name="Acknowledge").click()
+    page.wait_for_url("**/sign-in?next=**")
+    assert task(host, number)["state"] == "open"
+    pages.close()
+
+
 def test_keys_do_what_the_mouse_does(page: Page, host: WatchedHost) -> None:
     all_numbers = numbers(page)
     page.keyboard.press("j")
@@ -285,4 +302,3 @@ def test_a_phone_shows_the_list_without_scrolling_sideways(
     page = page_of(FEW, token=host.tokens["operator"], viewport=PHONE)
     expect(page.get_by_role("button", name="Acknowledge").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    accessible(page)

@@ -20,8 +20,8 @@ from aiohttp import web
 
 from forewarn_collector.queues.tracker import Outcome, TicketState
 from support.alerts import T0
-from support.trackers.faults import faults_before, serving
-from support.trackers.stage import SeenTicket, Stage, queue_from
+from support.trackers.fakes import queue_before
+from support.trackers.stage import SeenTicket, Stage
 
 PASSWORD = "servicenow-s3cret"
 US = "forewarn.bot"
@@ -346,31 +346,28 @@ def _id(ref: str) -> str:
 async def servicenow_stage() -> AsyncIterator[Stage]:
     """A stage; its `world` is a `ServiceNowWorld`."""
     fake = FakeServiceNow()
-    async with serving(fake.application()) as address, faults_before(lambda: address) as faults:
-        queue = queue_from(
-            f"""
+
+    def section(url: str) -> str:
+        return f"""
 kind: servicenow
-url: {faults.url}
+url: {url}
 username: {US}
-password: env:PASSWORD
+password: env:TOKEN
 assignment_group: Service Desk
 priority: {{high: 2/1}}
-timeout: 500ms
-""",
-            {"PASSWORD": PASSWORD},
+"""
+
+    async with queue_before(fake.application(), section, PASSWORD) as (queue, hasty, faults):
+        yield Stage(
+            queue=queue,
+            hasty=hasty,
+            faults=faults,
+            world=ServiceNowWorld(fake),
+            secret=PASSWORD,
+            people=("ann", "bob"),
+            knows_in_progress=True,
+            knows_outcomes=frozenset(Outcome),
+            error_inside=CANCELLED,
+            missing_field=lambda: fake.mandatory.append("category"),
+            no_way_to_close=lambda: fake.to_resolve.append("u_cause"),
         )
-        try:
-            yield Stage(
-                queue=queue,
-                faults=faults,
-                world=ServiceNowWorld(fake),
-                secret=PASSWORD,
-                people=("ann", "bob"),
-                knows_in_progress=True,
-                knows_outcomes=frozenset(Outcome),
-                error_inside=CANCELLED,
-                missing_field=lambda: fake.mandatory.append("category"),
-                no_way_to_close=lambda: fake.to_resolve.append("u_cause"),
-            )
-        finally:
-            await queue.close()

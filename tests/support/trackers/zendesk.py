@@ -20,8 +20,8 @@ from aiohttp import web
 
 from forewarn_collector.queues.tracker import Outcome, TicketState
 from support.alerts import T0
-from support.trackers.faults import faults_before, serving
-from support.trackers.stage import SeenTicket, Stage, queue_from
+from support.trackers.fakes import queue_before
+from support.trackers.stage import SeenTicket, Stage
 
 TOKEN = "zendesk-s3cret-token"
 EMAIL = "bot@acme.example"
@@ -427,28 +427,25 @@ def _id(email: str) -> int:
 async def zendesk_stage() -> AsyncIterator[Stage]:
     """A stage; its `world` is a `ZendeskWorld`."""
     fake = FakeZendesk()
-    async with serving(fake.application()) as address, faults_before(lambda: address) as faults:
-        queue = queue_from(
-            f"""
+
+    def section(url: str) -> str:
+        return f"""
 kind: zendesk
-url: {faults.url}
+url: {url}
 email: {EMAIL}
 token: env:TOKEN
 group: Support
 priority: {{high: high}}
-timeout: 500ms
-""",
-            {"TOKEN": TOKEN},
+"""
+
+    async with queue_before(fake.application(), section, TOKEN) as (queue, hasty, faults):
+        yield Stage(
+            queue=queue,
+            hasty=hasty,
+            faults=faults,
+            world=ZendeskWorld(fake),
+            secret=TOKEN,
+            people=("ann@acme.example", "bob@acme.example"),
+            knows_in_progress=True,
+            no_way_to_close=lambda: fake.required.append("Root cause"),
         )
-        try:
-            yield Stage(
-                queue=queue,
-                faults=faults,
-                world=ZendeskWorld(fake),
-                secret=TOKEN,
-                people=("ann@acme.example", "bob@acme.example"),
-                knows_in_progress=True,
-                no_way_to_close=lambda: fake.required.append("Root cause"),
-            )
-        finally:
-            await queue.close()

@@ -55,7 +55,8 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (target.matches("input:not([type=checkbox]), textarea, select") || document.querySelector("dialog[open]")) return;
-  if (event.key === "Enter" && target.closest("a, button, summary")) return;
+  // A button of a dialog that was just closed may have the focus still.
+  if (event.key === "Enter" && target.closest("a, button, summary") && !target.closest("dialog")) return;
   const marked = document.querySelector(`[data-press="${CSS.escape(event.key)}"]`);
   const action = ACTIONS[event.key];
   if (!marked && !action) return;
@@ -65,11 +66,6 @@ document.addEventListener("keydown", (event) => {
   const chosen = document.querySelector("[data-rows] input[type=checkbox]:checked");
   if (row && !chosen && marked.closest("[data-for-chosen]")) row.querySelector("input[type=checkbox]").click();
   press(marked);
-});
-
-// What had the focus in there may have it still, and would take the next key.
-document.getElementById("keys").addEventListener("close", () => {
-  if (document.activeElement?.closest("dialog")) document.activeElement.blur();
 });
 
 /** Leave what is open, and what is written in. */

@@ -107,13 +107,17 @@ function path(element) {
 
 // --- Reading the page again -------------------------------------------------------------------------
 
-const QUIET_TIME = Number(document.body.dataset.quiet || 250); // ms after an event until the page is read: events come in groups
+// ms after an event until the page is read: events come in groups
+const QUIET_TIME = Number(document.body.dataset.quiet || 250);
+const REST = 1000; // ms at least between two readings, and four times what the last one took
 let due = 0;
 let reading = false;
 let stale = false;
+let notBefore = 0;
 
+/** Read the page again, soon. */
 function look(after = QUIET_TIME) {
-  if (!due && !document.hidden) due = setTimeout(read, after);
+  if (!due && !document.hidden) due = setTimeout(read, Math.max(after, notBefore - performance.now()));
 }
 
 async function read() {
@@ -123,6 +127,7 @@ async function read() {
     return;
   }
   reading = true;
+  const began = performance.now();
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (answer.redirected && new URL(answer.url).pathname === "/sign-in") location.assign(answer.url);
@@ -132,6 +137,8 @@ async function read() {
     connected(false);
   } finally {
     reading = false;
+    const now = performance.now();
+    notBefore = now + Math.max(REST, 4 * (now - began));
     if (stale) look();
     stale = false;
   }
@@ -141,9 +148,7 @@ async function read() {
 
 const DOUBT = 1000; // ms; a shorter break is nobody's business
 const AGAIN = 3000; // ms between attempts where the browser makes none by itself
-const KINDS = "opened reopened joined left severity input_missing input_back held linked flapping calmed quiet loud " +
-  "under alone escalated assigned acknowledged started waiting wait_over comment resolved closed retrospect " +
-  "delivered undeliverable";
+const KINDS = document.body.dataset.kinds?.split(" ") ?? [];
 const banner = document.getElementById("lost");
 const light = document.getElementById("live");
 let events = null;
@@ -181,7 +186,7 @@ function follow() {
     }
     doubted ||= setTimeout(read, DOUBT);
   };
-  for (const kind of KINDS.split(" ")) events.addEventListener(kind, () => look());
+  for (const kind of KINDS) events.addEventListener(kind, () => look());
 }
 
 function leave() {
@@ -203,6 +208,16 @@ if (stream) {
       follow();
     }
   });
+}
+
+/** Say why a form was refused, in the words of the page that said so. */
+function refused(html, status) {
+  const page = new DOMParser().parseFromString(html, "text/html");
+  const said = document.createElement("p");
+  said.className = "notice problem";
+  said.setAttribute("role", "status");
+  said.textContent = page.querySelector("#main .empty p")?.textContent ?? `That did not work (${status}).`;
+  document.getElementById("notice").replaceChildren(said);
 }
 
 // --- Forms, in place ----------------------------------------------------------------------------
@@ -229,7 +244,11 @@ document.addEventListener("submit", async (event) => {
     const text = await answer.text();
     const at = new URL(answer.url);
     if (answer.redirected && at.pathname !== location.pathname) return location.assign(at);
-    if (method === "POST" && answer.ok) {
+    if (!answer.ok) {
+      refused(text, answer.status);
+      return;
+    }
+    if (method === "POST") {
       form.querySelectorAll("textarea").forEach((each) => { each.value = ""; });
       form.querySelectorAll("input[type=checkbox]:checked").forEach((each) => { each.checked = false; });
     }

@@ -109,8 +109,12 @@ document.addEventListener("keydown", (event) => {
   showAt(plot, longest[Math.min(Math.max(at, 0), longest.length - 1)] / span);
 });
 
+/** Have plots take the focus; where they are wider than the page, the end is seen first. */
 function reachable() {
-  for (const plot of document.querySelectorAll("svg.plot:not([tabindex])")) plot.setAttribute("tabindex", "0");
+  for (const plot of document.querySelectorAll("svg.plot:not([tabindex])")) {
+    plot.setAttribute("tabindex", "0");
+    plot.parentElement.scrollLeft = plot.parentElement.scrollWidth;
+  }
 }
 
 document.addEventListener("mended", reachable);
