@@ -1,14 +1,19 @@
-"""Many tasks of many customers, as an Alertmanager's sender would have them opened."""
+"""Many tasks, as an Alertmanager's sender would have them opened, and many hosts, of customers."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from forewarn_collector.ingest.agents import INTERVAL_METRIC
+from forewarn_wire import labels_from
+from forewarn_wire.remote_write import Series, encode_write_request
 from support.servers import RunningCollector
 from support.waiting import wait_until
+from support.writing import WRITE_HEADERS, snappy
 
 _PROBLEMS = (
     ("DiskFillsUp", "high", "{mount} on {host} fills within three days"),
@@ -38,7 +43,7 @@ def alerts(count: int) -> list[dict[str, Any]]:
             "severity": severity,
             "customer": _CUSTOMERS[number // 3 % len(_CUSTOMERS)],
             "service": _SERVICES[number // 2 % len(_SERVICES)],
-            "instance": f"{_SERVICES[number // 2 % len(_SERVICES)]}-{number // 8 + 1:03}",
+            "instance": host_name(number)[0],
             "mount": ("/", "/var", "/srv")[number % 3],
         }
         summary = text.format(host=labels["instance"], **labels)
@@ -66,3 +71,38 @@ def crowd(collector: RunningCollector, count: int) -> None:
         return int(found) >= count
 
     wait_until(f"{count} tasks", all_there)
+
+
+def host_name(number: int) -> tuple[str, str]:
+    """A host and its customer, as the alerts of the same number have them."""
+    service = _SERVICES[number // 2 % len(_SERVICES)]
+    return f"{service}-{number // 8 + 1:03}", _CUSTOMERS[number // 3 % len(_CUSTOMERS)]
+
+
+def fleet(collector: RunningCollector, count: int) -> None:
+    """Have so many hosts report: first those that `crowd` has tasks of, then others."""
+    named = dict.fromkeys(host_name(number) for number in range(count * 8))
+    report(collector, list(named)[:count])
+
+
+def report(collector: RunningCollector, hosts: Sequence[tuple[str, str]]) -> None:
+    """Have agents report, each of a host and its customer, once and every minute from then on."""
+    readings = [
+        (
+            Series(
+                labels_from(
+                    {
+                        "__name__": INTERVAL_METRIC,
+                        "instance": instance,
+                        "job": "agent",
+                        "customer": customer,
+                    }
+                )
+            ),
+            60.0,
+        )
+        for instance, customer in hosts
+    ]
+    body = snappy(encode_write_request(readings, int(time.time() * 1000)))
+    answer = collector.post("/api/v1/write", body, **WRITE_HEADERS)
+    assert answer.status == 204, answer.body

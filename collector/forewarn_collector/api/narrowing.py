@@ -17,6 +17,7 @@ from forewarn_wire import Labels
 
 _OF_ANY = frozenset({"", ".*", ".+"})
 """Values of matchers on `customer` that name nobody."""
+_HIDDEN_ERROR = "it can't be evaluated; why is shown to those who may see all customers"
 
 
 def customer_of(request: web.Request) -> str:
@@ -75,6 +76,11 @@ def rule_is_for(customer: str, status: RuleStatus) -> bool:
         given = dict(rule.labels).get(CUSTOMER, "")
     named = {given, *_named(matcher for s in rule.query.selectors for matcher in s.matchers)}
     return named <= {"", customer}
+
+
+def error_for(customer: str, status: RuleStatus) -> str:
+    """Why a rule's last evaluation failed, if it did; the text may name series of anybody."""
+    return _HIDDEN_ERROR if customer and status.last_error else status.last_error
 
 
 def _named(matchers: Iterable[Matcher]) -> set[str]:

@@ -13,7 +13,7 @@ from aiohttp import web
 from forewarn_collector.api.answers import enveloped_pieces, json_bytes, list_pieces
 from forewarn_collector.api.envelope import enveloped
 from forewarn_collector.api.formats import exponent_float, rfc3339
-from forewarn_collector.api.narrowing import customer_of, is_of, rule_is_for
+from forewarn_collector.api.narrowing import customer_of, error_for, is_of, rule_is_for
 from forewarn_collector.api.parameters import Given, bad, selectors_of, whole
 from forewarn_collector.api.threads import AnswerThreads
 from forewarn_collector.promql import Deadline
@@ -35,7 +35,6 @@ _WORST_FIRST = (
     AlertState.INACTIVE,
 )
 _TRUE = frozenset({"1", "t", "true"})
-_HIDDEN = "it can't be evaluated; why is shown to those who may see all customers"
 _FALSE = frozenset({"", "0", "f", "false"})
 
 
@@ -224,8 +223,7 @@ def _rule_json(status: RuleStatus, customer: str, *, with_alerts: bool) -> dict[
         "labels": _labels_of(status),
     }
     if status.last_error:
-        # It may name series of anybody.
-        body["lastError"] = _HIDDEN if customer else status.last_error
+        body["lastError"] = error_for(customer, status)
     if not isinstance(rule, AlertingRule):
         return body
     alerts: list[Alert] = []

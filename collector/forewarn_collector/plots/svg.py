@@ -225,13 +225,15 @@ def _pieces(line: Line) -> Iterator[list[tuple[int, float]]]:
 
 def _legend(plot: Plot, lines: Sequence[Line], day_at: int) -> Iterator[str]:
     day = time_text(plot.start, "%Y-%m-%d")
-    x = plot.width - _MARGIN
-    yield f'<text class="quiet" x="{x}" y="{day_at}" text-anchor="end">{day} UTC</text>'
+    right = plot.width - _MARGIN
+    yield f'<text class="quiet" x="{right}" y="{day_at}" text-anchor="end">{day} UTC</text>'
+    room = int((right - _LEFT - 26) / _CHARACTER)
     y = _NAMES + 20
     for number, line in enumerate(lines):
-        x = _LEFT
-        yield f'<path class="c{number}" d="M{x} {y - 4}h18"/>'
-        yield f'<text x="{x + 26}" y="{y}">{_text(line.name)}</text>'
+        beside = len(f"  {day} UTC") if y == day_at else 0
+        yield f'<path class="c{number}" d="M{_LEFT} {y - 4}h18"/>'
+        name = _text(line.name, min(_LONGEST, room - beside))
+        yield f'<text x="{_LEFT + 26}" y="{y}">{name}</text>'
         y += _ROW
     if suspects := _suspects(plot):
         yield f'<path class="suspect" d="M{_LEFT + 9} {y - 9}l5 9h-10z"/>'

@@ -19,6 +19,7 @@ from forewarn_collector.promql import compile_query
 from forewarn_collector.store import Store
 from forewarn_collector.store.stats import StoreStats
 from forewarn_collector.tasks import TaskQueries
+from forewarn_collector.web import shown
 from forewarn_collector.web.layout import Site
 from forewarn_collector.web.signal_plots import (
     RANGE,
@@ -34,7 +35,6 @@ from forewarn_collector.web.signal_plots import (
     told,
 )
 from forewarn_wire import Labels
-from forewarn_wire.durations import format_duration
 
 _PANELS = (
     (
@@ -126,7 +126,7 @@ class AboutPage:
             objective=objective,
             stats=stats,
             free=free,
-            retention=format_duration(self._config.retention),
+            retention=shown.span(self._config.retention),
             up=sum(agent.up for agent in agents),
             silent=sum(not agent.up for agent in agents),
             versions=await self._threads.run(self._versions, now),
@@ -139,7 +139,7 @@ class AboutPage:
         aim = self._config.objective
         total, in_time = self._queries.in_time(now - aim.window, aim.within)
         objective = Objective(
-            total, in_time, format_duration(aim.within), aim.target, format_duration(aim.window)
+            total, in_time, shown.span(aim.within), aim.target, shown.span(aim.window)
         )
         return self._store.stats(), shutil.disk_usage(self._config.data).free, objective
 

@@ -24,8 +24,13 @@ log = logging.getLogger(__name__)
 DAYS = (1, 7, 30, 90)
 _LONGEST_SECONDS = 600.0
 _KEPT = 50
+_MOST_WAITING = 10
 _NICE = 19
 _EXCERPT = 500
+
+
+class BusyError(Exception):
+    """So many backtests wait already that another one would take hours."""
 
 
 @dataclass
@@ -61,10 +66,14 @@ class Backtests:
         return self._known.get((rule, days))
 
     def ask(self, rule: AlertingRule, days: int, now: int) -> Backtest:
-        """Have a rule backtested, unless that is being done already."""
+        """Have a rule backtested, unless that is being done already. Raises BusyError."""
         known = self.known(rule.key, days)
         if known is not None and known.runs:
             return known
+        if len(self._running) > _MOST_WAITING:
+            raise BusyError(
+                f"{_MOST_WAITING} replays wait already; ask again when some of them are done"
+            )
         asked = Backtest(rule.key, days, now)
         self._known.pop((rule.key, days), None)
         self._known[rule.key, days] = asked

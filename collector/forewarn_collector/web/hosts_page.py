@@ -39,7 +39,7 @@ class HostsPage:
         asked = {name: request.query.get(name, "").strip() for name in ("q", "customer", "only")}
         shown = matching(found, asked["q"], asked["customer"], asked["only"])
         counts = Counter(tile.kind for tile in found)
-        return self._site.page(
+        return await self._site.long_page(
             request,
             "hosts.html",
             asked=asked,

@@ -11,10 +11,11 @@ from aiohttp import web
 from markupsafe import Markup
 from multidict import MultiDict
 
-from forewarn_collector.api.narrowing import customer_of, is_of, rule_is_for, source_for
+from forewarn_collector.api.narrowing import customer_of, error_for, is_of, rule_is_for, source_for
 from forewarn_collector.api.threads import AnswerThreads
 from forewarn_collector.promql import Query, compile_query
 from forewarn_collector.promql.pretty import pretty
+from forewarn_collector.promql.text import general_float
 from forewarn_collector.rules import (
     Alert,
     AlertingRule,
@@ -27,7 +28,7 @@ from forewarn_collector.rules.testing.coverage import cases_by_alert
 from forewarn_collector.store import SeriesSource, Store
 from forewarn_collector.tasks import Task, TaskFilter, TaskOrder, TaskQueries
 from forewarn_collector.tasks.evidence_values import measured
-from forewarn_collector.web.backtests import DAYS, Backtests
+from forewarn_collector.web.backtests import DAYS, Backtests, BusyError
 from forewarn_collector.web.layout import Site
 from forewarn_collector.web.signal_plots import (
     MOST_NOTES,
@@ -54,11 +55,15 @@ Groups = Callable[[], Sequence[GroupStatus]]
 
 @dataclass(frozen=True, slots=True)
 class RuleFacts:
-    """A rule as the list shows it. `cases` are tests that have it fire; `states` count alerts."""
+    """A rule as the list shows it. `cases` are tests that have it fire; `states` count alerts.
+
+    `error` is why its last evaluation failed, as its reader may know it.
+    """
 
     status: RuleStatus
     states: Mapping[str, int]
     cases: int
+    error: str
 
     @property
     def key(self) -> str:
@@ -88,7 +93,7 @@ class Tried:
     text: str
     pretty: str = ""
     plot: Markup = field(default_factory=Markup)
-    rows: Sequence[tuple[str, float]] = ()
+    rows: Sequence[tuple[str, str]] = ()
     more: int = 0
     problem: str = ""
     notes: Sequence[str] = ()
@@ -143,10 +148,11 @@ class RulesPages:
             groups=groups,
             total=len(every),
             firing=sum(bool(each.states.get(AlertState.FIRING)) for each in alerting),
-            failing=sum(bool(each.status.last_error) for each in every),
+            failing=sum(bool(each.error) for each in every),
             tested=sum(bool(each.cases) for each in alerting),
             alerting=len(alerting),
-            reload=self._last_reload(),
+            # What was refused may name things of anybody.
+            refused="" if customer else self._last_reload().refused,
             shown=_SHOWN,
         )
 
@@ -183,8 +189,12 @@ class RulesPages:
         rule, days = facts.status.rule, _days(given.get("days", ""))
         if not isinstance(rule, AlertingRule):
             raise web.HTTPBadRequest(text=f"{rule.name} records; only alerts open tasks\n")
-        self._backtests.ask(rule, days, self._site.clock())
-        return self._site.lead(f"{facts.address}?days={days}#backtest")
+        to = f"{facts.address}?days={days}#backtest"
+        try:
+            self._backtests.ask(rule, days, self._site.clock())
+        except BusyError as error:
+            return self._site.lead(to, f"{error}.", problem=True)
+        return self._site.lead(to)
 
     async def _try(self, request: web.Request) -> web.StreamResponse:
         text = request.query.get("expr", "").strip()[:_LONGEST]
@@ -217,7 +227,12 @@ class RulesPages:
             (
                 group,
                 [
-                    RuleFacts(status, _states(status, customer), _tests_of(cases, status))
+                    RuleFacts(
+                        status,
+                        _states(status, customer),
+                        _tests_of(cases, status),
+                        error_for(customer, status),
+                    )
                     for status in group.rules
                     if rule_is_for(customer, status)
                 ],
@@ -259,7 +274,7 @@ def _tried(source: SeriesSource, query: Query | None, text: str, asked: str, at:
         vector = sorted(now.vector(), key=lambda each: (-each[1], each[0]))
     except REFUSED as error:
         return Tried(text, written, problem=str(error))
-    rows = [(told(labels), value) for labels, value in vector[:_MOST_ROWS]]
+    rows = [(told(labels), general_float(value)) for labels, value in vector[:_MOST_ROWS]]
     return Tried(
         text,
         written,
@@ -292,7 +307,7 @@ def _is_asked(facts: RuleFacts, group: GroupStatus, asked: Mapping[str, str]) ->
         case "active":
             return any(facts.states.values())
         case "failing":
-            return bool(facts.status.last_error)
+            return bool(facts.error)
         case "untested":
             return facts.alerts and not facts.cases
     return True

@@ -28,6 +28,7 @@ _SECONDS = 10.0
 _HOUR = 3_600_000
 _DAY = 24 * _HOUR
 RANGES = {
+    "15m": ("15 min", _HOUR // 4),
     "1h": ("1 hour", _HOUR),
     "6h": ("6 hours", 6 * _HOUR),
     "24h": ("24 hours", _DAY),
