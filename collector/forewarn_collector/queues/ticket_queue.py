@@ -126,7 +126,8 @@ class TicketQueue:
             # Nothing of this task: whoever mends the configuration wants it delivered.
             setting = self.tracker.project_setting
             said = f"there is no {setting} {fields.project}, or the token may not see it: {error}"
-            raise DeliveryError(said, permanent=False, whole_queue=True) from error
+            whole = self.settings.one_project
+            raise DeliveryError(said, permanent=False, whole_queue=whole) from error
 
     async def _remark(self, delivery: Delivery, ref: str) -> None:
         marker = marker_of(delivery.id)

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jinja2 import ChainableUndefined, Template, TemplateError
+from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from forewarn_collector.queues.base import DeliveryError, read_secret
@@ -55,9 +56,13 @@ _WHERE = ("instance", "host", "service", "job")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicketSettings:
-    """See the module's text. `poll` in ms, 0 for never."""
+    """See the module's text. `poll` in ms, 0 for never.
+
+    `one_project` is whether all tasks go to the same one: if it is gone, that is of the whole queue.
+    """
 
     project: Template
+    one_project: bool = True
     title: Template = field(default_factory=lambda: _ENVIRONMENT.from_string(_TITLE))
     labels: tuple[Template, ...] = ()
     priority: Mapping[str, str] = field(default_factory=dict)
@@ -103,6 +108,7 @@ def read_ticket_settings(
     before = len(section.problems)
     found = TicketSettings(
         project=section.require(project_setting, _template, _ENVIRONMENT.from_string("")),
+        one_project=section.take(project_setting, _is_constant, True),
         title=section.take("title", _template, _ENVIRONMENT.from_string(_TITLE)),
         labels=section.take("labels", _templates, _templates(list(_LABELS))),
         priority=section.take("priority", text_mapping, {}),
@@ -177,6 +183,14 @@ def _template(value: Any) -> Template:
         return _ENVIRONMENT.from_string(text(value))
     except TemplateError as error:
         raise ValueError(f"expected a template; {error}: {value!r}") from error
+
+
+def _is_constant(value: Any) -> bool:
+    try:
+        return not find_undeclared_variables(_ENVIRONMENT.parse(text(value)))
+    except (TemplateError, ValueError):
+        # It is told of where it is read as a template.
+        return True
 
 
 def _templates(value: Any) -> tuple[Template, ...]:

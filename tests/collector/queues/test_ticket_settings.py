@@ -36,6 +36,15 @@ def test_without_settings_a_ticket_says_what_where_and_how_bad() -> None:
     assert fields.due_at == TASK.due_at
 
 
+@pytest.mark.parametrize(
+    ("project", "is_one"), [("OPS", True), ("{{ customer }}", False), ("{{ 'OPS' }}", True)]
+)
+def test_a_project_of_each_customer_is_not_that_of_the_whole_queue(
+    project: str, is_one: bool
+) -> None:
+    assert settings(f'project: "{project}"').one_project is is_one
+
+
 def test_every_fact_can_be_mapped() -> None:
     fields = settings(
         """

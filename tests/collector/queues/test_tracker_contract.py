@@ -340,6 +340,14 @@ async def test_a_project_that_is_gone_holds_the_queue(stage: Stage) -> None:
     assert (caught.value.permanent, caught.value.whole_queue) == (False, True)
 
 
+async def test_a_customer_without_a_project_holds_up_no_other(stage: Stage) -> None:
+    stage.queue.settings = replace(stage.queue.settings, one_project=False)
+    stage.faults.always(Fault(status=404, body=b'{"message": "Not Found"}'))
+    with pytest.raises(DeliveryError) as caught:
+        await stage.queue.deliver(OPEN)
+    assert (caught.value.permanent, caught.value.whole_queue) == (False, False)
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_to_a_page_for_signing_in_is_not_followed(
     stage: Stage, status: int
