@@ -58,7 +58,7 @@ _WHERE = ("instance", "host", "service", "job")
 class TicketSettings:
     """See the module's text. `poll` in ms, 0 for never.
 
-    `one_project` is whether all tasks go to the same one: if it is gone, that is of the whole queue.
+    `one_project` is whether all tasks go to the same one: its loss is then the whole queue's.
     """
 
     project: Template
