@@ -133,4 +133,10 @@ class MailReader:
         except NoReplyError as error:
             log.info("a mail in the mailbox of %s is left alone: %s", self.name, error)
             return
+        except LedgerError:
+            raise
+        except Exception:
+            # A fault of ours with one mail must not keep the others from being read.
+            log.exception("a mail in the mailbox of %s is left alone", self.name)
+            return
         log.info("%s got a remark by mail", number)

@@ -13,7 +13,7 @@ from forewarn_collector.queues import EmailQueue, QueueWorkers
 from forewarn_collector.queues.inbox import Inbox, InboxAccess
 from forewarn_collector.queues.mail import Mailbox
 from forewarn_collector.queues.mail_reader import MailReader, MailReaders, take_reply
-from forewarn_collector.queues.mail_replies import NoReplyError
+from forewarn_collector.queues.mail_replies import NoReplyError, Reply, read_reply
 from forewarn_collector.queues.worker import BackOff
 from forewarn_collector.rules.alerts import AlertState
 from forewarn_collector.tasks import AuditLog, Outbox, TaskQueries, TimelineKind
@@ -168,3 +168,21 @@ async def test_a_mailbox_that_is_down_says_so_and_is_tried_again(tmp_path: Path)
         assert "no mailbox at 127.0.0.1" in readers.pauses()["mail"].why
     finally:
         desk.close()
+
+
+def test_a_mail_that_we_fail_with_keeps_no_other_from_being_read(
+    desk: Desk, server: ImapServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = delivered_id(desk)
+    server.put(answer_to(about, "first", 11))
+    server.put(answer_to(about, "second", 12))
+
+    def read(content: bytes) -> Reply:
+        if b"first" in content:
+            raise RecursionError("a fault of ours")
+        return read_reply(content)
+
+    monkeypatch.setattr("forewarn_collector.queues.mail_reader.read_reply", read)
+    MailReader("mail", inbox_of(server), replies_of(desk), lambda: NOW, BackOff()).look()
+    assert [text for _, text in remarks(desk)] == ["second"]
+    assert server.unread() == 0
