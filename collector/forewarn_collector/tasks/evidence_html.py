@@ -18,6 +18,7 @@ from forewarn_collector.tasks.evidence_text import (
     earlier_end,
     process_uses,
     series_of,
+    spread,
 )
 
 Document = Mapping[str, Any]
@@ -84,7 +85,7 @@ def _values(document: Document) -> Markup:
         return Markup()
     return _table(
         "What the rule measures",
-        [(f"{values['query']}{condition(values)}", _last(values["samples"]))],
+        [(f"{values['query']}{condition(values)}", _last(spread(values)))],
     )
 
 

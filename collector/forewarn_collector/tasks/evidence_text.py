@@ -60,7 +60,16 @@ def _after(document: Document) -> Iterator[str]:
 def _values(values: Document | None) -> Iterator[str]:
     if values is not None and values["samples"]:
         yield f"  {values['query']}{condition(values)}"
-        yield _points(values["samples"])
+        yield _points(spread(values))
+
+
+def spread(values: Document) -> list[Sequence[Any]]:
+    """Its newest two samples, and of those before them no two closer than its step."""
+    kept: list[Sequence[Any]] = []
+    for sample in reversed(values["samples"]):
+        if len(kept) < 2 or kept[-1][0] - sample[0] >= values["step"]:
+            kept.append(sample)
+    return kept[::-1]
 
 
 def condition(values: Document) -> str:

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from forewarn_collector.promql import (
     Deadline,
     EvalError,
     Query,
     ValueType,
     compile_query,
+    depends_on_steps,
     plain_float,
 )
 from forewarn_collector.promql.nodes import (
@@ -47,6 +50,8 @@ POINTS = 60
 
 _BEFORE = 15 * 60_000
 _LONGEST = 24 * 3_600_000
+_SUDDEN = 16_000
+"""A step (ms) up to which the last one is shown by seconds: that of what fires at once."""
 _HOSTS = 100
 """For how many alerts one evaluation is: so that of very many, some are done in time."""
 _TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
@@ -146,7 +151,10 @@ class SharedValues:
         times = range(self._at, self._at - POINTS * group.step - 1, -group.step)
         try:
             self._deadline.check()
-            return _values(source, group.query, group.series, times, self._deadline)
+            # What fires at once is a fall of a second, and not a slope of a quarter of a minute.
+            last = range(self._at - 1_000, self._at - group.step, -1_000)
+            closer = last if group.step <= _SUDDEN else None
+            return _values(source, group.query, group.series, times, self._deadline, closer)
         except EvalError as error:
             return error
 
@@ -211,10 +219,18 @@ def _values(
     series: Sequence[Labels],
     times: range,
     deadline: Deadline,
+    closer: range | None = None,
 ) -> dict[Labels, list[list[Any]]]:
-    """The values of the elements with these labels, at times that go back in equal steps."""
+    """The values of the elements with these labels, at times that go back in equal steps.
+
+    And at those of `closer`, unless the expression speaks of steps.
+    """
     wanted = {_nameless(labels) for labels in series}
-    found = query.range(source, times[-1], times[0], -times.step, deadline=deadline)
+    if closer is None or depends_on_steps(query.expr):
+        found = query.range(source, times[-1], times[0], -times.step, deadline=deadline)
+    else:
+        every = np.unique(np.array([*times, *closer], dtype=np.int64))
+        found = query.over(source, every, deadline=deadline)
     values: dict[Labels, list[list[Any]]] = {}
     for row, labels in enumerate(found.labels):
         name, present = _nameless(labels), found.present[row]

@@ -11,7 +11,7 @@ import pytest
 from forewarn_collector.plots import Band, Line, Mark, render
 from forewarn_collector.tasks.evidence_html import evidence_html
 from forewarn_collector.tasks.evidence_plot import evidence_plot
-from forewarn_collector.tasks.evidence_text import evidence_lines
+from forewarn_collector.tasks.evidence_text import evidence_lines, spread
 from support.alerts import DAY, HOUR, MINUTE, T0
 
 ALERT = {"alertname": "Errors", "instance": "a"}
@@ -265,3 +265,10 @@ def test_the_time_for_which_the_condition_must_hold_is_a_band_of_the_plot() -> N
     without = evidence_plot("t", [at_once])
     assert without is not None
     assert without.bands == []
+
+
+def test_of_values_by_seconds_a_text_shows_the_last_two_and_what_was_well_before() -> None:
+    at = [T0 - 32_000, T0 - 16_000, *range(T0 - 15_000, T0 + 1, 1_000)]
+    values = {"step": 16_000, "samples": [[each, "1"] for each in at]}
+    # The newest, the one a second before it, and the first that is 16 s before that one.
+    assert [T0 - each for each, _ in spread(values)] == [32_000, 1_000, 0]

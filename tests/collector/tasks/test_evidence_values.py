@@ -188,3 +188,11 @@ def test_follow_ups_that_there_is_no_time_for_are_left_to_the_next_call(
     evidence = StoreEvidence(MemorySource(), lambda *_: [])
     document = {"gathered_at": T0, "alert": {}, "values": {"query": "x", "labels": {}}}
     assert len(evidence.follow_up([document] * 9, T0)) == 1
+
+
+def test_what_fires_at_once_is_shown_by_seconds_at_its_end() -> None:
+    source, wanted = fleet(1)
+    samples = SharedValues(Scopes(source), wanted, T0, FOREVER).samples(0)
+    times = [at - T0 for at, _ in samples if at > T0 - 20_000]
+    # Steps of 16 s, and in the last of them each second.
+    assert times == [-16_000, *range(-15_000, 1_000, 1_000)]
