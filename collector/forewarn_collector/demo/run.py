@@ -27,6 +27,8 @@ from forewarn_wire.clock import Clock
 SHOP_DOWN = "ProcessGroupDown"
 _RESTART_SECONDS = 20
 
+_BEFORE = "4s"
+"""How long the shop is watched before it breaks."""
 _AGENT = """\
 collector: {collector}
 instance: demo-host
@@ -94,9 +96,10 @@ class Demo:
         )
         agent = Program("agent", "forewarn_agent", ["--config", str(config)], self._folder)
         self._programs.append(agent)
-        query = 'namedprocess_namegroup_num_procs{groupname="shop"} == 1'
-        wait_for("the agent's first signals", lambda: self._has(query), self._programs)
         self.say("[bold]agent[/]      watches this machine and the shop, every second")
+        # Some seconds of them, so that the plot shows how it was before.
+        query = f'namedprocess_namegroup_num_procs{{groupname="shop"}} offset {_BEFORE} == 1'
+        wait_for("the agent's first signals", lambda: self._has(query), self._programs)
 
     def _start_collector(self) -> None:
         config = self._folder / "collector.yml"
