@@ -23,7 +23,11 @@ _LEFT_ALONE = 4
 
 @click.group(epilog=EXIT_CODES, commands=[add, test])
 def queues() -> None:
-    """Set up queues, and see what they are owed; this needs an admin's token."""
+    """Set up queues, and see what they are owed.
+
+    add and test read the configuration; the others ask the collector, with an admin's token, for
+    reply an operator's.
+    """
 
 
 @queues.command("list")
